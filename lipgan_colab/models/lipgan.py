@@ -1,0 +1,254 @@
+"""LipGAN's generators and contrastive discriminators (Prajwal et al., "Towards Automatic Face-to-Face
+Translation", ACM Multimedia 2019, section 3.2), layer for layer as the authors' Keras networks.
+
+What Keras does differently from PyTorch is kept, so that the authors' weights mean the same here: 'same' padding puts the
+odd pixel at the bottom and right, transposed convolutions are cropped there, BatchNorm has epsilon 1e-3 and momentum
+0.8, and the discriminator's instance norm is over height, width and channels together.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FACE_SIZE = 96
+SPEECH_SHAPE = {"mfcc": (12, 35), "mel": (80, 27)}
+
+# One row a stage: channels, kernel, stride, residual blocks (residual network) or further convolutions (basic one).
+# The stage's output is the skip connection of its resolution.
+RESIDUAL_FACE = [(32, 7, 1, 0), (64, 5, 2, 2), (128, 3, 2, 3), (256, 3, 2, 2), (512, 3, 2, 2), (512, 3, 2, 0)]
+BASIC_FACE = [(32, 11, 1, 0), (64, 7, 2, 0), (128, 5, 2, 0), (256, 3, 2, 0), (512, 3, 2, 0), (512, 3, 2, 0)]
+RESIDUAL_SPEECH = {
+    "mfcc": [(128, 3, 1, 3), (256, 3, (1, 2), 2), (512, 3, 2, 2), (512, 3, 2, 1)],
+    "mel": [(32, 3, 1, 2), (64, 3, 3, 2), (128, 3, (3, 1), 2), (256, 3, 3, 2)],
+}
+BASIC_SPEECH = {
+    "mfcc": [(128, 3, 1, 0), (256, 3, (1, 2), 1), (256, 3, 2, 0), (512, 3, 2, 0)],
+    "mel": [(32, 3, 1, 2), (64, 3, 3, 2), (128, 3, (3, 1), 2), (256, 3, 3, 2)],
+}
+DISCRIMINATOR_FACE = [(64, 7, 2), (128, 5, 2), (256, 3, 2), (512, 3, 2), (512, 3, 2)]
+DISCRIMINATOR_SPEECH = {
+    "mfcc": [(64, 3, 1), (128, 3, 1), (256, 3, (1, 2)), (256, 3, 1), (256, 3, 2), (512, 3, 2)],
+    "mel": [(32, 3, 1), (64, 3, 3), (128, 3, (3, 1)), (256, 3, 3)],
+}
+LAST_KERNEL = {"mfcc": (4, 5), "mel": (3, 3)}  # takes what the speech stages leave to 1x1
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Which generator it is: all that is needed to build it again.
+
+    Attributes:
+        width: factor on every layer's channels; 1.0 is the original (71 M weights with MFCC).
+        speech: "mfcc" (windows 12x35) or "mel" (80x27).
+        residual: the residual network, or the authors' first, basic one.
+    """
+
+    width: float = 1.0
+    speech: str = "mfcc"
+    residual: bool = True
+
+
+def _scaled(channels: int, width: float) -> int:
+    """Channels at this width: a multiple of 8, which vector units and tensor cores want."""
+    return max(8, round(channels * width / 8) * 8)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Keras' 'same' padding of one axis: (before, after), the odd pixel after."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with Keras' 'same' padding: (B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride))."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        (top, bottom), (left, right) = (
+            _same_padding(size, kernel, stride)
+            for size, kernel, stride in zip(x.shape[-2:], self.kernel_size, self.stride, strict=True)
+        )
+        if top == bottom and left == right:
+            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left))
+        return F.conv2d(F.pad(x, (left, right, top, bottom)), self.weight, self.bias, self.stride)
+
+
+class SameConvTranspose2d(nn.ConvTranspose2d):
+    """A transposed convolution with Keras' 'same' cropping: the output is exactly `stride` times as large."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2] * self.stride[0], x.shape[-1] * self.stride[1]
+        return F.conv_transpose2d(x, self.weight, self.bias, self.stride)[..., :height, :width]
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.2)  # PyTorch's momentum is 1 - Keras'
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, c_in: int, c_out: int, kernel=3, stride=1, same: bool = True):
+        conv = (SameConv2d if same else nn.Conv2d)(c_in, c_out, kernel, stride)
+        super().__init__(conv, _batch_norm(c_out), nn.ReLU(inplace=True))
+
+
+class UpBlock(nn.Sequential):
+    """Transposed convolution, batch norm, ReLU."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 2):
+        conv = SameConvTranspose2d(c_in, c_out, 3, stride)
+        super().__init__(conv, _batch_norm(c_out), nn.ReLU(inplace=True))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolution blocks around which the input goes; ReLU both before the addition and after it."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.blocks = nn.Sequential(ConvBlock(channels, channels), ConvBlock(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.blocks(x) + x)
+
+
+class PadTop(nn.Module):
+    """One row of zeros above, as the authors pad 12 MFCC rows to 13."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, (0, 0, 1, 0))
+
+
+def _stages(c_in: int, rows: list, width: float, residual: bool) -> nn.ModuleList:
+    """A convolution block and what follows it at the same resolution, for each row of a stage table."""
+    stages = nn.ModuleList()
+    for channels, kernel, stride, more in rows:
+        c_out = _scaled(channels, width)
+        blocks = [PadTop()] if stride == (1, 2) else []
+        blocks.append(ConvBlock(c_in, c_out, kernel, stride))
+        blocks += [ResidualBlock(c_out) if residual else ConvBlock(c_out, c_out) for _ in range(more)]
+        stages.append(nn.Sequential(*blocks))
+        c_in = c_out
+    return stages
+
+
+class LipGANGenerator(nn.Module):
+    """A face and a speech window in, the face speaking out (figure 3 of the paper).
+
+    Called as `generator(faces, speech)`:
+        faces: (B, 6, 96, 96) float in [0, 1], RGB: the reference face, then the target face with its lower half zero.
+        speech: (B, 1, 12, 35) MFCC or (B, 1, 80, 27) mel windows.
+        answer: (B, 3, 96, 96) in [0, 1], RGB.
+    """
+
+    def __init__(self, config: GeneratorConfig = GeneratorConfig()):  # noqa: B008 (frozen)
+        super().__init__()
+        if config.speech not in SPEECH_SHAPE:
+            raise ValueError(f"unknown speech feature {config.speech!r}: choose one of {', '.join(SPEECH_SHAPE)}")
+        self.config = config
+        width, residual = config.width, config.residual
+        face_rows = RESIDUAL_FACE if residual else BASIC_FACE
+        speech_rows = (RESIDUAL_SPEECH if residual else BASIC_SPEECH)[config.speech]
+        top = _scaled(512, width)
+        face_code = _scaled(512 if residual else 256, width)
+        speech_code = _scaled(256 if config.speech == "mfcc" and not residual else 512, width)
+
+        self.face = _stages(6, face_rows, width, residual)
+        self.face_code = nn.Sequential(ConvBlock(top, top, 3, same=False), ConvBlock(top, face_code, 1))
+        self.speech = nn.Sequential(*_stages(1, speech_rows, width, residual))
+        speech_top = _scaled(speech_rows[-1][0], width)
+        self.speech_code = nn.Sequential(
+            ConvBlock(speech_top, top, LAST_KERNEL[config.speech], same=False), ConvBlock(top, speech_code, 1)
+        )
+
+        skips = [_scaled(row[0], width) for row in face_rows]  # 96, 48, 24, 12, 6, 3 pixels
+        outs = [_scaled(channels, width) for channels in (512, 512, 256, 128, 64, 32)]
+        self.up = nn.ModuleList()
+        c_in = face_code + speech_code
+        for level, c_out in enumerate(outs):
+            blocks = [UpBlock(c_in, c_out, 3 if level == 0 else 2)]
+            if residual and 1 <= level <= 4:
+                blocks += [ResidualBlock(c_out), ResidualBlock(c_out)]
+            self.up.append(nn.Sequential(*blocks))
+            c_in = c_out + skips[-1 - level]
+        narrow = _scaled(16, width)
+        self.out = nn.Sequential(ConvBlock(c_in, narrow), ConvBlock(narrow, narrow), nn.Conv2d(narrow, 3, 1))
+
+    def forward(self, faces: Tensor, speech: Tensor) -> Tensor:
+        skips = []
+        x = faces
+        for stage in self.face:
+            x = stage(x)
+            skips.append(x)
+        x = torch.cat([self.face_code(x), self.speech_code(self.speech(speech))], dim=1)
+        for stage in self.up:
+            x = torch.cat([skips.pop(), stage(x)], dim=1)
+        return torch.sigmoid(self.out(x).float())  # at low precision a sigmoid has too few steps near white
+
+
+class WholeInstanceNorm(nn.Module):
+    """keras_contrib's InstanceNormalization with axis=None: (x - mean) / (std + 1e-3) over channels, height and width
+    of each sample together; one gamma and one beta."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        std, mean = torch.std_mean(x, dim=(1, 2, 3), correction=0, keepdim=True)
+        return (x - mean) / (std + 1e-3) * self.weight + self.bias
+
+
+def _judge_block(c_in: int, c_out: int, kernel, stride) -> nn.Sequential:
+    return nn.Sequential(
+        SameConv2d(c_in, c_out, kernel, stride), WholeInstanceNorm(), nn.LeakyReLU(0.2, inplace=True)
+    )
+
+
+def _judge_stages(c_in: int, rows: list, width: float) -> list[nn.Module]:
+    blocks = []
+    for channels, kernel, stride in rows:
+        if stride == (1, 2):
+            blocks.append(PadTop())
+        blocks.append(_judge_block(c_in, _scaled(channels, width), kernel, stride))
+        c_in = _scaled(channels, width)
+    return blocks
+
+
+class LipGANDiscriminator(nn.Module):
+    """How far a face is from the speech it should be saying (section 3.2.2 of the paper).
+
+    Called as `discriminator(faces, speech)`: faces (B, 3, 96, 96) in [0, 1] and speech windows as the generator's;
+    answers the distances of the unit face and speech embeddings, (B,) in [0, 2]: 0 means in sync and real.
+    """
+
+    def __init__(self, width: float = 1.0, speech: str = "mfcc"):
+        super().__init__()
+        top = _scaled(512, width)
+        speech_rows = DISCRIMINATOR_SPEECH[speech]
+        speech_top = _scaled(speech_rows[-1][0], width)
+        self.face = nn.Sequential(*_judge_stages(3, DISCRIMINATOR_FACE, width), nn.Conv2d(top, top, 3))
+        tail = [nn.Conv2d(speech_top, top, LAST_KERNEL[speech])]
+        if speech == "mel":  # the mel branch normalises once more and ends in a 1x1 block
+            tail = [
+                nn.Sequential(tail[0], WholeInstanceNorm(), nn.LeakyReLU(0.2, inplace=True)),
+                _judge_block(top, top, 1, 1),
+            ]
+        self.speech = nn.Sequential(*_judge_stages(1, speech_rows, width), *tail)
+
+    def forward(self, faces: Tensor, speech: Tensor) -> Tensor:
+        face = F.normalize(self.face(faces).flatten(1).float())
+        sound = F.normalize(self.speech(speech).flatten(1).float())
+        # The square root's slope at 0 is infinite: two equal embeddings would give nan gradients.
+        return (face - sound).square().sum(1).clamp_min(1e-12).sqrt()
+
+
+def generator_config_dict(generator: LipGANGenerator) -> dict:
+    """The generator's configuration as plain data, for file headers."""
+    return asdict(generator.config)
