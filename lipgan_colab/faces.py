@@ -1,0 +1,387 @@
+"""Frame to face: landmarks, the box that LipGAN crops, head pose, lip and lower-face masks.
+
+MediaPipe's Face Landmarker finds the faces; where it or its model cannot be had, dlib's frontal detector
+stands in with boxes alone. Points and boxes are in continuous pixels, x to the right and y down: the pixel in
+row i and column j covers i to i + 1 and j to j + 1, so box (x1, y1, x2, y2) is the slice frame[y1:y2, x1:x2].
+"""
+
+import hashlib
+import os
+import urllib.request
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lipgan_colab.errors import InputError
+
+MODEL_URL = "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
+MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+MODEL_VARIABLE = "LIPGAN_FACE_MODEL"
+MODEL_CACHE = Path("~/.cache/lipgan_colab/face_landmarker.task").expanduser()
+
+# Landmarks of the 478-point mesh, by MediaPipe's numbers (canonical_face_model_uv_visualization.png).
+EYE_CORNERS = [33, 133], [362, 263]  # at the picture's left (outer, inner) and right (inner, outer)
+STILL = [
+    10,
+    127,
+    356,
+    234,
+    454,
+    33,
+    133,
+    362,
+    263,
+    168,
+    4,
+    2,
+]  # forehead, temples, eyes and nose: speech leaves them
+LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
+JAW = [454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234]
+CHEEKS = [123, 50, 205, 98, 2, 327, 425, 280, 352]  # from the left ear under the nose to the right one
+BOX_RIGHT, BOX_DOWN, BOX_HALF = -0.018, 0.562, 1.489
+
+
+class NoMediaPipe(InputError):
+    """MediaPipe or its model cannot be had here; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one frame.
+
+    landmarks: float32 (478, 2), x and y in pixels; None where dlib found the face.
+    box: float32 (4,), x1, y1, x2, y2 in pixels; it may leave the picture.
+    yaw: degrees, > 0 where the face is turned to the picture's right (to its own left).
+    pitch: degrees, > 0 where it looks up.
+    roll: degrees, > 0 where the head is tilted counter-clockwise in the picture. All three are nan with dlib.
+    found: False where the face was filled in between frames (`fill_gaps`).
+    """
+
+    landmarks: np.ndarray | None
+    box: np.ndarray
+    yaw: float = float("nan")
+    pitch: float = float("nan")
+    roll: float = float("nan")
+    found: bool = True
+
+
+def find_model(model: str | Path | None = None) -> Path:
+    """Where MediaPipe's face_landmarker.task lies.
+
+    In this order: `model`, the environment variable LIPGAN_FACE_MODEL, ../shared/models beside the checkout,
+    the user's cache; else it is downloaded there. Raises InputError where a named file is missing,
+    NoMediaPipe where the download fails.
+    """
+    for source, named in (("model", model), (MODEL_VARIABLE, os.environ.get(MODEL_VARIABLE))):
+        if named:
+            if not Path(named).is_file():
+                raise InputError(
+                    f"{named}: no such face model ({source}); leave it out to have it downloaded"
+                )
+            return Path(named)
+    beside = Path(__file__).resolve().parents[2] / "shared" / "models" / "face_landmarker.task"
+    for path in (beside, MODEL_CACHE):
+        if path.is_file():
+            return path
+    return download_model(MODEL_CACHE)
+
+
+def download_model(path: Path, url: str = MODEL_URL, sha256: str = MODEL_SHA256, timeout: float = 30) -> Path:
+    """Download the face model to `path`, whole and verified or not at all. Raises NoMediaPipe."""
+    from tqdm.auto import tqdm
+
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    by_hand = f"fetch {url} by hand and put it at {path} (or set {MODEL_VARIABLE} to where it lies)"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with urllib.request.urlopen(url, timeout=timeout) as source, open(part, "wb") as target:
+            size = int(source.headers.get("Content-Length") or 0) or None
+            with tqdm(total=size, unit="B", unit_scale=True, desc=path.name) as progress:
+                while block := source.read(1 << 16):
+                    target.write(block)
+                    digest.update(block)
+                    progress.update(len(block))
+        if digest.hexdigest() != sha256:
+            raise OSError("what came is not the file expected (SHA-256 differs)")
+        os.replace(part, path)
+    except (OSError, ValueError) as error:
+        raise NoMediaPipe(f"face model not downloaded: {error}; {by_hand}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+class FaceFinder:
+    """Finds the faces in a frame, each frame by itself. A context manager; every process makes its own.
+
+    model: path of face_landmarker.task, or None (see `find_model`).
+    max_faces: at most so many faces a frame.
+    min_confidence: of the detector, 0 to 1.
+
+    Raises InputError where neither MediaPipe nor dlib can be had; warns where dlib stands in.
+    """
+
+    def __init__(self, model: str | Path | None = None, max_faces: int = 3, min_confidence: float = 0.5):
+        self.max_faces = max_faces
+        self._landmarker = None
+        try:
+            self._landmarker = _open_landmarker(model, max_faces, min_confidence)
+        except NoMediaPipe as reason:
+            self._dlib = _open_dlib(reason)
+
+    def __enter__(self) -> "FaceFinder":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the detector's memory and threads."""
+        if self._landmarker is not None:
+            self._landmarker.close()
+
+    def find(self, frame: np.ndarray) -> list[Face]:
+        """The faces in an RGB frame, uint8 (H, W, 3), largest first; [] where there are none."""
+        if self._landmarker is None:
+            faces = [
+                Face(None, np.float32([r.left(), r.top(), r.right(), r.bottom()]))
+                for r in self._dlib(np.ascontiguousarray(frame), 1)
+            ]
+        else:
+            faces = self._find_landmarks(frame)
+        return sorted(faces, key=lambda face: -_sizes(face.box))[: self.max_faces]
+
+    def _find_landmarks(self, frame: np.ndarray) -> list[Face]:
+        import mediapipe
+
+        # A view that is not contiguous gives no face and no error.
+        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(frame))
+        result = self._landmarker.detect(image)
+        size = frame.shape[1], frame.shape[0]
+        faces = []
+        for points, matrix in zip(result.face_landmarks, result.facial_transformation_matrixes, strict=True):
+            landmarks = np.float32([(p.x, p.y) for p in points]) * np.float32(size)
+            faces.append(Face(landmarks, landmark_box(landmarks), *_head_pose(matrix)))
+        return faces
+
+
+def _open_landmarker(model, max_faces, min_confidence):
+    """MediaPipe's FaceLandmarker for single images. Raises NoMediaPipe."""
+    os.environ.setdefault("GLOG_minloglevel", "2")  # errors only: its C++ side greets with warnings
+    try:
+        from mediapipe.tasks.python import BaseOptions, vision
+    except (ImportError, OSError) as error:
+        raise NoMediaPipe(f"MediaPipe cannot be loaded ({error})") from error
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(find_model(model))),
+        num_faces=max_faces,
+        min_face_detection_confidence=min_confidence,
+        output_facial_transformation_matrixes=True,
+    )
+    return vision.FaceLandmarker.create_from_options(options)
+
+
+def _open_dlib(reason):
+    try:
+        import dlib
+    except ImportError as error:
+        raise InputError(f"no face detector: {reason}; and dlib is not installed") from error
+    warnings.warn(f"{reason}. dlib finds the faces: boxes only, no landmarks, pose or masks", stacklevel=3)
+    return dlib.get_frontal_face_detector()
+
+
+def _head_pose(matrix: np.ndarray) -> tuple[float, float, float]:
+    """Yaw, pitch and roll in degrees, signs as in Face, of a face-to-camera matrix (x right, y up)."""
+    right, up, forward = matrix[0, :3], matrix[1, :3], matrix[2, :3]
+    yaw = np.arctan2(right[2], forward[2])
+    pitch = np.arctan2(up[2], np.hypot(right[2], forward[2]))
+    roll = np.arctan2(up[0], up[1])
+    return tuple(float(angle) for angle in np.degrees([yaw, pitch, roll]))
+
+
+def landmark_box(landmarks: np.ndarray) -> np.ndarray:
+    """The square that dlib's frontal detector would draw, float32 (4,), from landmarks (478, 2)."""
+    points = landmarks[STILL]
+    centre = points.mean(axis=0)
+    spread = np.sqrt(((points - centre) ** 2).sum(axis=1).mean())
+    left, right = (landmarks[corners].mean(axis=0) for corners in EYE_CORNERS)
+    across = (right - left) / np.linalg.norm(right - left)
+    down = np.array([-across[1], across[0]])
+    centre = centre + spread * (BOX_RIGHT * across + BOX_DOWN * down)
+    return np.float32([*(centre - BOX_HALF * spread), *(centre + BOX_HALF * spread)])
+
+
+def _centres(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
+
+
+def _sizes(boxes: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1))
+
+
+def _far(a: np.ndarray, b: np.ndarray) -> float:
+    """How unlike two boxes are, in face sizes: distance of the centres plus difference in size."""
+    size = (_sizes(a) + _sizes(b)) / 2
+    return float((np.linalg.norm(_centres(a) - _centres(b)) + abs(_sizes(a) - _sizes(b))) / size)
+
+
+SAME_FACE = 0.6  # a face moves less than this (`_far`) from one frame to the next
+FORGET = 15  # frames after which a bystander who is gone is forgotten
+
+
+def track(frames: Iterable[np.ndarray], finder: FaceFinder) -> list[Face | None]:
+    """Follow the face that is largest where one first appears, through frames uint8 (H, W, 3).
+
+    One entry a frame, None where that face is not seen. Whoever else is in the picture is followed too, so as
+    not to be taken for it; a newcomer while it is gone (it came back, or the scene was cut) is taken for it.
+    """
+    followed: list[Face | None] = []
+    last: list[
+        tuple[np.ndarray, int]
+    ] = []  # box and frame where each person was last seen; the first is followed
+    for number, frame in enumerate(frames):
+        last[1:] = [seen for seen in last[1:] if number - seen[1] <= FORGET]
+        faces = finder.find(frame)
+        pairs = sorted(
+            (_far(box, f.box), p, i) for p, (box, _) in enumerate(last) for i, f in enumerate(faces)
+        )
+        who: dict[int, int] = {}  # face to person
+        for distance, person, i in pairs:
+            if distance < SAME_FACE and i not in who and person not in who.values():
+                who[i] = person
+        new = [i for i in range(len(faces)) if i not in who]
+        if new and 0 not in who.values():
+            who[new.pop(0)] = 0
+            last = last or [None]
+        for i, person in who.items():
+            last[person] = faces[i].box, number
+        last += [(faces[i].box, number) for i in new]
+        followed.append(next((faces[i] for i, person in who.items() if person == 0), None))
+    return smooth_boxes(followed)
+
+
+def smooth_boxes(track: list[Face | None], radius: int = 2) -> list[Face | None]:
+    """The track with each box averaged (triangular weights) over up to `radius` frames on both sides.
+
+    The window is centred, so nothing lags; it never reaches across a frame without the face or a jump.
+    """
+    joined = [False] + [
+        a is not None and b is not None and _far(a.box, b.box) < SAME_FACE for a, b in pairwise(track)
+    ]
+    smooth = list(track)
+    for i, face in enumerate(track):
+        reach = 0
+        while reach < radius and i - reach > 0 and i + reach + 1 < len(track):
+            if not (joined[i - reach] and joined[i + reach + 1]):
+                break
+            reach += 1
+        if reach:
+            near = np.stack([track[j].box for j in range(i - reach, i + reach + 1)])
+            weights = reach + 1 - np.abs(np.arange(-reach, reach + 1))
+            smooth[i] = replace(face, box=np.average(near, axis=0, weights=weights).astype(np.float32))
+    return smooth
+
+
+def fill_gaps(track: list[Face | None]) -> list[Face]:
+    """A face for every frame: missing ones lie linearly between neighbours, or are held at the ends.
+
+    They are marked found=False.
+
+    Raises InputError where no frame has a face.
+    """
+    seen = [i for i, face in enumerate(track) if face is not None]
+    if not seen:
+        raise InputError("no face in any frame: the face must be visible, upright and not too small")
+    filled = list(track)
+    for i in range(len(track)):
+        if track[i] is None:
+            after = np.searchsorted(seen, i)
+            before, after = seen[max(after - 1, 0)], seen[min(after, len(seen) - 1)]
+            part = (i - before) / (after - before) if after > before else 0.0
+            filled[i] = _between(track[before], track[after], min(max(part, 0.0), 1.0))
+    return filled
+
+
+def _between(a: Face, b: Face, part: float) -> Face:
+    def mix(x, y):
+        return None if x is None or y is None else ((1 - part) * x + part * y)
+
+    landmarks = mix(a.landmarks, b.landmarks)
+    pose = [mix(x, y) for x, y in ((a.yaw, b.yaw), (a.pitch, b.pitch), (a.roll, b.roll))]
+    return Face(landmarks, mix(a.box, b.box), *pose, found=False)
+
+
+def crop(frame: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
+    """The box of an RGB frame, uint8 (H, W, 3), as uint8 (size, size, 3).
+
+    Edge pixels are repeated outside the picture. Shrinking averages over each new pixel's area, enlarging
+    interpolates linearly: for whole-numbered boxes as cv2.resize of the slice (INTER_AREA, INTER_LINEAR), for
+    boxes between them alike, so that a slowly moving box does not flicker.
+    """
+    x1, y1, x2, y2 = (float(edge) for edge in box)
+    columns, across = _resampling(x1, x2, size, frame.shape[1])
+    rows, down = _resampling(y1, y2, size, frame.shape[0])
+    patch = frame[rows, columns].astype(np.float32)
+    lines = (down @ patch.reshape(len(patch), -1)).reshape(size, -1, 3)
+    square = (across @ lines.swapaxes(0, 1).reshape(-1, size * 3)).reshape(size, size, 3).swapaxes(0, 1)
+    return np.rint(square, order="C").clip(0, 255).astype(np.uint8)
+
+
+def _resampling(start: float, stop: float, size: int, length: int) -> tuple[slice, np.ndarray]:
+    """The pixels of a line of `length` that start..stop touches, and their weights, float32 (size, pixels).
+
+    Each new pixel is the mean over a window around its centre, one new or one old pixel wide, the wider one.
+    """
+    step = (stop - start) / size
+    if not step > 0:
+        raise InputError(f"box edges {start:.1f} and {stop:.1f}: a box needs a positive width and height")
+    width = max(step, 1.0)
+    left = start + (np.arange(size) + 0.5) * step - width / 2
+    first, last = int(np.floor(left[0])), int(np.ceil(left[-1] + width))
+    pixels = np.arange(first, last)
+    overlap = np.minimum(left[:, None] + width, pixels + 1) - np.maximum(left[:, None], pixels)
+    weights = np.maximum(overlap, 0) / width
+    inside = np.clip(pixels, 0, length - 1)
+    used = slice(inside[0], inside[-1] + 1)
+    folded = np.zeros((size, used.stop - used.start), np.float32)
+    np.add.at(folded.T, inside - used.start, weights.T)
+    return used, folded
+
+
+def crop_points(points: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
+    """Points (..., 2) of the frame in the pixels of `crop`(frame, box, size), float32."""
+    box = np.asarray(box, np.float64)
+    return ((points - box[:2]) * size / (box[2:] - box[:2])).astype(np.float32)
+
+
+def lip_mask(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The lips and all between them: float32 (H, W) in [0, 1], from landmarks (478, 2) in its pixels."""
+    return _polygon(landmarks[LIPS], shape)
+
+
+def lower_face_mask(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """What speech moves, from under the nose to just under the jaw: float32 (H, W) in [0, 1]."""
+    nose = landmarks[2]
+    jaw = nose + 1.06 * (landmarks[JAW] - nose)
+    return _polygon(np.concatenate([jaw, landmarks[CHEEKS]]), shape)
+
+
+def _polygon(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    mask = np.zeros(shape[:2], np.uint8)
+    fixed = np.rint((np.asarray(points, np.float64) - 0.5) * 16).astype(
+        np.int32
+    )  # OpenCV counts from pixel centres
+    cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, 4)
+    return mask.astype(np.float32) / 255
+
+
+def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
+    """Distance between the inner lips (13, 14) over the face's height (10 to 152): (..., 478, 2) to (...)."""
+    lips = np.linalg.norm(landmarks[..., 13, :] - landmarks[..., 14, :], axis=-1)
+    return lips / np.linalg.norm(landmarks[..., 10, :] - landmarks[..., 152, :], axis=-1)
