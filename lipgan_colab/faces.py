@@ -41,6 +41,7 @@ STILL = [
     2,
 ]  # forehead, temples, eyes and nose: speech leaves them
 LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
+INNER_LIPS = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191]
 JAW = [454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234]
 CHEEKS = [123, 50, 205, 98, 2, 327, 425, 280, 352]  # from the left ear under the nose to the right one
 BOX_RIGHT, BOX_DOWN, BOX_HALF = -0.018, 0.562, 1.489
@@ -325,33 +326,29 @@ def crop(frame: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
     boxes between them alike, so that a slowly moving box does not flicker.
     """
     x1, y1, x2, y2 = (float(edge) for edge in box)
-    columns, across = _resampling(x1, x2, size, frame.shape[1])
-    rows, down = _resampling(y1, y2, size, frame.shape[0])
-    patch = frame[rows, columns].astype(np.float32)
-    lines = (down @ patch.reshape(len(patch), -1)).reshape(size, -1, 3)
-    square = (across @ lines.swapaxes(0, 1).reshape(-1, size * 3)).reshape(size, size, 3).swapaxes(0, 1)
-    return np.rint(square, order="C").clip(0, 255).astype(np.uint8)
+    columns = np.clip([int(x1) - 2, int(x2) + 2], [0, 1], [frame.shape[1] - 1, frame.shape[1]])
+    rows = _resample(frame[:, slice(*columns)], y1, y2, size)
+    square = _resample(rows.swapaxes(0, 1), x1 - columns[0], x2 - columns[0], size).swapaxes(0, 1)
+    return np.ascontiguousarray(np.rint(square).clip(0, 255).astype(np.uint8))
 
 
-def _resampling(start: float, stop: float, size: int, length: int) -> tuple[slice, np.ndarray]:
-    """The pixels of a line of `length` that start..stop touches, and their weights, float32 (size, pixels).
+def _resample(lines: np.ndarray, start: float, stop: float, size: int) -> np.ndarray:
+    """`size` lines (size, ..., 3), float32, that share start..stop of `lines` (n, ..., 3) evenly.
 
-    Each new pixel is the mean over a window around its centre, one new or one old pixel wide, the wider one.
+    Each is the mean over a window around its centre, one new or one old line wide, whichever is wider.
     """
     step = (stop - start) / size
     if not step > 0:
-        raise InputError(f"box edges {start:.1f} and {stop:.1f}: a box needs a positive width and height")
+        raise InputError(f"box from {start:.1f} to {stop:.1f} pixels: it needs a positive width and height")
     width = max(step, 1.0)
     left = start + (np.arange(size) + 0.5) * step - width / 2
-    first, last = int(np.floor(left[0])), int(np.ceil(left[-1] + width))
-    pixels = np.arange(first, last)
-    overlap = np.minimum(left[:, None] + width, pixels + 1) - np.maximum(left[:, None], pixels)
-    weights = np.maximum(overlap, 0) / width
-    inside = np.clip(pixels, 0, length - 1)
-    used = slice(inside[0], inside[-1] + 1)
-    folded = np.zeros((size, used.stop - used.start), np.float32)
-    np.add.at(folded.T, inside - used.start, weights.T)
-    return used, folded
+    shared = np.zeros((size, *lines.shape[1:]), np.float32)
+    for tap in range(int(np.ceil(width)) + 1):
+        line = np.floor(left) + tap
+        overlap = np.minimum(left + width, line + 1) - np.maximum(left, line)
+        weight = np.maximum(overlap, 0).astype(np.float32) / np.float32(width)
+        shared += weight[:, None, None] * lines[np.clip(line, 0, len(lines) - 1).astype(int)]
+    return shared
 
 
 def crop_points(points: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
