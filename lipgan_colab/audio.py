@@ -38,7 +38,7 @@ WINDOWS = {"mfcc": (MFCC_RATE, 0, 16, 35), "mel": (MEL_RATE, 4, 0, 27), "wav2lip
 
 
 def mfcc(wave: np.ndarray) -> np.ndarray:
-    """MFCC as LipGAN was trained on: (n,) speech at 16 kHz in [-1, 1] -> (12, T) float32, 100 columns a second.
+    """MFCC of LipGAN: (n,) speech at 16 kHz in [-1, 1] -> (12, T) float32, 100 columns a second.
 
     Column t covers 25 ms from sample 160 t; the tail is not padded, so T = (n - 400) // 160 + 1, and speech
     shorter than one window is filled up with silence to one column. Digital silence gives zeros.
@@ -59,7 +59,7 @@ def mfcc(wave: np.ndarray) -> np.ndarray:
 
 
 def mel(wave: np.ndarray, pad: str = "constant") -> np.ndarray:
-    """Mel spectrogram of Wav2Lip: (n,) speech at 16 kHz in [-1, 1] -> (80, T) float32 in [-4, 4], 80 columns a second.
+    """Mel of Wav2Lip: (n,) speech at 16 kHz in [-1, 1] -> (80, T) float32 in [-4, 4], 80 columns a second.
 
     Column t is centred on sample 200 t, T = n // 200 + 1. `pad` says what lies beyond the ends: "reflect"
     (librosa before 0.10, which the authors trained with) or "constant" silence (librosa since).
@@ -81,7 +81,7 @@ def mel(wave: np.ndarray, pad: str = "constant") -> np.ndarray:
 def windows(
     features: np.ndarray, n_frames: int, fps: Fraction | float, kind: str = "mfcc", first_frame: int = 0
 ) -> np.ndarray:
-    """The window of features that belongs to each video frame: (rows, T) -> (n_frames, rows, columns) float32.
+    """The window that belongs to each video frame: (rows, T) -> (n_frames, rows, columns) float32.
 
     kind      window of frame f                                       columns
     mfcc      floor(100 f / fps) - 16 ... (LipGAN)                    35
@@ -100,12 +100,14 @@ def windows(
 
 
 def window_columns(frame: np.ndarray | int, fps: Fraction | float, kind: str = "mfcc") -> np.ndarray:
-    """The columns of the frames' windows, int64 (..., columns): see `windows`. They may lie beyond either end."""
+    """The columns of the frames' windows, int64 (..., columns): see `windows`. They may lie past either end."""
     rate, early_frames, early_columns, width = WINDOWS[kind]
     fps = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
     if fps <= 0:
         raise InputError(f"a video cannot have {float(fps)} frames a second; give a positive number")
-    start = rate * (np.asarray(frame, np.int64) - early_frames) * fps.denominator // fps.numerator - early_columns
+    start = (
+        rate * (np.asarray(frame, np.int64) - early_frames) * fps.denominator // fps.numerator - early_columns
+    )
     return start[..., None] + np.arange(width)
 
 
@@ -126,7 +128,7 @@ def _frames(signal: np.ndarray, window: int, step: int):
 
 
 def _triangles(edges: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-    """Triangular filters (len(edges) - 2, len(frequencies)) rising and falling between neighbouring edges, in Hz."""
+    """Triangular filters (len(edges) - 2, len(frequencies)) between neighbouring edges, all in Hz."""
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (frequencies - low) / (centre - low)
     falling = (high - frequencies) / (high - centre)
@@ -140,7 +142,7 @@ def _mfcc_filters() -> np.ndarray:
 
 
 def _mel_filters() -> np.ndarray:
-    """(80, 401): equally spaced on Slaney's mel scale, each of unit area (Auditory Toolbox, librosa's default)."""
+    """(80, 401): equally spaced on Slaney's mel scale, each of unit area (librosa's default)."""
     points = np.linspace(_slaney_mel(MEL_LOWEST), _slaney_mel(MEL_HIGHEST), MEL_BANDS + 2)
     # Slaney's scale: linear below 1000 Hz (15 mel), logarithmic above.
     edges = np.where(points < 15, points * 200 / 3, 1000 * np.exp((points - 15) * math.log(6.4) / 27))

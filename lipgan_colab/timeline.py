@@ -1,0 +1,92 @@
+"""Decoded sound on one time line: mono speech at 16 kHz, every piece where its time stamp puts it."""
+
+import math
+from fractions import Fraction
+
+import av
+import numpy as np
+
+SAMPLE_RATE = 16_000
+LONGEST_GAP = 300.0  # s; time stamps that jump further, or further back, start anew (joined recordings)
+LONGEST_STEP_BACK = 1.0
+JITTER = 0.04  # s; smaller steps between pieces are rounding, not gaps
+SILENT_SIDE = 0.01  # a channel this much weaker than the other one carries no speech
+CANCELLED = 0.1  # channels whose mean is this much weaker than they are have opposite signs
+
+
+class TimeLine:
+    """Takes the frames of a sound track one by one; gaps become silence, overlaps are cut.
+
+    zero: the time stamp in s that sample 0 has; None for the first frame's. Sound before it is dropped.
+    """
+
+    def __init__(self, zero: float | None):
+        self.zero = zero
+        self.due = 0.0  # the time stamp in s that the next frame should have
+        self.channels: list[bytearray] = []  # float32 samples; two for stereo, one for all else
+        self.skip = 0  # samples still to come that lie before sample 0
+        self.resampler = self.source = None  # and the kind of frames that it takes
+
+    def add(self, frame: av.AudioFrame) -> None:
+        if not self.channels:
+            self.channels = [bytearray() for _ in range(2 if frame.layout.nb_channels == 2 else 1)]
+            self.due = frame.time or 0.0
+            self.zero = self.due if self.zero is None else self.zero
+        start = self.due if frame.time is None else frame.time
+        if not -LONGEST_STEP_BACK < start - self.due < LONGEST_GAP:
+            self.zero, self.due = self.zero + start - self.due, start
+        source = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if source != self.source or abs(start - self.due) > JITTER:
+            self.finish()
+            self.source, self.due = source, start
+            self._end_at(start)
+            layout = "stereo" if len(self.channels) == 2 else "mono"
+            self.resampler = av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE)
+        # The last frame of mp4 sound is filled up; its duration tells how much of it is sound.
+        padded = frame.time_base == Fraction(1, frame.sample_rate) and 0 < frame.duration < frame.samples
+        self.due += (frame.duration if padded else frame.samples) / frame.sample_rate
+        self._append(self.resampler.resample(frame))
+
+    def finish(self) -> None:
+        """Take what the resampler still holds."""
+        if self.resampler is not None:
+            self._append(self.resampler.resample(None))
+            self.resampler = None
+            self._end_at(self.due)
+
+    def mono(self) -> np.ndarray:
+        """All sound as float32 (n,) in [-1, 1]."""
+        self.finish()
+        left, *right = [np.frombuffer(channel, np.float32) for channel in self.channels] or [
+            np.zeros(0, np.float32)
+        ]
+        wave = np.nan_to_num(_mix(left, right[0]) if right and left.size else left)
+        # Floating-point files and the mixing of many channels can exceed the range.
+        return wave / max(1.0, float(wave.max(initial=0)), float(-wave.min(initial=0)))
+
+    def _end_at(self, stamp: float) -> None:
+        """Cut off, or fill up with silence, what is there, so that it ends at a time stamp in s."""
+        sample = round((stamp - self.zero) * SAMPLE_RATE)
+        for channel in self.channels:
+            del channel[max(0, 4 * sample) :]
+            channel.extend(bytes(max(0, 4 * sample - len(channel))))
+        self.skip = max(0, -sample)
+
+    def _append(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            for channel, samples in zip(self.channels, frame.to_ndarray(), strict=True):
+                channel.extend(samples[self.skip :].tobytes())
+            self.skip = max(0, self.skip - frame.samples)
+
+
+def _mix(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The mean of two channels, unless that would lose level: then the louder one."""
+    mean = (left + right) / 2
+    weaker, louder = sorted((left, right), key=_loudness)
+    if _loudness(weaker) < SILENT_SIDE * _loudness(louder) or _loudness(mean) < CANCELLED * _loudness(louder):
+        return louder
+    return mean
+
+
+def _loudness(wave: np.ndarray) -> float:
+    return math.sqrt(np.dot(wave, wave) / len(wave))
