@@ -100,14 +100,12 @@ def windows(
 
 
 def window_columns(frame: np.ndarray | int, fps: Fraction | float, kind: str = "mfcc") -> np.ndarray:
-    """The columns of the frames' windows, int64 (..., columns): see `windows`. They may lie past either end."""
+    """The columns of the frames' windows, int64 (..., columns): see `windows`. They may lie past an end."""
     rate, early_frames, early_columns, width = WINDOWS[kind]
     fps = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
     if fps <= 0:
         raise InputError(f"a video cannot have {float(fps)} frames a second; give a positive number")
-    start = (
-        rate * (np.asarray(frame, np.int64) - early_frames) * fps.denominator // fps.numerator - early_columns
-    )
+    start = rate * (np.asarray(frame, np.int64) - early_frames) * fps.denominator // fps.numerator - early_columns
     return start[..., None] + np.arange(width)
 
 

@@ -58,12 +58,9 @@ def probe_video(path: str | Path) -> VideoInfo:
         size = _square_pixels(first, stream)
         width, height = reversed(size) if _quarter_turns(first) % 2 else size
         fps = _nominal_fps(stream)
-        duration = (
-            float((stream.duration or 0) * stream.time_base) or (container.duration or 0) / av.time_base
-        )
-        return VideoInfo(
-            width, height, fps, max(duration, float(1 / fps)), _sound_stream(container) is not None
-        )
+        duration = (stream.duration or 0) * stream.time_base or Fraction(container.duration or 0, av.time_base)
+        has_sound = _sound_stream(container) is not None
+        return VideoInfo(width, height, fps, float(max(duration, 1 / fps)), has_sound)
 
 
 def read_video(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
@@ -75,11 +72,9 @@ def read_video(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
     with _open(path) as container:
         stream = _video_stream(container, path)
         size = None
-        for time, frame in _timed(
-            _good_frames(container, stream, path), step=float(1 / _nominal_fps(stream))
-        ):
+        for time, frame in _timed(_good_frames(container, stream, path), _nominal_fps(stream)):
             size = size or _square_pixels(frame, stream)  # the first frame's, should it change on the way
-            rgb = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+            rgb = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], src_colorspace=_colour_matrix(frame))
             yield time, np.ascontiguousarray(np.rot90(rgb, _quarter_turns(frame)))
 
 
@@ -183,6 +178,8 @@ def write_video(
     path, fps, frames = Path(path), _as_fraction(fps), iter(frames)
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path}: videos are written as .mp4; give a name that ends so")
+    if speech is not None and np.ndim(speech) != 1:
+        raise ValueError(f"speech must be mono, of shape (n,), not {np.shape(speech)}")
     first = next(frames, None)
     if first is None:
         raise InputError(f"{path}: there is no frame to write")
@@ -197,9 +194,7 @@ def write_video(
                 sound = _sound_packets(_add_sound(container, sample_rate), speech, sample_rate)
             for n, frame in enumerate(chain([first], frames)):
                 if frame.shape != first.shape or frame.dtype != np.uint8:
-                    raise InputError(
-                        f"{path}: frame {n} is {frame.dtype} {frame.shape}, not uint8 {first.shape}"
-                    )
+                    raise InputError(f"{path}: frame {n} is {frame.dtype} {frame.shape}, not {first.shape}")
                 container.mux(picture.encode(_to_yuv(frame, n, 1 / fps)))
                 for heard, packets in sound:
                     container.mux(packets)
@@ -222,21 +217,17 @@ def _open(path: str | Path) -> Iterator[av.container.InputContainer]:
     try:
         container = av.open(str(path), metadata_errors="ignore")
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(
-            f"{path}: this is no video or sound file, or it is cut off; use another copy"
-        ) from error
+        raise InputError(f"{path}: this is no video or sound, or it is cut off; use another copy") from error
     with container:
         yield container
 
 
 def _films(container: av.container.InputContainer) -> list[av.VideoStream]:
     """The streams with moving pictures: neither photos nor the cover of a piece of music."""
-    if container.format.name == "image2" or container.format.name.endswith("_pipe"):
-        return []
-    streams = container.streams.video
-    return [
-        s for s in streams if s.codec_context is not None and not s.disposition & Disposition.attached_pic
-    ]
+    if container.format.name in ("image2", "tty") or container.format.name.endswith("_pipe"):
+        return []  # photos; text, which FFmpeg would draw
+    decodable = (stream for stream in container.streams.video if stream.codec_context is not None)
+    return [stream for stream in decodable if not stream.disposition & Disposition.attached_pic]
 
 
 def _video_stream(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
@@ -284,7 +275,7 @@ def _decoded(container: av.container.InputContainer, stream: av.stream.Stream) -
 def _good_frames(
     container: av.container.InputContainer, stream: av.VideoStream, path: str | Path
 ) -> Iterator[av.VideoFrame]:
-    """The frames that show what was filmed, neither damaged nor painted over a hole; InputError if there is none.
+    """The frames that show what was filmed, neither damaged nor painted over holes; InputError if none.
 
     Recordings that lost their first key frame were often encoded anew as they looked, and no packet of them
     is damaged: they open with a blank picture on which only what moves appears until the next key frame.
@@ -307,9 +298,9 @@ def _blank_share(frame: av.VideoFrame, slack: int) -> float:
     return float((np.abs(yuv - BLANK) <= slack).all(axis=0).mean())
 
 
-def _timed(frames: Iterable[av.VideoFrame], step: float) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Frames with ever increasing times in s, from 0 on; `step` s apart where the stamps are of no use."""
-    zero = last = None
+def _timed(frames: Iterable[av.VideoFrame], fps: Fraction) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Frames with ever increasing times in s, from 0 on; 1 / fps apart where the stamps are of no use."""
+    zero, last, step = None, 0.0, float(1 / fps)
     for frame in frames:
         if zero is None:
             zero, time = frame.time or 0.0, 0.0
@@ -338,6 +329,12 @@ def _square_pixels(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, i
     return round(frame.width * aspect) if 0.2 < aspect < 5 else frame.width, frame.height
 
 
+def _colour_matrix(frame: av.VideoFrame) -> Colorspace | None:
+    """What an untagged high-definition picture is taken for by players; None: as tagged, else BT.601."""
+    untagged = frame.colorspace == 2  # AVCOL_SPC_UNSPECIFIED
+    return Colorspace.ITU709 if untagged and frame.height >= 720 else None
+
+
 def _quarter_turns(frame: av.VideoFrame) -> int:
     """Counter-clockwise quarter turns that bring the stored picture upright."""
     return round(frame.rotation / 90)
@@ -349,11 +346,7 @@ def _synthetic_metadata(comment: str) -> dict[str, str]:
     except PackageNotFoundError:  # run from a checkout that is not installed
         release = ""
     text = f"Synthetic video: lips generated by lipgan_colab{release}"
-    return {
-        "title": "Synthetic video",
-        "description": text,
-        "comment": f"{text}. {comment}" if comment else text,
-    }
+    return {"description": text, "comment": f"{text}. {comment}" if comment else text}
 
 
 def _add_picture(container: av.container.OutputContainer, shape: tuple, fps: Fraction) -> av.VideoStream:
@@ -379,9 +372,8 @@ def _to_yuv(rgb: np.ndarray, n: int, time_base: Fraction) -> av.VideoFrame:
 
 
 def _add_sound(container: av.container.OutputContainer, sample_rate: int) -> av.AudioStream:
-    stream = container.add_stream(
-        "aac", rate=sample_rate if sample_rate in AAC_RATES else 48_000, layout="mono"
-    )
+    rate = sample_rate if sample_rate in AAC_RATES else 48_000
+    stream = container.add_stream("aac", rate=rate, layout="mono")
     stream.bit_rate = SOUND_BITRATE
     return stream
 

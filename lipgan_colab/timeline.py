@@ -31,7 +31,8 @@ class TimeLine:
         if not self.channels:
             self.channels = [bytearray() for _ in range(2 if frame.layout.nb_channels == 2 else 1)]
             self.due = frame.time or 0.0
-            self.zero = self.due if self.zero is None else self.zero
+            if self.zero is None or abs(self.due - self.zero) > LONGEST_GAP:
+                self.zero = self.due
         start = self.due if frame.time is None else frame.time
         if not -LONGEST_STEP_BACK < start - self.due < LONGEST_GAP:
             self.zero, self.due = self.zero + start - self.due, start
@@ -57,12 +58,13 @@ class TimeLine:
     def mono(self) -> np.ndarray:
         """All sound as float32 (n,) in [-1, 1]."""
         self.finish()
-        left, *right = [np.frombuffer(channel, np.float32) for channel in self.channels] or [
-            np.zeros(0, np.float32)
-        ]
-        wave = np.nan_to_num(_mix(left, right[0]) if right and left.size else left)
+        waves = [np.frombuffer(channel, np.float32) for channel in self.channels]
+        if not waves or not waves[0].size:
+            return np.zeros(0, np.float32)
+        waves = [np.nan_to_num(wave, copy=False, posinf=1, neginf=-1) for wave in waves]
+        wave = _mix(*waves) if len(waves) == 2 else waves[0]
         # Floating-point files and the mixing of many channels can exceed the range.
-        return wave / max(1.0, float(wave.max(initial=0)), float(-wave.min(initial=0)))
+        return wave / max(np.float32(1), wave.max(), -wave.min())
 
     def _end_at(self, stamp: float) -> None:
         """Cut off, or fill up with silence, what is there, so that it ends at a time stamp in s."""
