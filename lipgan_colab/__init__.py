@@ -1,0 +1,21 @@
+"""A face and a speech clip in, a video of that face speaking those words out: LipGAN in PyTorch.
+
+The verbs are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+
+_VERBS = {
+    "preprocess": "lipgan_colab.preprocess",
+    "train": "lipgan_colab.train",
+    "load_generator": "lipgan_colab.models.weights",
+    "generate": "lipgan_colab.generate",
+    "evaluate": "lipgan_colab.evaluate",
+}
+__all__ = sorted(_VERBS)
+
+
+def __getattr__(name: str):
+    if name in _VERBS:
+        return getattr(import_module(_VERBS[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,12 @@
 """LipGAN's generators and contrastive discriminators (Prajwal et al., "Towards Automatic Face-to-Face
 Translation", ACM Multimedia 2019, section 3.2), layer for layer as the authors' Keras networks.
 
-What Keras does differently from PyTorch is kept, so that the authors' weights mean the same here: 'same' padding puts the
-odd pixel at the bottom and right, transposed convolutions are cropped there, BatchNorm has epsilon 1e-3 and momentum
-0.8, and the discriminator's instance norm is over height, width and channels together.
+What Keras does differently from PyTorch is kept, so that the authors' weights mean the same here: 'same' padding puts
+the odd pixel at the bottom and right, transposed convolutions are cropped there, BatchNorm has epsilon 1e-3 and
+momentum 0.8, and the discriminator's instance norm is over height, width and channels together.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -146,7 +146,7 @@ class LipGANGenerator(nn.Module):
         answer: (B, 3, 96, 96) in [0, 1], RGB.
     """
 
-    def __init__(self, config: GeneratorConfig = GeneratorConfig()):  # noqa: B008 (frozen)
+    def __init__(self, config: GeneratorConfig = GeneratorConfig()):
         super().__init__()
         if config.speech not in SPEECH_SHAPE:
             raise ValueError(f"unknown speech feature {config.speech!r}: choose one of {', '.join(SPEECH_SHAPE)}")
@@ -206,9 +206,7 @@ class WholeInstanceNorm(nn.Module):
 
 
 def _judge_block(c_in: int, c_out: int, kernel, stride) -> nn.Sequential:
-    return nn.Sequential(
-        SameConv2d(c_in, c_out, kernel, stride), WholeInstanceNorm(), nn.LeakyReLU(0.2, inplace=True)
-    )
+    return nn.Sequential(SameConv2d(c_in, c_out, kernel, stride), WholeInstanceNorm(), nn.LeakyReLU(0.2, inplace=True))
 
 
 def _judge_stages(c_in: int, rows: list, width: float) -> list[nn.Module]:
@@ -247,8 +245,3 @@ class LipGANDiscriminator(nn.Module):
         sound = F.normalize(self.speech(speech).flatten(1).float())
         # The square root's slope at 0 is infinite: two equal embeddings would give nan gradients.
         return (face - sound).square().sum(1).clamp_min(1e-12).sqrt()
-
-
-def generator_config_dict(generator: LipGANGenerator) -> dict:
-    """The generator's configuration as plain data, for file headers."""
-    return asdict(generator.config)

@@ -1,0 +1,131 @@
+"""The command line: python -m lipgan_colab VERB."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from lipgan_colab.errors import InputError
+
+
+def _preprocess(args: argparse.Namespace) -> None:
+    from lipgan_colab.corpora import folder, without
+    from lipgan_colab.preprocess import preprocess
+
+    left_out = args.leave_out.read_text().split() if args.leave_out else []
+    utterances = without(folder(args.videos), left_out)
+    manifest = preprocess(utterances, args.out, workers=args.workers)
+    for clip in manifest["skipped"]:
+        print(f"skipped {clip['id']}: {clip['reason']}")
+    print(
+        f"{args.out}: {manifest['utterances']} clips, {manifest['frames']} frames, "
+        f"{manifest['hours'] * 60:.1f} minutes; {len(manifest['skipped'])} skipped"
+    )
+
+
+def _train(args: argparse.Namespace) -> None:
+    from lipgan_colab.train import TrainConfig, train
+
+    given = {f.name: getattr(args, f.name) for f in fields(TrainConfig) if getattr(args, f.name, None) is not None}
+    print(f"generator: {train(args.shards, args.run, TrainConfig(**given))}")
+
+
+def _generate(args: argparse.Namespace) -> None:
+    from lipgan_colab.generate import generate
+
+    print(generate(args.face, args.speech, args.weights, args.out))
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from lipgan_colab.evaluate import evaluate
+
+    ids = args.only.read_text().split() if args.only else None
+    print(evaluate(args.videos, args.weights, args.out, ids))
+
+
+def _demo(args: argparse.Namespace) -> None:
+    """All of it once, on drawn faces: corpus, shards, a small model, a talking video."""
+    from lipgan_colab import synthetic
+    from lipgan_colab.corpora import folder
+    from lipgan_colab.generate import generate
+    from lipgan_colab.preprocess import PreprocessConfig, preprocess
+    from lipgan_colab.train import TrainConfig, train
+
+    out, started = args.out, time.monotonic()
+    print("1/4 drawing talking faces")
+    synthetic.draw_corpus(out / "videos", clips=12, identities=4, seconds=2.0)
+    print("2/4 preprocessing them")
+    preprocess(folder(out / "videos", licence="drawn by lipgan_colab"), out / "shards", PreprocessConfig())
+    print("3/4 training a small model on them")
+    config = TrainConfig(steps=args.steps, batch_size=16, width=0.25, learning_rate=1e-3, warmup=20, ema=0.98)
+    weights = train(out / "shards", out / "run", config, preview_every=100)
+    print("4/4 making a photo speak")
+    synthetic.draw_photo(out / "photo.png")
+    synthetic.write_speech(out / "speech.wav", seconds=4.0, seed=99)
+    report = generate(out / "photo.png", out / "speech.wav", weights, out / "talking.mp4")
+    print(f"{report}\nmade in {(time.monotonic() - started) / 60:.1f} minutes; open {report.path.resolve()}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lipgan-colab", description="A face and a speech clip to a talking video.")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    def verb(name: str, run, summary: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=summary, description=summary)
+        sub.set_defaults(run_verb=run)
+        return sub
+
+    sub = verb("preprocess", _preprocess, "videos to shards that can be trained on")
+    sub.add_argument("--videos", type=Path, required=True, help="folder of videos, each of one person speaking")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the shards")
+    sub.add_argument("--workers", type=int, help="processes (default: one a core)")
+    sub.add_argument("--leave-out", type=Path, help="text file of clip ids (paths below the folder) to keep back")
+
+    sub = verb("train", _train, "shards to a generator; run again, it goes on")
+    sub.add_argument("--shards", type=Path, required=True, help="folder of shards")
+    sub.add_argument("--run", type=Path, required=True, help="folder of the run; made, or gone on with")
+    sub.add_argument("--steps", type=int, help="where the run ends")
+    sub.add_argument("--width", type=float, help="1.0 is the original, 0.5 and 0.25 suit small machines")
+    sub.add_argument("--batch-size", type=int)
+    sub.add_argument("--learning-rate", type=float)
+    sub.add_argument("--lip-weight", type=float, help="how much more a pixel near the lips counts; 1: plain L1")
+    sub.add_argument("--speech", choices=["mfcc", "mel"], help="speech feature")
+    sub.add_argument("--seed", type=int)
+    sub.add_argument("--adversarial", action="store_true", help="with the contrastive discriminator, as in the paper")
+
+    sub = verb("generate", _generate, "a face and a speech clip to a video")
+    sub.add_argument("--face", type=Path, required=True, help="photo or video")
+    sub.add_argument("--speech", type=Path, required=True, help="any file with sound")
+    sub.add_argument("--weights", type=Path, required=True, help="run folder or .safetensors file")
+    sub.add_argument("--out", type=Path, required=True, help="the .mp4 to make")
+
+    sub = verb("evaluate", _evaluate, "clips generated from their own and another's speech, compared with the truth")
+    sub.add_argument("--videos", type=Path, required=True, help="folder of videos")
+    sub.add_argument("--only", type=Path, help="text file of clip ids (paths below the folder); default: all")
+    sub.add_argument("--weights", type=Path, required=True, help="run folder or .safetensors file")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the results")
+
+    sub = verb("demo", _demo, "try everything without data or network, on drawn faces")
+    sub.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results (default: demo)")
+    sub.add_argument("--steps", type=int, default=400, help="training steps")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb. Exit status: 0 done, 1 with one line on stderr that says what is wrong, 130 interrupted."""
+    args = _parser().parse_args(arguments)
+    try:
+        args.run_verb(args)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""What a generated face is compared by: reconstruction (plain and lip-weighted) and the contrastive loss."""
+
+import torch
+from torch import Tensor
+
+
+def l1(generated: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of two image batches (B, 3, H, W) (equation 1 of the LipGAN paper)."""
+    return (generated - target).abs().mean()
+
+
+def lip_weights(lips: Tensor, weight: float) -> Tensor:
+    """Pixel weights from lip masks: `weight` where the lips are against 1 elsewhere, scaled to a mean of 1 per sample.
+
+    Args:
+        lips: masks (B, 1, H, W) in [0, 1].
+        weight: how many times as much a lip pixel counts as any other; 1 is plain L1.
+
+    Returns:
+        (B, 1, H, W), mean 1 over each sample, so that losses with different weights stay comparable.
+    """
+    weights = 1 + (weight - 1) * lips
+    return weights / weights.mean(dim=(1, 2, 3), keepdim=True)
+
+
+def weighted_l1(generated: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """L1 with pixel weights (B, 1, H, W) of mean 1."""
+    return ((generated - target).abs() * weights).mean()
+
+
+def contrastive(distance: Tensor, unsynced: Tensor, margin: float = 1.0) -> Tensor:
+    """Contrastive loss of the discriminator's distances (Hadsell et al. 2006; equation 2 of the LipGAN paper).
+
+    Args:
+        distance: (B,), 0 or more.
+        unsynced: (B,) or a scalar: 0 for real and in sync, 1 for generated or out of sync.
+        margin: unsynced pairs further apart than this cost nothing.
+    """
+    return ((1 - unsynced) * distance.square() + unsynced * (margin - distance).clamp_min(0).square()).mean()
+
+
+def contrastive_for(distance: Tensor, in_sync: bool) -> Tensor:
+    """`contrastive` for a batch that is in sync (or meant to look so) as a whole, or out of sync as a whole."""
+    return contrastive(distance, torch.zeros_like(distance) if in_sync else torch.ones_like(distance))
