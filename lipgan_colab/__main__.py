@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--lip-weight", type=float, help="how much more a pixel near the lips counts; 1: plain L1")
     sub.add_argument("--speech", choices=["mfcc", "mel"], help="speech feature")
     sub.add_argument("--seed", type=int)
+    sub.add_argument("--no-augment", dest="augment", action="store_false", help="samples as they are")
     sub.add_argument("--adversarial", action="store_true", help="with the contrastive discriminator, as in the paper")
 
     sub = verb("generate", _generate, "a face and a speech clip to a video")

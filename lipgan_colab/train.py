@@ -5,8 +5,11 @@ import csv
 import json
 import math
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -295,36 +298,67 @@ def train(
 
     networks.generator.train()
     progress = tqdm(total=config.steps, initial=step, unit="step", desc="train")
+    whole = False  # whether the networks are those of a finished step: half an update is not worth saving
     try:
-        for batch in _on_device(batches(dataset, step, config.steps, config.batch_size, workers), device):
-            reported = train_step(networks, batch, config, step)
-            step += 1
-            log.add(reported)
-            progress.update()
-            now = time.monotonic()
-            minutes = before + (now - started) / 60
-            if step % log_every == 0 or step == config.steps:
-                rate = (step - logged_step) * config.batch_size / (now - logged)
-                means = log.write(
-                    step=step,
-                    samples=step * config.batch_size,
-                    minutes=f"{minutes:.2f}",
-                    samples_per_second=f"{rate:.1f}",
-                    learning_rate=f"{config.learning_rate * learning_rate_factor(step, config):.2e}",
-                )
-                logged, logged_step = now, step
-                progress.set_postfix({k: f"{v:.4f}" for k, v in means.items()} | {"samples/s": f"{rate:.0f}"})
-            if step % preview_every == 0 or step == config.steps:
-                _write_picture(run / "previews" / f"step-{step:08d}.png", preview(networks.average, shown))
-            if now - saved > save_minutes * 60:
-                save()
-                saved = time.monotonic()
-    except KeyboardInterrupt:
-        progress.write(f"interrupted after step {step}; saved, run the same command again to go on")
+        with _stop_when_asked() as asked:
+            for batch in _on_device(batches(dataset, step, config.steps, config.batch_size, workers), device):
+                whole = False
+                reported = train_step(networks, batch, config, step)
+                step += 1
+                whole = True
+                log.add(reported)
+                progress.update()
+                now = time.monotonic()
+                minutes = before + (now - started) / 60
+                last = step == config.steps or bool(asked)
+                if step % log_every == 0 or last:
+                    rate = (step - logged_step) * config.batch_size / (now - logged)
+                    means = log.write(
+                        step=step,
+                        samples=step * config.batch_size,
+                        minutes=f"{minutes:.2f}",
+                        samples_per_second=f"{rate:.1f}",
+                        learning_rate=f"{config.learning_rate * learning_rate_factor(step, config):.2e}",
+                    )
+                    logged, logged_step = now, step
+                    progress.set_postfix({k: f"{v:.4f}" for k, v in means.items()} | {"samples/s": f"{rate:.0f}"})
+                if step % preview_every == 0 or last:
+                    _write_picture(run / "previews" / f"step-{step:08d}.png", preview(networks.average, shown))
+                if asked:
+                    progress.write(f"stopped after step {step}; saved, run the same again to go on")
+                    break
+                if now - saved > save_minutes * 60:
+                    save()
+                    saved = time.monotonic()
     finally:
         progress.close()
-        save()
+        if whole:
+            save()
     return run / EXPORT
+
+
+@contextmanager
+def _stop_when_asked() -> Iterator[list[int]]:
+    """Collects interrupts (Ctrl-C, a notebook's stop button, SIGTERM) instead of being torn off in the midst of a step.
+
+    A second interrupt is obeyed at once. Outside of the main thread, where signals cannot be caught, it stays empty.
+    """
+    asked: list[int] = []
+
+    def ask(number: int, _frame) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_config(run: Path, config: TrainConfig) -> None:

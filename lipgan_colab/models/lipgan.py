@@ -188,7 +188,9 @@ class LipGANGenerator(nn.Module):
         x = torch.cat([self.face_code(x), self.speech_code(self.speech(speech))], dim=1)
         for stage in self.up:
             x = torch.cat([skips.pop(), stage(x)], dim=1)
-        return torch.sigmoid(self.out(x).float())  # at low precision a sigmoid has too few steps near white
+        x = self.out(x)
+        # At half precision a sigmoid has too few steps near white.
+        return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
 
 
 class WholeInstanceNorm(nn.Module):
@@ -241,7 +243,8 @@ class LipGANDiscriminator(nn.Module):
         self.speech = nn.Sequential(*_judge_stages(1, speech_rows, width), *tail)
 
     def forward(self, faces: Tensor, speech: Tensor) -> Tensor:
-        face = F.normalize(self.face(faces).flatten(1).float())
-        sound = F.normalize(self.speech(speech).flatten(1).float())
+        face, sound = self.face(faces).flatten(1), self.speech(speech).flatten(1)
+        exact = torch.promote_types(face.dtype, torch.float32)
+        face, sound = F.normalize(face.to(exact)), F.normalize(sound.to(exact))
         # The square root's slope at 0 is infinite: two equal embeddings would give nan gradients.
         return (face - sound).square().sum(1).clamp_min(1e-12).sqrt()

@@ -1,0 +1,83 @@
+"""The networks have the published shapes, whatever their width."""
+
+import json
+
+import pytest
+import torch
+
+from lipgan_colab.models.lipgan import SPEECH_SHAPE, GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+
+LAYOUTS = {
+    "lipgan_residual": GeneratorConfig(),
+    "lipgan_basic": GeneratorConfig(residual=False),
+    "cs766_residual": GeneratorConfig(speech="mel"),
+    "cs766_basic": GeneratorConfig(speech="mel", residual=False),
+}
+
+
+def numbers(network: torch.nn.Module) -> int:
+    return sum(v.numel() for name, v in network.state_dict().items() if not name.endswith("num_batches_tracked"))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_generator_has_every_published_weight(shared, name):
+    layout = json.loads((shared / "golden" / f"{name}.layout.json").read_text())
+    with torch.device("meta"):
+        generator = LipGANGenerator(LAYOUTS[name])
+    assert numbers(generator) == layout["params_total"]
+    published = sorted(
+        sorted(d["shape"]) for layer in layout["layers"] for d in layer["arrays"] if d["kind"] == "kernel"
+    )
+    ours = sorted(sorted(p.shape) for name, p in generator.named_parameters() if p.ndim == 4)
+    assert ours == published
+
+
+@pytest.mark.parametrize(("name", "speech"), [("lipgan_disc", "mfcc"), ("cs766_disc", "mel")])
+def test_discriminator_has_every_published_weight(shared, name, speech):
+    layout = json.loads((shared / "golden" / f"{name}.layout.json").read_text())
+    with torch.device("meta"):
+        assert numbers(LipGANDiscriminator(speech=speech)) == layout["params_total"]
+
+
+@pytest.mark.parametrize("speech", ["mfcc", "mel"])
+@pytest.mark.parametrize("residual", [True, False])
+def test_generator_answers_faces(speech, residual):
+    torch.manual_seed(0)
+    generator = LipGANGenerator(GeneratorConfig(0.25, speech, residual)).double()
+    faces, window = torch.rand(2, 6, 96, 96).double(), torch.randn(2, 1, *SPEECH_SHAPE[speech]).double()
+    with torch.no_grad():
+        for module in generator.modules():  # statistics of what really flows, without which little comes through
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        generator(faces, window)
+        generator.eval()
+        answer = generator(faces, window)
+        assert answer.shape == (2, 3, 96, 96)
+        assert answer.min() >= 0
+        assert answer.max() <= 1
+        # Both inputs matter, and samples do not see each other.
+        assert not torch.allclose(generator(faces, window.flip(0)), answer)
+        assert torch.allclose(generator(faces[:1], window[:1]), answer[:1], atol=1e-5)
+
+
+@pytest.mark.parametrize("speech", ["mfcc", "mel"])
+def test_discriminator_answers_distances_of_unit_vectors(speech):
+    torch.manual_seed(0)
+    discriminator = LipGANDiscriminator(0.25, speech)
+    distance = discriminator(torch.rand(3, 3, 96, 96), torch.randn(3, 1, *SPEECH_SHAPE[speech]))
+    assert distance.shape == (3,)
+    assert (distance >= 0).all()
+    assert (distance <= 2).all()
+    distance.sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in discriminator.parameters())
+
+
+def test_width_scales_the_weights():
+    with torch.device("meta"):
+        whole, half = (numbers(LipGANGenerator(GeneratorConfig(w))) for w in (1.0, 0.5))
+    assert 3.8 < whole / half < 4.1
+
+
+def test_unknown_speech_feature_is_refused():
+    with pytest.raises(ValueError, match="unknown speech feature 'lpc'"):
+        LipGANGenerator(GeneratorConfig(speech="lpc"))
