@@ -1,0 +1,145 @@
+"""Shards: what is written comes back, and a sample depends on nothing but (seed, number)."""
+
+import numpy as np
+import pytest
+import torch
+
+from lipgan_colab import audio
+from lipgan_colab.errors import InputError
+from lipgan_colab.preprocess import _jpeg
+from lipgan_colab.shards import (
+    FAR_FRAMES,
+    LipSyncDataset,
+    UtteranceRecord,
+    batches,
+    lip_region,
+    read_metadata,
+    write_manifest,
+    write_shard,
+)
+
+SETTINGS = {"fps": 25, "size": 96}
+
+
+def record(name: str, frames: int, level: int) -> UtteranceRecord:
+    """A clip whose frame f is of one grey, `level` + 2 f, and whose MFCC column c is all c."""
+    columns, mels = frames * 4, int(frames * 3.2)
+    lips = np.tile(np.float32([[0.35, 0.75], [0.65, 0.75], [0.5, 0.85]]), (frames, 1, 1))
+    return UtteranceRecord(
+        id=name,
+        speaker=name[0],
+        licence="made for this test",
+        jpegs=[_jpeg(np.full((96, 96, 3), level + 2 * f, np.uint8), 95) for f in range(frames)],
+        found=np.arange(frames) != 3,
+        box=np.zeros((frames, 4), np.float32),
+        head_pose=np.zeros((frames, 3), np.float32),
+        lip_landmarks=lips,
+        mfcc=np.tile(np.arange(columns, dtype=np.float32), (12, 1)),
+        mel=np.tile(np.arange(mels, dtype=np.float32), (80, 1)),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_shard(tmp_path / "shard-00000.safetensors", [record("a1", 20, 0), record("b1", 30, 60)], [], SETTINGS)
+    skipped = [{"id": "broken", "reason": "no sound"}]
+    write_shard(tmp_path / "shard-00001.safetensors", [record("a2", 25, 140)], skipped, SETTINGS)
+    return tmp_path
+
+
+def frame_of(picture: torch.Tensor) -> tuple[int, int]:
+    """Clip and frame that a grey picture of `record` shows."""
+    grey = round(picture.float().mean().item())
+    clip = 0 if grey < 50 else 1 if grey < 130 else 2
+    return clip, (grey - (0, 60, 140)[clip]) // 2
+
+
+def test_a_sample_is_a_frame_its_window_and_a_distant_frame_of_the_same_clip(folder):
+    dataset = LipSyncDataset(folder, seed=1, augment=False)
+    assert len(dataset) == 20 + 30 + 25 - 3  # frames without a face are no targets
+    clips = set()
+    for number in range(60):
+        sample = dataset[number]
+        clip, frame = frame_of(sample["target"])
+        clips.add(clip)
+        other_clip, reference = frame_of(sample["reference"])
+        assert clip == other_clip
+        assert abs(frame - reference) >= FAR_FRAMES
+        assert frame != 3
+        columns = np.clip(audio.window_columns(frame, 25, "mfcc"), 0, (20, 30, 25)[clip] * 4 - 1)
+        assert sample["speech"].shape == (1, 12, 35)
+        assert np.array_equal(sample["speech"][0, 0].numpy(), columns)
+        assert sample["unsynced_speech"].shape == (1, 12, 35)
+    assert clips == {0, 1, 2}
+
+
+def test_samples_depend_on_seed_and_number_alone(folder):
+    first, again, other = (LipSyncDataset(folder, seed=s) for s in (5, 5, 6))
+    again[100]  # whatever was drawn before
+    for number in (0, 7, 1_000_000):
+        for name, value in first[number].items():
+            assert torch.equal(value, again[number][name])
+    assert any(not torch.equal(first[n]["target"], other[n]["target"]) for n in range(3))
+
+
+def test_batches_are_the_same_for_any_number_of_workers_and_start_anywhere(folder):
+    dataset = LipSyncDataset(folder, seed=2)
+    alone = list(batches(dataset, 0, 6, 4, workers=0))
+    shared_out = list(batches(dataset, 3, 6, 4, workers=2))
+    assert len(shared_out) == 3
+    for a, b in zip(alone[3:], shared_out, strict=True):
+        assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_mel_windows(folder):
+    sample = LipSyncDataset(folder, seed=1, speech="mel", augment=False)[0]
+    assert sample["speech"].shape == (1, 80, 27)
+
+
+def test_augmentation_changes_both_frames_alike(folder):
+    plain, varied = (LipSyncDataset(folder, seed=3, augment=a) for a in (False, True))
+    changed = 0
+    for number in range(8):
+        a, b = plain[number], varied[number]
+        changed += not torch.equal(a["target"], b["target"])
+        step, varied_step = (
+            (s["target"].float() - s["reference"].float()).mean(dim=(1, 2)) for s in (a, b)
+        )  # one table for both frames keeps their order, in every channel
+        assert (varied_step * step >= 0).all()
+        assert varied_step.abs().sum() > 0
+        assert torch.equal(a["speech"], b["speech"])
+    assert changed >= 6  # black stays black
+
+
+def test_manifest_counts_and_names_what_was_skipped(folder):
+    manifest = write_manifest(folder)
+    assert (manifest["utterances"], manifest["frames"]) == (3, 75)
+    assert manifest["skipped"] == [{"id": "broken", "reason": "no sound"}]
+    assert [s["name"] for s in manifest["shards"]] == ["shard-00000.safetensors", "shard-00001.safetensors"]
+    assert read_metadata(folder / "shard-00000.safetensors")["settings"] == SETTINGS
+
+
+def test_a_cut_shard_is_named(folder):
+    path = folder / "shard-00001.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"shard-00001\.safetensors: not a whole shard"):
+        LipSyncDataset(folder)
+
+
+def test_a_folder_without_shards_or_faces_says_so(tmp_path):
+    with pytest.raises(InputError, match="holds no shard"):
+        LipSyncDataset(tmp_path)
+    write_shard(tmp_path / "shard-00000.safetensors", [], [], SETTINGS)
+    with pytest.raises(InputError, match="no frame with a face"):
+        LipSyncDataset(tmp_path)
+
+
+def test_lip_region_covers_the_lips_and_little_else():
+    points = np.float32([[0.4, 0.7], [0.6, 0.7], [0.6, 0.8], [0.4, 0.8]])
+    mask = lip_region(points, 96)
+    assert mask[72, 48] == 255
+    assert mask[20, 48] == mask[72, 10] == mask[95, 48] == 0
+    assert 0.02 < (mask > 127).mean() < 0.08
+    unknown = lip_region(np.full((4, 2), np.nan, np.float32), 96)
+    assert unknown[72, 48] == 255
+    assert unknown[:48].max() == 0
