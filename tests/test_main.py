@@ -1,0 +1,57 @@
+"""The command line: it does what it says, and errors are one line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lipgan_colab import media
+from lipgan_colab.__main__ import main
+
+
+def test_preprocess_train_generate_one_after_the_other(drawn_videos, tmp_path, capsys):
+    shards, run, out = tmp_path / "shards", tmp_path / "run", tmp_path / "out.mp4"
+    left_out = tmp_path / "left_out.txt"
+    face = min(drawn_videos.glob("*.mp4"))
+    left_out.write_text(face.name)
+    arguments = ["--videos", str(drawn_videos), "--out", str(shards), "--workers", "0"]
+    assert main(["preprocess", *arguments, "--leave-out", str(left_out)]) == 0
+    assert "3 clips, 75 frames" in capsys.readouterr().out
+    small = ["--steps", "2", "--batch-size", "2", "--width", "0.25"]
+    assert main(["train", "--shards", str(shards), "--run", str(run), *small]) == 0
+    assert main(["generate", "--face", str(face), "--speech", str(face), "--weights", str(run), "--out", str(out)]) == 0
+    assert "out.mp4: 25 frames, 1.00 s" in capsys.readouterr().out
+    assert media.probe_video(out).has_sound
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "--face", "no.jpg", "--speech", "no.wav", "--weights", "no", "--out", "o.mp4"],
+        ["preprocess", "--videos", "missing", "--out", "shards"],
+        ["train", "--shards", "missing", "--run", "run"],
+        ["evaluate", "--videos", "missing", "--weights", "missing", "--out", "out"],
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+
+
+def test_importing_the_package_imports_no_heavy_library():
+    script = (
+        "import sys, lipgan_colab, lipgan_colab.faces, lipgan_colab.audio; "
+        "print(sorted({'mediapipe', 'torch', 'IPython', 'ipywidgets', 'dlib'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_demo_makes_a_talking_video(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path), "--steps", "3"]) == 0
+    assert "talking.mp4" in capsys.readouterr().out
+    info = media.probe_video(tmp_path / "talking.mp4")
+    assert info.has_sound
+    assert info.duration == pytest.approx(4, abs=0.08)
