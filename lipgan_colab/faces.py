@@ -5,11 +5,13 @@ stands in with boxes alone. Points and boxes are in continuous pixels, x to the 
 row i and column j covers i to i + 1 and j to j + 1, so box (x1, y1, x2, y2) is the slice frame[y1:y2, x1:x2].
 """
 
-import hashlib
 import os
-import urllib.request
+import re
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,31 +20,44 @@ import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError
-
-MODEL_URL = (
-    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
-)
-MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-MODEL_VARIABLE = "LIPGAN_FACE_MODEL"
-MODEL_CACHE = Path("~/.cache/lipgan_colab/face_landmarker.task").expanduser()
+from lipgan_colab.face_model import NoMediaPipe, find_model
 
 # Landmarks of the 478-point mesh, by MediaPipe's numbers (canonical_face_model_uv_visualization.png).
 EYE_CORNERS = [33, 133], [362, 263]  # at the picture's left (outer, inner) and right (inner, outer)
 NOSE_TIP = 4
 LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
 INNER_LIPS = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191]
-INNER_LIPS = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191]
-JAW = [454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234]
-CHEEKS = [123, 50, 205, 98, 2, 327, 425, 280, 352]  # from the left ear under the nose to the right one
+JAW = [
+    323,
+    361,
+    288,
+    397,
+    365,
+    379,
+    378,
+    400,
+    377,
+    152,
+    148,
+    176,
+    149,
+    150,
+    136,
+    172,
+    58,
+    132,
+    93,
+]  # from below one ear to the other
+CHEEKS = [123, 50, 205, 98, 2, 327, 425, 280, 352]  # back, under the nose
 
 # The box by what speech does not move, fitted for IoU to dlib's boxes on seven speakers of GRID (mean IoU 0.857;
 # 0.846 on a speaker left out of the fit): its centre is this part of the way down from the eyes to the level of the
 # nose's tip, half its side so many times the distance between the inner corners of the eyes.
 BOX_DOWN, BOX_HALF = 0.969, 2.226
 
-
-class NoMediaPipe(InputError):
-    """MediaPipe or its model cannot be had here; the message says why and what to do."""
+SMALLEST_TILE = 256  # pixels: where nothing is found, faces from about an eighth of this are looked for
+SAME_FACE = 0.6  # a face moves less than this (`_far`) from one frame to the next
+FORGET = 15  # frames after which a bystander who is gone is forgotten
 
 
 @dataclass(frozen=True)
@@ -65,55 +80,10 @@ class Face:
     found: bool = True
 
 
-def find_model(model: str | Path | None = None) -> Path:
-    """Where MediaPipe's face_landmarker.task lies.
-
-    In this order: `model`, the environment variable LIPGAN_FACE_MODEL, ../shared/models beside the checkout,
-    the user's cache; else it is downloaded there. Raises InputError where a named file is missing,
-    NoMediaPipe where the download fails.
-    """
-    for source, named in (("model", model), (MODEL_VARIABLE, os.environ.get(MODEL_VARIABLE))):
-        if named:
-            if not Path(named).is_file():
-                raise InputError(f"{named}: no such face model ({source}); leave it out to have it downloaded")
-            return Path(named)
-    beside = Path(__file__).resolve().parents[2] / "shared" / "models" / "face_landmarker.task"
-    for path in (beside, MODEL_CACHE):
-        if path.is_file():
-            return path
-    return download_model(MODEL_CACHE)
-
-
-def download_model(path: Path, url: str = MODEL_URL, sha256: str = MODEL_SHA256, timeout: float = 30) -> Path:
-    """Download the face model to `path`, whole and verified or not at all. Raises NoMediaPipe."""
-    from tqdm.auto import tqdm
-
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    by_hand = f"fetch {url} by hand and put it at {path} (or set {MODEL_VARIABLE} to where it lies)"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
-        with urllib.request.urlopen(url, timeout=timeout) as source, open(part, "wb") as target:
-            size = int(source.headers.get("Content-Length") or 0) or None
-            with tqdm(total=size, unit="B", unit_scale=True, desc=path.name) as progress:
-                while block := source.read(1 << 16):
-                    target.write(block)
-                    digest.update(block)
-                    progress.update(len(block))
-        if digest.hexdigest() != sha256:
-            raise OSError("what came is not the file expected (SHA-256 differs)")
-        os.replace(part, path)
-    except (OSError, ValueError) as error:
-        raise NoMediaPipe(f"face model not downloaded: {error}; {by_hand}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
-
-
 class FaceFinder:
     """Finds the faces in a frame, each frame by itself. A context manager; every process makes its own.
 
-    model: path of face_landmarker.task, or None (see `find_model`).
+    model: path of face_landmarker.task, or None (see `face_model.find_model`).
     max_faces: at most so many faces a frame.
     min_confidence: of the detector, 0 to 1.
 
@@ -135,56 +105,111 @@ class FaceFinder:
         self.close()
 
     def close(self) -> None:
-        """Free the detector's memory and threads."""
+        """Free the detector's memory and threads; may be called twice."""
         if self._landmarker is not None:
             self._landmarker.close()
 
     def find(self, frame: np.ndarray) -> list[Face]:
         """The faces in an RGB frame, uint8 (H, W, 3), largest first; [] where there are none."""
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise InputError(f"a frame is uint8 (height, width, 3), not {frame.dtype} {frame.shape}")
         if self._landmarker is None:
-            faces = [
-                Face(None, np.float32([r.left(), r.top(), r.right(), r.bottom()]))
-                for r in self._dlib(np.ascontiguousarray(frame), 1)
-            ]
+            found = self._dlib(np.ascontiguousarray(frame), 1)  # 1: enlarged once, as for LipGAN's training
+            faces = [Face(None, np.float32([r.left(), r.top(), r.right(), r.bottom()])) for r in found]
         else:
-            faces = self._find_landmarks(frame)
+            faces = self._find_landmarks(frame) or self._find_small(frame)
         return sorted(faces, key=lambda face: -_sizes(face.box))[: self.max_faces]
 
-    def _find_landmarks(self, frame: np.ndarray) -> list[Face]:
+    def _find_landmarks(self, frame: np.ndarray, left: int = 0, top: int = 0) -> list[Face]:
+        """The faces in a frame that lies at (left, top) in a larger one."""
         import mediapipe
 
         # A view that is not contiguous gives no face and no error.
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(frame))
         result = self._landmarker.detect(image)
-        size = frame.shape[1], frame.shape[0], frame.shape[1]  # depth is in units of the width
+        size = np.float32([frame.shape[1], frame.shape[0], frame.shape[1]])  # depth is in units of the width
         faces = []
-        for points, matrix in zip(result.face_landmarks, result.facial_transformation_matrixes, strict=True):
-            points = np.float32([(p.x, p.y, p.z) for p in points]) * np.float32(size)
+        for marks, matrix in zip(result.face_landmarks, result.facial_transformation_matrixes, strict=True):
+            points = np.float32([(p.x, p.y, p.z) for p in marks]) * size + np.float32([left, top, 0])
             faces.append(Face(points[:, :2].copy(), _dlib_like_box(points), *_head_pose(matrix)))
         return faces
 
+    def _find_small(self, frame: np.ndarray) -> list[Face]:
+        """Faces in tiles that overlap by half: the detector looks at 128 x 128 pixels and misses small ones."""
+        side = max(min(frame.shape[:2]) // 2, SMALLEST_TILE)
+        if side >= max(frame.shape[:2]):
+            return []
+        candidates = []
+        for top in _tile_starts(frame.shape[0], side):
+            for left in _tile_starts(frame.shape[1], side):
+                middle = np.float32([left, top]) + side / 2
+                for face in self._find_landmarks(frame[top : top + side, left : left + side], left, top):
+                    candidates.append((float(np.linalg.norm(_centres(face.box) - middle)), face))
+        faces: list[Face] = []
+        for _, face in sorted(candidates, key=lambda candidate: candidate[0]):  # of two, the less cut by its tile
+            if all(_far(face.box, other.box) > SAME_FACE for other in faces):
+                faces.append(face)
+        return faces
+
+
+def _tile_starts(length: int, side: int) -> list[int]:
+    """Where tiles of this side start on a line, half a tile apart or a little less."""
+    count = 1 + int(np.ceil(max(length - side, 0) / (side / 2)))
+    return np.linspace(0, max(length - side, 0), count).astype(int).tolist()
+
 
 def _open_landmarker(model, max_faces, min_confidence):
-    """MediaPipe's FaceLandmarker for single images. Raises NoMediaPipe."""
-    os.environ.setdefault("GLOG_minloglevel", "2")  # errors only: its C++ side greets with warnings
+    """MediaPipe's FaceLandmarker for single images. Raises NoMediaPipe where it cannot be had.
+
+    Its video mode saves a sixth of the time, and only for one face; it lags and remembers the clip before.
+    """
+    cure = "pip install mediapipe; apt-get install libegl1 libgles2"
     try:
+        from mediapipe import Image, ImageFormat
         from mediapipe.tasks.python import BaseOptions, vision
     except (ImportError, OSError) as error:
-        raise NoMediaPipe(f"MediaPipe cannot be loaded ({error})") from error
+        raise NoMediaPipe(f"MediaPipe cannot be loaded ({error}): {cure}") from error
+    path = find_model(model)
     options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(find_model(model))),
+        base_options=BaseOptions(model_asset_path=str(path)),
         num_faces=max_faces,
         min_face_detection_confidence=min_confidence,
         output_facial_transformation_matrixes=True,
     )
-    return vision.FaceLandmarker.create_from_options(options)
+    try:
+        with _without_greetings():
+            landmarker = vision.FaceLandmarker.create_from_options(options)
+            landmarker.detect(Image(ImageFormat.SRGB, np.zeros((64, 64, 3), np.uint8)))
+    except OSError as error:  # its library is loaded only now, and needs the system's
+        raise NoMediaPipe(f"MediaPipe cannot be loaded ({error}): {cure}") from error
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: not MediaPipe's face model ({error}); remove it to have it downloaded") from error
+    return landmarker
+
+
+@contextmanager
+def _without_greetings():
+    """Drop what MediaPipe's C++ side logs below an error as it starts; no variable or flag of its silences that."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            log.seek(0)
+            for line in log:
+                if not re.match(rb"[IW]\d{4} |INFO:|WARNING:", line):
+                    os.write(2, line)
 
 
 def _open_dlib(reason):
     try:
         import dlib
     except ImportError as error:
-        raise InputError(f"no face detector: {reason}; and dlib is not installed") from error
+        raise InputError(f"no face detector: {reason}; nor is dlib there to stand in") from error
     warnings.warn(f"{reason}. dlib finds the faces: boxes only, no landmarks, pose or masks", stacklevel=3)
     return dlib.get_frontal_face_detector()
 
@@ -224,10 +249,6 @@ def _far(a: np.ndarray, b: np.ndarray) -> float:
     """How unlike two boxes are, in face sizes: distance of the centres plus difference in size."""
     size = (_sizes(a) + _sizes(b)) / 2
     return float((np.linalg.norm(_centres(a) - _centres(b)) + abs(_sizes(a) - _sizes(b))) / size)
-
-
-SAME_FACE = 0.6  # a face moves less than this (`_far`) from one frame to the next
-FORGET = 15  # frames after which a bystander who is gone is forgotten
 
 
 def track(frames: Iterable[np.ndarray], finder: FaceFinder) -> list[Face | None]:
@@ -287,23 +308,21 @@ def fill_gaps(track: list[Face | None]) -> list[Face]:
     seen = [i for i, face in enumerate(track) if face is not None]
     if not seen:
         raise InputError("no face in any frame: the face must be visible, upright and not too small")
+    place = np.interp(np.arange(len(track)), seen, np.arange(len(seen)))  # of each frame among the seen ones
     filled = list(track)
-    for i in range(len(track)):
-        if track[i] is None:
-            after = np.searchsorted(seen, i)
-            before, after = seen[max(after - 1, 0)], seen[min(after, len(seen) - 1)]
-            part = (i - before) / (after - before) if after > before else 0.0
-            filled[i] = _between(track[before], track[after], min(max(part, 0.0), 1.0))
+    for i, face in enumerate(track):
+        if face is None:
+            before, after = seen[int(place[i])], seen[int(np.ceil(place[i]))]
+            filled[i] = _between(track[before], track[after], float(place[i] % 1))
     return filled
 
 
 def _between(a: Face, b: Face, part: float) -> Face:
     def mix(x, y):
-        return None if x is None or y is None else ((1 - part) * x + part * y)
+        return None if x is None or y is None else (1 - part) * x + part * y
 
-    landmarks = mix(a.landmarks, b.landmarks)
-    pose = [mix(x, y) for x, y in ((a.yaw, b.yaw), (a.pitch, b.pitch), (a.roll, b.roll))]
-    return Face(landmarks, mix(a.box, b.box), *pose, found=False)
+    pose = (mix(x, y) for x, y in ((a.yaw, b.yaw), (a.pitch, b.pitch), (a.roll, b.roll)))
+    return Face(mix(a.landmarks, b.landmarks), mix(a.box, b.box), *pose, found=False)
 
 
 def crop(frame: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
@@ -311,9 +330,11 @@ def crop(frame: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
 
     Edge pixels are repeated outside the picture. Shrinking averages over each new pixel's area, enlarging
     interpolates linearly: for whole-numbered boxes as cv2.resize of the slice (INTER_AREA, INTER_LINEAR), for
-    boxes between them alike, so that a slowly moving box does not flicker.
+    boxes between them alike, so that a slowly moving box does not flicker. InputError for an empty box.
     """
     x1, y1, x2, y2 = (float(edge) for edge in box)
+    if not (np.isfinite(box).all() and x2 > x1 and y2 > y1):
+        raise InputError(f"box {x1:.1f}, {y1:.1f}, {x2:.1f}, {y2:.1f}: it needs a positive width and height")
     columns = np.clip([int(x1) - 2, int(x2) + 2], [0, 1], [frame.shape[1] - 1, frame.shape[1]])
     rows = _resample(frame[:, slice(*columns)], y1, y2, size)
     square = _resample(rows.swapaxes(0, 1), x1 - columns[0], x2 - columns[0], size).swapaxes(0, 1)
@@ -326,8 +347,6 @@ def _resample(lines: np.ndarray, start: float, stop: float, size: int) -> np.nda
     Each is the mean over a window around its centre, one new or one old line wide, whichever is wider.
     """
     step = (stop - start) / size
-    if not step > 0:
-        raise InputError(f"box from {start:.1f} to {stop:.1f} pixels: it needs a positive width and height")
     width = max(step, 1.0)
     left = start + (np.arange(size) + 0.5) * step - width / 2
     shared = np.zeros((size, *lines.shape[1:]), np.float32)
