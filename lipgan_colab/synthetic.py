@@ -118,9 +118,13 @@ def draw_corpus(
     return paths
 
 
-def draw_photo(path: str | Path, number: int = 0, size: tuple[int, int] = (512, 512)) -> None:
-    """Write a picture (PNG) of person `number` with the mouth closed; size: (width, height) in pixels."""
-    picture = Image.fromarray(draw_face(number, 0.0, size=size))
+def draw_photo(path: str | Path, identity: int = 0, seed: int = 0, size: tuple[int, int] = (512, 512)) -> None:
+    """Write a picture (PNG) of person number `identity` with the mouth closed.
+
+    seed: of how the head is held, nearly straight; size: (width, height) in pixels.
+    """
+    yaw, roll = np.random.default_rng([seed, 6]).uniform(-1, 1, 2) * (6, 2)
+    picture = Image.fromarray(draw_face(identity, 0.0, yaw, roll, size=size))
     _write_whole(Path(path), lambda file: picture.save(file, format="PNG"))
 
 
