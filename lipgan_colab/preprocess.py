@@ -97,7 +97,7 @@ def _lips(face: faces.Face, size: int) -> np.ndarray:
     return faces.crop_points(face.landmarks[points], face.box, size).astype(np.float32) / size
 
 
-_finder: faces.FaceFinder | None = None  # one a process
+_finder: faces.FaceFinder | None = None  # a worker process' own
 
 
 def _start_worker() -> None:
@@ -106,10 +106,16 @@ def _start_worker() -> None:
     _finder = faces.FaceFinder()
 
 
-def _try_utterance(utterance: Utterance, config: PreprocessConfig) -> UtteranceRecord | dict:
+def _try_in_worker(utterance: Utterance, config: PreprocessConfig) -> UtteranceRecord | dict:
+    return _try_utterance(utterance, config, _finder)
+
+
+def _try_utterance(
+    utterance: Utterance, config: PreprocessConfig, finder: faces.FaceFinder
+) -> UtteranceRecord | dict:
     """The record, or {"id", "reason"}: one bad clip must not end a night's work."""
     try:
-        return preprocess_utterance(utterance, _finder, config)
+        return preprocess_utterance(utterance, finder, config)
     except InputError as error:
         return {"id": utterance.id, "reason": str(error).replace(f"{utterance.path}: ", "")}
     except Exception as error:
@@ -178,14 +184,13 @@ def _records(
     """The clips' records in order, made by this process or by several."""
     workers = min(os.cpu_count() or 1 if workers is None else workers, len(utterances))
     if workers <= 1:
-        if utterances:
-            _start_worker()
-        yield from (_try_utterance(u, config) for u in utterances)
+        with faces.FaceFinder() as finder:
+            yield from (_try_utterance(u, config, finder) for u in utterances)
         return
     # Spawned, not forked: MediaPipe's and PyAV's threads do not survive a fork.
     with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
         try:
-            yield from pool.map(_try_utterance, utterances, [config] * len(utterances))
+            yield from pool.map(_try_in_worker, utterances, [config] * len(utterances))
         except BrokenProcessPool as error:
             raise InputError(
                 "a worker process died, most likely for lack of memory; "

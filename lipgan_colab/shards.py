@@ -13,7 +13,7 @@ utterances:
     mfcc, mel           float32 (T, 12 | 80)  columns of the speech, one a row
     mfcc_offsets, mel_offsets  int64 (U + 1,) utterance u has rows offsets[u] to offsets[u + 1]
 
-Its metadata are JSON texts: utterances (id, speaker, licence of each), skipped (id and reason), settings.
+Its metadata are one JSON text: utterances (id, speaker, licence of each), skipped (id and reason), settings.
 """
 
 import hashlib
@@ -34,6 +34,7 @@ from lipgan_colab.audio import window_columns
 from lipgan_colab.errors import InputError
 
 MANIFEST = "manifest.json"
+METADATA = "shard"  # the header's entry
 FAR_FRAMES = 6  # a reference frame is at least this far from its target, as in the authors' train.py
 ARRAYS = ("jpeg_offsets", "utterance_frames", "found", "lip_landmarks", "mfcc_offsets", "mel_offsets")
 
@@ -89,13 +90,14 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
         "mel_offsets": _offsets([len(m) for m in mels]),
     }
     metadata = {
-        "utterances": json.dumps([{"id": r.id, "speaker": r.speaker, "licence": r.licence} for r in records]),
-        "skipped": json.dumps(list(skipped)),
-        "settings": json.dumps(settings, sort_keys=True),
+        "utterances": [{"id": r.id, "speaker": r.speaker, "licence": r.licence} for r in records],
+        "skipped": list(skipped),
+        "settings": settings,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
-    save_file(arrays, unfinished, metadata)
+    # One entry, because safetensors writes several in a random order, and the same clips must give the same bytes.
+    save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
     unfinished.chmod(0o644)  # safetensors lets nobody else read it
     os.replace(unfinished, path)
 
@@ -108,9 +110,8 @@ def read_metadata(path: Path) -> dict:
     """
     try:
         with safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
-            return {name: json.loads(metadata[name]) for name in ("utterances", "skipped", "settings")}
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            return json.loads(file.metadata()[METADATA])
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: not a whole shard ({error}); delete it and preprocess again") from error
 
 

@@ -48,7 +48,6 @@ def test_a_copied_face_scores_as_the_still_one_does(drawn_videos, tmp_path):
         assert clip.psnr == pytest.approx(clip.psnr_still)
         assert clip.ssim == pytest.approx(clip.ssim_still)
         assert clip.high_passed == pytest.approx(clip.high_passed_another)
-        assert abs(clip.high_passed) < 0.5
     assert (tmp_path / "clips.csv").read_text().count("\n") == 5
     assert (tmp_path / "frames.png").stat().st_size > 1000
     assert "correlation" in str(result)

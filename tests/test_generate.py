@@ -41,7 +41,7 @@ def test_a_photo_speaks_for_as_long_as_the_speech(shared, painter, tmp_path):
     assert abs(len(frames) / 25 - seconds) <= 1 / 25
     assert abs(len(media.read_speech(report.path)) / media.SAMPLE_RATE - seconds) <= 1 / 25
     assert report.passed_through == 0
-    assert is_green(frames[0]).mean() > 0.01
+    assert is_green(frames[0]).mean() > 0.005
     assert set(report.seconds) == {"read", "faces", "generator", "paste", "encode"}
 
 
@@ -60,7 +60,7 @@ def test_a_short_video_is_played_forward_and_backward(shared, painter, tmp_path)
 def test_frames_without_the_face_pass_through(shared, painter, tmp_path):
     face = shared / "data" / "tricky" / "face_leaves_swiz3n.mp4"
     report = generate(face, face, painter, tmp_path / "out.mp4")
-    green = [is_green(frame).mean() > 0.01 for frame in read_back(report.path)]
+    green = [is_green(frame).mean() > 0.005 for frame in read_back(report.path)]
     assert 0 < report.passed_through < report.frames
     assert len(green) - sum(green) == report.passed_through
 
