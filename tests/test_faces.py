@@ -213,6 +213,19 @@ def test_face_is_followed_over_a_cut_and_back_elsewhere():
     ]
 
 
+def test_cut_from_two_people_to_one_elsewhere_is_followed():
+    mine, other, third = boxed(100, 100, 200, 200), boxed(300, 100, 400, 200), boxed(400, 100, 500, 200)
+    track = faces.track(blank(4), Scripted([[mine, other]] * 2 + [[third]] * 2))
+    assert track[2] is third and track[3] is third
+
+
+def test_bystander_who_left_long_ago_is_forgotten():
+    mine, other = boxed(100, 100, 200, 200), boxed(300, 100, 390, 190)
+    for away, then in ((2, None), (faces.FORGET + 1, other)):
+        track = faces.track(blank(away + 3), Scripted([[mine, other]] * 2 + [[mine]] * away + [[other]]))
+        assert track[-1] is then
+
+
 def test_smoothing_neither_lags_nor_crosses_gaps_and_jumps():
     moving = [boxed(i, 0, 100 + i, 100) for i in range(8)]
     smooth = faces.smooth_boxes(moving)
