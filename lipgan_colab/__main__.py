@@ -55,11 +55,13 @@ def _demo(args: argparse.Namespace) -> None:
 
     out, started = args.out, time.monotonic()
     print("1/4 drawing talking faces")
-    synthetic.draw_corpus(out / "videos", clips=12, identities=4, seconds=2.0)
+    synthetic.draw_corpus(out / "videos", clips=8, identities=2, seconds=2.0)
     print("2/4 preprocessing them")
     preprocess(folder(out / "videos", licence="drawn by lipgan_colab"), out / "shards", PreprocessConfig())
     print("3/4 training a small model on them")
-    config = TrainConfig(steps=args.steps, batch_size=16, width=0.25, learning_rate=1e-3, warmup=20, ema=0.98)
+    config = TrainConfig(
+        steps=args.steps, batch_size=8, width=0.25, learning_rate=2e-3, warmup=20, ema=0.98, augment=False
+    )
     weights = train(out / "shards", out / "run", config, preview_every=100)
     print("4/4 making a photo speak")
     synthetic.draw_photo(out / "photo.png")
