@@ -98,7 +98,7 @@ def evaluate(
     ids: Sequence[str] | None = None,
     device: str | torch.device | None = None,
 ) -> Evaluation:
-    """Generate clips from their first frame and their speech, and compare; once more with the next clip's speech.
+    """Generate clips from their first frame and their speech, and compare; once more with another clip's speech.
 
     Args:
         videos: folder of clips that the generator has not been trained on.
@@ -130,14 +130,21 @@ def evaluate(
         if not clips:
             raise InputError(f"{videos}: no clip can be judged ({skipped[0]['reason'] if skipped else 'it is empty'})")
         for i, clip in enumerate(tqdm(clips, unit="clip", desc="evaluate")):
-            own, another = (
-                _generate(generator, clip, source.features) for source in (clip, clips[(i + 1) % len(clips)])
-            )
+            own, another = (_generate(generator, clip, source.features) for source in (clip, _another(clips, i)))
             scores.append(_scores(clip, own, another, finder))
             rows.append(_strip(clip, own))
     _write_csv(out / "clips.csv", scores)
     cv2.imwrite(str(out / "frames.png"), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR))
     return Evaluation(out, scores, skipped)
+
+
+def _another(clips: list[_Clip], i: int) -> _Clip:
+    """A clip with other words than clip i, of the same speaker where there are two: half of the list away, because
+    clips whose names are neighbours often begin with the same words (GRID's do)."""
+    same = [c for c in clips if c.utterance.speaker == clips[i].utterance.speaker]
+    candidates = same if len(same) > 1 else clips
+    place = next(k for k, c in enumerate(candidates) if c is clips[i])
+    return candidates[(place + max(1, len(candidates) // 2)) % len(candidates)]
 
 
 def _read_clip(utterance: Utterance, finder: faces.FaceFinder, kind: str) -> _Clip:

@@ -110,9 +110,7 @@ def _try_in_worker(utterance: Utterance, config: PreprocessConfig) -> UtteranceR
     return _try_utterance(utterance, config, _finder)
 
 
-def _try_utterance(
-    utterance: Utterance, config: PreprocessConfig, finder: faces.FaceFinder
-) -> UtteranceRecord | dict:
+def _try_utterance(utterance: Utterance, config: PreprocessConfig, finder: faces.FaceFinder) -> UtteranceRecord | dict:
     """The record, or {"id", "reason"}: one bad clip must not end a night's work."""
     try:
         return preprocess_utterance(utterance, finder, config)
