@@ -1,6 +1,6 @@
 """How long does a photo take to speak for three seconds, from a cold start, and where does the time go?
 
-python benchmarks/generation.py [--weights RUN_OR_FILE] [--width 1.0] [--face FILE] [--rounds 3]
+PYTHONPATH=. python benchmarks/generation.py [--weights RUN_OR_FILE] [--width 1.0] [--face FILE] [--rounds 3]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """How fast does a video become a shard on one core, and how far is that from MediaPipe alone?
 
-python benchmarks/preprocessing.py [VIDEO ...]    (default: three clips of ../shared, or drawn ones)
+PYTHONPATH=. python benchmarks/preprocessing.py [VIDEO ...]    (default: three clips of ../shared, or drawn ones)
 """
 
 import os

@@ -1,6 +1,6 @@
 """How many samples a second does a training step reach, and what share of the device's convolution rate is that?
 
-python benchmarks/training.py [--widths 0.5 1.0] [--batch-size 16] [--steps 4]
+PYTHONPATH=. python benchmarks/training.py [--widths 0.5 1.0] [--batch-size 16] [--steps 4]
 """
 
 import argparse
