@@ -29,7 +29,7 @@ def _train(args: argparse.Namespace) -> None:
     from lipgan_colab.train import TrainConfig, train
 
     given = {f.name: getattr(args, f.name) for f in fields(TrainConfig) if getattr(args, f.name, None) is not None}
-    print(f"generator: {train(args.shards, args.run, TrainConfig(**given))}")
+    print(f"generator: {train(args.shards, args.run, TrainConfig(**given), start_from=args.start_from)}")
 
 
 def _generate(args: argparse.Namespace) -> None:
@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--learning-rate", type=float)
     sub.add_argument("--lip-weight", type=float, help="how much more a pixel near the lips counts; 1: plain L1")
     sub.add_argument("--speech", choices=["mfcc", "mel"], help="speech feature")
+    sub.add_argument("--balance", type=float, help="0 draws every frame alike, 1 every speaker alike (default: 0.5)")
+    sub.add_argument("--start-from", type=Path, help="weights that a new run begins with (run folder or .safetensors)")
     sub.add_argument("--seed", type=int)
     sub.add_argument("--no-augment", dest="augment", action="store_false", help="samples as they are")
     sub.add_argument("--adversarial", action="store_true", help="with the contrastive discriminator, as in the paper")

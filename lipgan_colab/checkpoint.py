@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from lipgan_colab.files import written_whole
+
 KEEP = 2  # checkpoints: the newest, and one more in case it is damaged
 
 
@@ -19,14 +21,9 @@ def save_checkpoint(folder: str | Path, step: int, state: dict) -> Path:
         state: tensors, numbers, texts, and dicts and lists of them.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08d}.pt"
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    with written_whole(path) as unfinished:
+        torch.save(state, unfinished)
     for old in sorted(folder.glob("step-*.pt"))[:-KEEP]:
         os.truncate(old, 0)  # Drive's bin keeps what is deleted, and counts it
         old.unlink()

@@ -1,7 +1,6 @@
 """How good is it: held-back clips are generated again from one of their frames, and compared with the truth."""
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
@@ -17,6 +16,7 @@ from lipgan_colab import audio, faces, media
 from lipgan_colab.corpora import Utterance, folder
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
 from lipgan_colab.generate import generate_crops
 from lipgan_colab.models.lipgan import FACE_SIZE, LipGANGenerator
 from lipgan_colab.models.weights import load_generator
@@ -260,9 +260,7 @@ def _strip(clip: _Clip, own: np.ndarray, count: int = 12) -> np.ndarray:
 
 
 def _write_csv(path: Path, scores: list[ClipScores]) -> None:
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("w", newline="") as file:
+    with written_whole(path) as unfinished, unfinished.open("w", newline="") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(ClipScores)])
         writer.writeheader()
         writer.writerows(asdict(s) for s in scores)
-    os.replace(unfinished, path)

@@ -1,11 +1,9 @@
 """Where MediaPipe's face model lies, fetched once where it does not lie anywhere yet."""
 
-import hashlib
-import http.client
 import os
-import urllib.request
 from pathlib import Path
 
+from lipgan_colab.download import DownloadError, download
 from lipgan_colab.errors import InputError
 
 MODEL_URL = (
@@ -41,25 +39,7 @@ def find_model(model: str | Path | None = None) -> Path:
 
 def download_model(path: Path, url: str = MODEL_URL, sha256: str = MODEL_SHA256, timeout: float = 30) -> Path:
     """Download the face model to `path`, whole and verified or not at all. Raises NoMediaPipe."""
-    from tqdm.auto import tqdm
-
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    by_hand = f"fetch {url} by hand and put it at {path} (or set {MODEL_VARIABLE} to where it lies)"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
-        with urllib.request.urlopen(url, timeout=timeout) as source, open(part, "wb") as target:
-            size = int(source.headers.get("Content-Length") or 0) or None
-            with tqdm(total=size, unit="B", unit_scale=True, desc=path.name) as progress:
-                while block := source.read(1 << 16):
-                    target.write(block)
-                    digest.update(block)
-                    progress.update(len(block))
-        if digest.hexdigest() != sha256:
-            raise OSError("what came is not the file expected (SHA-256 differs)")
-        os.replace(part, path)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise NoMediaPipe(f"face model not downloaded: {error}; {by_hand}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+        return download(url, path, sha256, timeout)
+    except DownloadError as error:
+        raise NoMediaPipe(f"{error} (or set {MODEL_VARIABLE} to where it lies)") from error

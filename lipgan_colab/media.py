@@ -5,7 +5,6 @@ than a short one.
 """
 
 import math
-import os
 import statistics
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from PIL import Image, ImageOps
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
 from lipgan_colab.timeline import LONGEST_GAP, LONGEST_STEP_BACK, SAMPLE_RATE, TimeLine
 
 USUAL_FPS = Fraction(25)  # where a file does not say
@@ -183,29 +183,26 @@ def write_video(
     first = next(frames, None)
     if first is None:
         raise InputError(f"{path}: there is no frame to write")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part")
-    try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            container.metadata.update(_synthetic_metadata(comment))
-            picture = _add_picture(container, first.shape, fps)
-            sound = iter(())
-            if speech is not None and len(speech):
-                sound = _sound_packets(_add_sound(container, sample_rate), speech, sample_rate)
-            for n, frame in enumerate(chain([first], frames)):
-                if frame.shape != first.shape or frame.dtype != np.uint8:
-                    raise InputError(f"{path}: frame {n} is {frame.dtype} {frame.shape}, not {first.shape}")
-                container.mux(picture.encode(_to_yuv(frame, n, 1 / fps)))
-                for heard, packets in sound:
-                    container.mux(packets)
-                    if heard >= (n + 1) / fps:
-                        break
-            container.mux(picture.encode(None))
-            for _, packets in sound:
+    with (
+        written_whole(path) as unfinished,
+        av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        container.metadata.update(_synthetic_metadata(comment))
+        picture = _add_picture(container, first.shape, fps)
+        sound = iter(())
+        if speech is not None and len(speech):
+            sound = _sound_packets(_add_sound(container, sample_rate), speech, sample_rate)
+        for n, frame in enumerate(chain([first], frames)):
+            if frame.shape != first.shape or frame.dtype != np.uint8:
+                raise InputError(f"{path}: frame {n} is {frame.dtype} {frame.shape}, not {first.shape}")
+            container.mux(picture.encode(_to_yuv(frame, n, 1 / fps)))
+            for heard, packets in sound:
                 container.mux(packets)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+                if heard >= (n + 1) / fps:
+                    break
+        container.mux(picture.encode(None))
+        for _, packets in sound:
+            container.mux(packets)
 
 
 @contextmanager

@@ -18,7 +18,6 @@ Its metadata are one JSON text: utterances (id, speaker, licence of each), skipp
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lipgan_colab.audio import window_columns
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
 
 MANIFEST = "manifest.json"
 METADATA = "shard"  # the header's entry
@@ -94,12 +94,9 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
         "skipped": list(skipped),
         "settings": settings,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    # One entry, because safetensors writes several in a random order, and the same clips must give the same bytes.
-    save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
-    unfinished.chmod(0o644)  # safetensors lets nobody else read it
-    os.replace(unfinished, path)
+    with written_whole(path) as unfinished:
+        # One entry, because safetensors writes several in a random order, and the same clips must give the same bytes.
+        save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
 
 
 def read_metadata(path: Path) -> dict:
@@ -145,9 +142,8 @@ def write_manifest(folder: Path) -> dict:
         "settings": settings,
         "shards": shards,
     }
-    unfinished = folder / (MANIFEST + ".part")
-    unfinished.write_text(json.dumps(manifest, indent=1))
-    os.replace(unfinished, folder / MANIFEST)
+    with written_whole(folder / MANIFEST) as unfinished:
+        unfinished.write_text(json.dumps(manifest, indent=1))
     return manifest
 
 
@@ -229,12 +225,15 @@ class LipSyncDataset(Dataset):
         seed: another seed draws other samples.
         speech: "mfcc" or "mel".
         augment: mirror half of the samples, and vary exposure, contrast and tint (both frames alike).
+        balance: how far speakers with few frames are drawn more often: 0 draws every frame alike, 1 every speaker.
 
     Raises:
         InputError: no shard there, one is not whole, or there is no frame with a face.
     """
 
-    def __init__(self, folder: str | Path, seed: int = 0, speech: str = "mfcc", augment: bool = True):
+    def __init__(
+        self, folder: str | Path, seed: int = 0, speech: str = "mfcc", augment: bool = True, balance: float = 0.0
+    ):
         self.folder, self.seed, self.speech, self.augment = Path(folder), seed, speech, augment
         paths = sorted(self.folder.glob("shard-*.safetensors"))
         if not paths:
@@ -242,14 +241,17 @@ class LipSyncDataset(Dataset):
         self.shards = [_open(path) for path in paths]
         self.settings = read_metadata(paths[0])["settings"]
         # The targets: every frame in which a face was seen, as (shard, utterance, frame of the utterance).
-        targets = []
+        targets, speakers = [], []
         for s, shard in enumerate(self.shards):
             frames = np.flatnonzero(shard.arrays["found"])
             utterance = np.searchsorted(shard.first_frame, frames, side="right") - 1
             targets.append(np.stack([np.full_like(frames, s), utterance, frames - shard.first_frame[utterance]], 1))
+            names = np.array([u["speaker"] for u in shard.utterances], dtype=object)
+            speakers.append(names[utterance].astype(str))
         self.targets = np.concatenate(targets)
         if not len(self.targets):
             raise InputError(f"{folder}: no frame with a face in its shards; preprocess other videos")
+        self._cumulative = _cumulative_shares(np.concatenate(speakers), balance)
 
     def __len__(self) -> int:
         """The number of target frames: what one pass over the data would be."""
@@ -258,7 +260,7 @@ class LipSyncDataset(Dataset):
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng((self.seed, number))
         fps = self.settings["fps"]
-        s, utterance, frame = self.targets[rng.integers(len(self.targets))]
+        s, utterance, frame = self._draw(rng)
         shard = self.shards[s]
         first, last = shard.first_frame[utterance : utterance + 2]
         reference = _reference_frame(rng, int(frame), int(last - first))
@@ -281,13 +283,25 @@ class LipSyncDataset(Dataset):
             "lips": _to_tensor(lips),
         }
 
+    def _draw(self, rng: np.random.Generator) -> np.ndarray:
+        return self.targets[np.searchsorted(self._cumulative, rng.random(), side="right")]
+
     def _elsewhere(self, rng: np.random.Generator, shard, utterance, frame) -> np.ndarray:
         """A target whose speech does not belong to this frame: another utterance, or far away in the same."""
         for _ in range(8):
-            other = self.targets[rng.integers(len(self.targets))]
+            other = self._draw(rng)
             if (other[0], other[1]) != (shard, utterance) or abs(other[2] - frame) >= FAR_FRAMES:
                 return other
         return other  # a corpus of one tiny clip has nothing further away
+
+
+def _cumulative_shares(speakers: np.ndarray, balance: float) -> np.ndarray:
+    """Running sum of the frames' probabilities (F,): a speaker of n frames is drawn as often as n^(1 - balance)."""
+    _, speaker, counts = np.unique(speakers, return_inverse=True, return_counts=True)
+    shares = np.cumsum((counts ** -float(balance))[speaker])
+    shares /= shares[-1]
+    shares[-1] = 1  # rounding must not leave a gap at the top
+    return shares
 
 
 def _reference_frame(rng: np.random.Generator, target: int, frames: int) -> int:

@@ -3,16 +3,15 @@
 `drawing.py` draws the faces; here they speak. Everything is a pure function of its arguments, seeds among them.
 """
 
-import os
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from lipgan_colab.drawing import WIDEST, draw_face, identity
+from lipgan_colab.files import written_whole
 from lipgan_colab.media import SAMPLE_RATE, write_video
 
 
@@ -113,7 +112,8 @@ def draw_corpus(
         speech = speech_like(opening, fps, clip_seed, identity(number).pitch)
         path = folder / f"{number}_{clip // identities:02d}.mp4"
         write_video(path, draw_clip(number, opening, fps, clip_seed, size), fps, speech, comment="A drawn face")
-        _write_whole(path.with_suffix(".opening.npy"), lambda file, opening=opening: np.save(file, opening))
+        with written_whole(path.with_suffix(".opening.npy")) as unfinished, unfinished.open("wb") as file:
+            np.save(file, opening)
         paths.append(path)
     return paths
 
@@ -125,7 +125,8 @@ def draw_photo(path: str | Path, identity: int = 0, seed: int = 0, size: tuple[i
     """
     yaw, roll = np.random.default_rng([seed, 6]).uniform(-1, 1, 2) * (6, 2)
     picture = Image.fromarray(draw_face(identity, 0.0, yaw, roll, size=size))
-    _write_whole(Path(path), lambda file: picture.save(file, format="PNG"))
+    with written_whole(path) as unfinished:
+        picture.save(unfinished, format="PNG")
 
 
 def write_speech(path: str | Path, seconds: float, seed: int = 0) -> None:
@@ -133,23 +134,8 @@ def write_speech(path: str | Path, seconds: float, seed: int = 0) -> None:
     fps = 100
     sound = speech_like(speaking_pattern(round(seconds * fps), fps, seed), fps, seed)
 
-    def write(file: BinaryIO) -> None:
-        with wave.open(file, "wb") as wav:
-            wav.setnchannels(1)
-            wav.setsampwidth(2)
-            wav.setframerate(SAMPLE_RATE)
-            wav.writeframes((sound * 32767).astype("<i2").tobytes())
-
-    _write_whole(Path(path), write)
-
-
-def _write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a file beside `path`, then give it that name: it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as unfinished, wave.open(str(unfinished), "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(SAMPLE_RATE)
+        wav.writeframes((sound * 32767).astype("<i2").tobytes())

@@ -23,8 +23,9 @@ from lipgan_colab import losses
 from lipgan_colab.checkpoint import load_newest_checkpoint, save_checkpoint
 from lipgan_colab.device import autocast, keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
-from lipgan_colab.models.weights import EXPORT, save_generator
+from lipgan_colab.models.weights import EXPORT, load_generator, save_generator
 from lipgan_colab.shards import LipSyncDataset, batches
 
 MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
@@ -46,6 +47,7 @@ class TrainConfig:
         warmup: steps over which the learning rate rises.
         ema: decay of the moving average of the weights, which is what is exported.
         augment: vary the samples' colours and mirror half of them.
+        balance: 0 draws every frame alike, 1 every speaker alike, 0.5 in between: as the roots of the speakers' frames.
         seed: of the weights, the samples and the discriminator's coin.
     """
 
@@ -60,6 +62,7 @@ class TrainConfig:
     warmup: int = 200
     ema: float = 0.999
     augment: bool = True
+    balance: float = 0.5
     seed: int = 0
 
 
@@ -95,6 +98,15 @@ def build_networks(config: TrainConfig, device: torch.device) -> Networks:
         networks.discriminator.to(device, memory_format=torch.channels_last)
         networks.discriminator_optimizer = _adam(networks.discriminator, config)
     return networks
+
+
+def _start_from(networks: Networks, source: str | Path) -> None:
+    """Give a new run's generator, and its average, the weights of another."""
+    weights = load_generator(source)
+    if weights.config != networks.generator.config:
+        raise InputError(f"{source}: is a {weights.config}, and the run trains a {networks.generator.config}")
+    for network in (networks.generator, networks.average):
+        network.load_state_dict(weights.state_dict())
 
 
 def _adam(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -211,12 +223,10 @@ class _Log:
         if self.path.exists():
             with self.path.open(newline="") as file:
                 lines = [line for line in csv.DictReader(file) if int(line["step"]) <= step]
-        unfinished = self.path.with_suffix(".part")
-        with unfinished.open("w", newline="") as file:
+        with written_whole(self.path) as unfinished, unfinished.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.fields, restval="", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(lines)
-        os.replace(unfinished, self.path)
 
     def add(self, reported: dict[str, Tensor]) -> None:
         for name, value in reported.items():
@@ -243,6 +253,7 @@ def train(
     run: str | Path,
     config: TrainConfig = TrainConfig(),
     device: str | torch.device | None = None,
+    start_from: str | Path | None = None,
     workers: int | None = None,
     save_minutes: float = 5,
     log_every: int = 50,
@@ -255,6 +266,8 @@ def train(
         run: folder of the run: config.json, checkpoints/, log.csv, previews/, generator.safetensors.
         config: what is trained, and how.
         device: None takes the GPU where there is one.
+        start_from: weights (whatever `load_generator` takes) that a new run begins with, to learn further on other
+            data; a run that goes on has its own.
         workers: loader processes; None takes what the device needs.
         save_minutes: time between checkpoints; one is also written at the end, on interrupt and on an error.
         log_every: steps between lines of log.csv.
@@ -264,11 +277,12 @@ def train(
         The path of the exported generator (the moving average).
 
     Raises:
-        InputError: no usable shards, or the run was begun with another configuration.
+        InputError: no usable shards, the run was begun with another configuration, or `start_from` is no generator
+            of this width and speech feature.
     """
     keep_freed_memory()
     run, device = Path(run), pick_device(device)
-    dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment)
+    dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
     workers = min(4, os.cpu_count() or 1) * (device.type == "cuda") if workers is None else workers
     _check_config(run, config)
     networks = build_networks(config, device)
@@ -277,6 +291,8 @@ def train(
     if state is not None:
         networks.load(state["networks"])
         step, minutes = state["step"], state["minutes"]
+    elif start_from is not None:
+        _start_from(networks, start_from)
     log = _Log(run / "log.csv", tuple(LOG_FIELDS.split()))
     log.start(step)
     shown = [LipSyncDataset(shards, config.seed + 1, config.speech, augment=False)[n] for n in range(8)]
@@ -372,10 +388,8 @@ def _check_config(run: Path, config: TrainConfig) -> None:
         if changed:
             differences = ", ".join(f"{n} was {getattr(before, n)} and is {getattr(config, n)}" for n in changed)
             raise InputError(f"{run}: begun with another configuration ({differences}); choose another run folder")
-    run.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(asdict(config), indent=1))
-    os.replace(unfinished, path)
+    with written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(asdict(config), indent=1))
 
 
 def _on_device(loader, device: torch.device) -> Iterator[dict[str, Tensor]]:

@@ -1,5 +1,9 @@
 """Where the tests find real data, and drawn data for what needs none."""
 
+import http.server
+import re
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,3 +38,62 @@ def drawn_shards(drawn_videos, tmp_path_factory) -> Path:
     shards = tmp_path_factory.mktemp("shards")
     preprocess(folder(drawn_videos), shards, workers=0)
     return shards
+
+
+@dataclass
+class Web:
+    """A web server on this machine.
+
+    Attributes:
+        url: where it answers.
+        files: what lies at which path.
+        cuts: after how many bytes of the body it hangs up, once for each entry of a path's list.
+        refused: paths answered with this status.
+        ranges: whether it can go on in the middle of a file.
+        asked: (path, Range header or None) of every request.
+    """
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    cuts: dict[str, list[int]] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    ranges: bool = True
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+@pytest.fixture
+def web():
+    """A `Web` to fill with files."""
+    web = Web()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            web.asked.append((self.path, self.headers.get("Range")))
+            if self.path in web.refused:
+                return self.send_error(web.refused[self.path])
+            if self.path not in web.files:
+                return self.send_error(404)
+            body, start = web.files[self.path], 0
+            wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+            if wanted and web.ranges:
+                start = int(wanted[1])
+                if start >= len(body):
+                    return self.send_error(416)
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(body) - start))
+            self.end_headers()
+            body = body[start:]
+            if web.cuts.get(self.path):
+                body = body[: web.cuts[self.path].pop(0)]
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        web.url = f"http://127.0.0.1:{server.server_port}"
+        yield web
+        server.shutdown()
+        thread.join()

@@ -1,12 +1,9 @@
 """Faces: the box against dlib's on real clips, photos, tracking, gaps, crops, masks, and what is missing."""
 
-import http.server
 import json
 import os
 import sys
-import threading
 import warnings
-from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -376,55 +373,11 @@ def test_model_is_looked_for_in_order(nowhere, monkeypatch):
         face_model.find_model(nowhere / "gone.task")
 
 
-@pytest.fixture
-def server():
-    """A server on this machine: /model is there, /short breaks off, all else is refused."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            if self.path not in ("/model", "/short"):
-                return self.send_error(403)
-            self.send_response(200)
-            self.send_header("Content-Length", "200000" if self.path == "/model" else "300000")
-            self.end_headers()
-            self.wfile.write(b"m" * 200000)
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-DIGEST = sha256(b"m" * 200000).hexdigest()
-
-
-def test_download_is_whole_and_verified(server, tmp_path):
-    path = tmp_path / "new" / "face_landmarker.task"
-    assert face_model.download_model(path, f"{server}/model", DIGEST) == path
-    assert path.read_bytes() == b"m" * 200000
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    ("page", "digest", "why"),
-    [
-        ("model", "0" * 64, "SHA-256"),
-        ("short", sha256(b"whole").hexdigest(), "not downloaded"),
-        ("refused", DIGEST, "403"),
-    ],
-)
-def test_failed_download_leaves_nothing_and_says_what_to_fetch(server, tmp_path, page, digest, why):
+def test_model_that_cannot_be_downloaded_says_what_to_do(web, tmp_path):
     path = tmp_path / "face_landmarker.task"
-    with pytest.raises(InputError, match=why) as error:
-        face_model.download_model(path, f"{server}/{page}", digest)
-    assert str(path) in str(error.value) and f"{server}/{page}" in str(error.value)
-    assert "\n" not in str(error.value)
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(face_model.NoMediaPipe, match=face_model.MODEL_VARIABLE) as error:
+        face_model.download_model(path, f"{web.url}/nothing", "0" * 64)
+    assert str(path) in str(error.value) and "404" in str(error.value)
 
 
 def test_file_that_is_no_model_is_named(tmp_path):

@@ -91,6 +91,14 @@ def test_batches_are_the_same_for_any_number_of_workers_and_start_anywhere(folde
         assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.parametrize(("balance", "share"), [(0, 29 / 72), (1, 1 / 2), (0.5, 29**0.5 / (29**0.5 + 43**0.5))])
+def test_rare_speakers_are_drawn_more_often(folder, balance, share):
+    """Speaker a has 43 frames with a face, b has 29."""
+    dataset = LipSyncDataset(folder, augment=False, balance=balance)
+    drawn = np.mean([frame_of(dataset[n]["target"])[0] == 1 for n in range(3000)])
+    assert drawn == pytest.approx(share, abs=0.03)
+
+
 def test_mel_windows(folder):
     sample = LipSyncDataset(folder, seed=1, speech="mel", augment=False)[0]
     assert sample["speech"].shape == (1, 80, 27)

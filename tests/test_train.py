@@ -129,3 +129,13 @@ def test_learning_rate_rises_then_falls():
     assert factors[1] > 0.97
     assert 0.4 < factors[2] < 0.6
     assert factors[3] == factors[4] == pytest.approx(0.01)
+
+
+def test_a_new_run_can_begin_with_the_weights_of_another(drawn_shards, tmp_path):
+    first = train(drawn_shards, tmp_path / "first", SMALL)
+    still = replace(SMALL, steps=1, learning_rate=0.0, ema=1.0, adversarial=False)
+    second = train(drawn_shards, tmp_path / "second", still, start_from=tmp_path / "first")
+    expected, found = (dict(load_generator(path).named_parameters()) for path in (first, second))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    with pytest.raises(InputError, match=r"width=0\.25.*width=0\.5"):
+        train(drawn_shards, tmp_path / "third", replace(SMALL, width=0.5), start_from=first)

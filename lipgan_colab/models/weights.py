@@ -1,7 +1,6 @@
 """Load and save a generator's weights."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 
 EXPORT = "generator.safetensors"  # what a run folder holds for everybody else
@@ -23,14 +23,10 @@ def save_generator(path: str | Path, generator: LipGANGenerator, about: dict | N
         generator: its weights are written in float32, its configuration into the header.
         about: plain data for the header: where the weights come from (step, corpus, licence).
     """
-    path = Path(path)
     tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     header = {"generator": json.dumps(asdict(generator.config)), "about": json.dumps(about or {})}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    save_file(tensors, unfinished, header)
-    unfinished.chmod(0o644)  # safetensors lets nobody else read it
-    os.replace(unfinished, path)
+    with written_whole(path) as unfinished:
+        save_file(tensors, unfinished, header)
 
 
 def load_generator(source: str | Path, device: str | torch.device = "cpu") -> LipGANGenerator:

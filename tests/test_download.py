@@ -1,0 +1,73 @@
+import hashlib
+import os
+
+import numpy as np
+import pytest
+
+from lipgan_colab.download import DownloadError, download, file_sha256
+
+BODY = np.random.default_rng(0).bytes(700_000)
+DIGEST = hashlib.sha256(BODY).hexdigest()
+
+
+def test_file_is_whole_and_checked_and_not_fetched_twice(web, tmp_path):
+    web.files["/file"] = BODY
+    path = tmp_path / "new" / "file.bin"
+    assert download(f"{web.url}/file", path, DIGEST) == path
+    assert path.read_bytes() == BODY
+    assert list(path.parent.iterdir()) == [path]
+    download(f"{web.url}/file", path, DIGEST)
+    assert len(web.asked) == 1
+    assert file_sha256(path) == DIGEST
+
+
+@pytest.mark.parametrize("digest", [DIGEST, None])
+def test_cut_off_download_goes_on_where_it_was(web, tmp_path, digest):
+    web.files["/file"] = BODY
+    web.cuts["/file"] = [300_000, 100_000]
+    path = tmp_path / "file.bin"
+    for _ in range(2):
+        with pytest.raises(DownloadError, match="run the same again"):
+            download(f"{web.url}/file", path, digest)
+        assert not path.exists()
+    download(f"{web.url}/file", path, digest)
+    assert path.read_bytes() == BODY
+    assert [wanted for _, wanted in web.asked] == [None, "bytes=300000-", "bytes=400000-"]
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_server_without_ranges_begins_again(web, tmp_path):
+    web.files["/file"], web.ranges = BODY, False
+    web.cuts["/file"] = [300_000]
+    path = tmp_path / "file.bin"
+    with pytest.raises(DownloadError):
+        download(f"{web.url}/file", path, DIGEST)
+    download(f"{web.url}/file", path, DIGEST)
+    assert path.read_bytes() == BODY
+
+
+def test_whole_rest_that_was_never_named_is_not_fetched_again(web, tmp_path):
+    web.files["/file"] = BODY
+    path = tmp_path / "file.bin"
+    (tmp_path / ".file.bin.part").write_bytes(BODY)  # killed between the last byte and the renaming
+    download(f"{web.url}/file", path, DIGEST)
+    assert path.read_bytes() == BODY
+
+
+def test_wrong_file_is_thrown_away_and_named(web, tmp_path):
+    web.files["/file"] = BODY[:-1] + b"?"
+    path = tmp_path / "file.bin"
+    with pytest.raises(DownloadError, match="SHA-256") as error:
+        download(f"{web.url}/file", path, DIGEST)
+    assert str(path) in str(error.value) and f"{web.url}/file" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_refused_and_unreachable_say_how_to_help_oneself(web, tmp_path):
+    web.refused["/file"] = 403
+    with pytest.raises(DownloadError, match=r"403.*by hand"):
+        download(f"{web.url}/file", tmp_path / "file.bin")
+    with pytest.raises(DownloadError, match="by hand"):
+        download("http://127.0.0.1:9/file", tmp_path / "file.bin", timeout=2)
+    assert os.listdir(tmp_path) == []
