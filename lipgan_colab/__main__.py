@@ -46,7 +46,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _demo(args: argparse.Namespace) -> None:
-    """All of it once, on drawn faces: corpus, shards, a small model, a talking video."""
+    """All of it once, on a drawn face: corpus, shards, a small model, a talking video."""
     from lipgan_colab import synthetic
     from lipgan_colab.corpora import folder
     from lipgan_colab.generate import generate
@@ -54,13 +54,21 @@ def _demo(args: argparse.Namespace) -> None:
     from lipgan_colab.train import TrainConfig, train
 
     out, started = args.out, time.monotonic()
-    print("1/4 drawing talking faces")
-    synthetic.draw_corpus(out / "videos", clips=8, identities=2, seconds=2.0)
-    print("2/4 preprocessing them")
+    print("1/4 drawing a talking person")
+    # One person only: a network learns faces before it learns speech, and the minutes are to be enough for both.
+    synthetic.draw_corpus(out / "videos", clips=8, identities=1, seconds=2.0)
+    print("2/4 preprocessing the clips")
     preprocess(folder(out / "videos", licence="drawn by lipgan_colab"), out / "shards", PreprocessConfig())
     print("3/4 training a small model on them")
     config = TrainConfig(
-        steps=args.steps, batch_size=8, width=0.25, learning_rate=2e-3, warmup=20, ema=0.98, augment=False
+        steps=args.steps,
+        batch_size=8,
+        width=0.25,
+        lip_weight=12,
+        learning_rate=3e-3,
+        warmup=20,
+        ema=0.98,
+        augment=False,
     )
     weights = train(out / "shards", out / "run", config, preview_every=100)
     print("4/4 making a photo speak")
@@ -112,9 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--weights", type=Path, required=True, help="run folder or .safetensors file")
     sub.add_argument("--out", type=Path, required=True, help="folder of the results")
 
-    sub = verb("demo", _demo, "try everything without data or network, on drawn faces")
+    sub = verb("demo", _demo, "try everything without data or network, on a drawn face")
     sub.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results (default: demo)")
-    sub.add_argument("--steps", type=int, default=400, help="training steps")
+    sub.add_argument("--steps", type=int, default=450, help="training steps")
     return parser
 
 
