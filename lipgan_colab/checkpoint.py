@@ -1,43 +1,230 @@
-"""Save and resume a run so that nothing is lost."""
+"""The checkpoint file: written whole, named after its own digest, and believed only where the two agree.
 
+    step-00012400-6f1ed002ab559585.pt      step, and the first 64 bits of the file's BLAKE2b
+
+The digest in the name needs no second file that could get lost, travels with every copy, and tells a copy that was cut
+short, or half of whose blocks never arrived, from a whole one. (BLAKE2b, because it is twice as fast as SHA-256 on
+processors without instructions for that.)
+"""
+
+import contextlib
+import hashlib
+import io
 import os
 import pickle
+import re
+import time
 import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from lipgan_colab.files import written_whole
+from lipgan_colab.errors import InputError
 
-KEEP = 2  # checkpoints: the newest, and one more in case it is damaged
+KEEP = 2  # checkpoints in a folder: the newest, and one more in case it is damaged
+NAME = re.compile(r"step-(\d{8,})-([0-9a-f]{16})\.pt")
+PATIENCE = (1, 2, 4, 8)  # seconds between tries to read a folder that errs
 
 
-def save_checkpoint(folder: str | Path, step: int, state: dict) -> Path:
-    """Write `folder/step-XXXXXXXX.pt` whole or not at all, then prune all but the newest two.
+class DamagedCheckpoint(ValueError):
+    """A checkpoint file whose bytes are not those that were written."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint file, whole or not."""
+
+    path: Path
+    step: int
+    digest: str
+
+
+def new_digest() -> "hashlib._Hash":
+    """What files are compared by."""
+    return hashlib.blake2b(digest_size=8)
+
+
+def find_checkpoints(folder: str | Path) -> list[Checkpoint]:
+    """The checkpoint files of a folder, newest first; none where there is no folder.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    matches = [match for name in names if (match := NAME.fullmatch(name))]
+    found = [Checkpoint(Path(folder, m[0]), int(m[1]), m[2]) for m in matches]
+    return sorted(found, key=lambda c: (c.step, c.path.name), reverse=True)
+
+
+class _DigestedFile:
+    """Digests what is written, so that the digest is of what was meant and not of what the disk made of it."""
+
+    def __init__(self, file):
+        self.file, self.digest = file, new_digest()
+
+    def write(self, data) -> int:
+        self.digest.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def write_checkpoint(folder: str | Path, step: int, state: dict) -> Checkpoint:
+    """Write a checkpoint whole or not at all.
 
     Args:
-        folder: the run's checkpoints folder.
+        folder: the run's checkpoints folder; made if missing.
         step: how many steps have been done.
         state: tensors, numbers, texts, and dicts and lists of them.
+
+    Raises:
+        OSError: the disk is full, or fails.
     """
     folder = Path(folder)
-    path = folder / f"step-{step:08d}.pt"
-    with written_whole(path) as unfinished:
-        torch.save(state, unfinished)
-    for old in sorted(folder.glob("step-*.pt"))[:-KEEP]:
-        os.truncate(old, 0)  # Drive's bin keeps what is deleted, and counts it
-        old.unlink()
-    return path
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".step-{step:08d}.{os.getpid()}.part"
+    try:
+        with unfinished.open("wb") as file:
+            digested = _DigestedFile(file)
+            try:
+                torch.save(state, digested)
+            except RuntimeError as error:  # how torch's writer passes on what the disk said
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+            file.flush()
+            os.fsync(file.fileno())
+        digest = digested.digest.hexdigest()
+        path = folder / f"step-{step:08d}-{digest}.pt"
+        os.replace(unfinished, path)
+        _sync_folder(folder)
+    except BaseException:
+        with contextlib.suppress(OSError):  # what went wrong is raised already
+            discard(unfinished)
+        raise
+    return Checkpoint(path, step, digest)
 
 
-def load_newest_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> dict | None:
-    """The state of the newest checkpoint that can be read, or None where there is none.
-
-    A damaged one is reported and passed over. Only tensors and plain data are unpickled.
-    """
-    for path in sorted(Path(folder).glob("step-*.pt"), reverse=True):
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut, where the file system can."""
+    with contextlib.suppress(OSError):  # some network file systems cannot sync folders
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            return torch.load(path, map_location=device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            warnings.warn(f"{path}: damaged, going back to the one before ({error})", stacklevel=2)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_checkpoint(checkpoint: Checkpoint) -> dict:
+    """The state in a checkpoint file, in the host's memory; the file is read once. Only tensors and plain data are
+    unpickled.
+
+    Raises:
+        DamagedCheckpoint: the file is not what was written.
+        OSError: it cannot be read.
+    """
+    data = checkpoint.path.read_bytes()
+    digest = new_digest()
+    digest.update(data)
+    if digest.hexdigest() != checkpoint.digest:
+        raise DamagedCheckpoint(f"{checkpoint.path}: damaged, its bytes are not those that were written")
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise DamagedCheckpoint(f"{checkpoint.path}: not a checkpoint ({str(error).splitlines()[0]})") from error
+
+
+def is_whole(checkpoint: Checkpoint) -> bool:
+    """Whether the bytes of a checkpoint file are those that were written.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with checkpoint.path.open("rb") as file:
+        return hashlib.file_digest(file, new_digest).hexdigest() == checkpoint.digest
+
+
+def load_newest_checkpoint(
+    *folders: str | Path, say: Callable[[str], None] | None = None, patience: Sequence[float] = PATIENCE
+) -> tuple[Checkpoint, dict] | None:
+    """The newest checkpoint in any of the folders that verifies, and its state; None where there is none at all.
+
+    A damaged one is reported and passed over. A folder or a file that errs is tried again; where it goes on, that is
+    reported too, and the run goes on with what the other folders hold.
+
+    Args:
+        folders: of equally new checkpoints, the one in the folder named first is taken.
+        say: takes one line for a person; None: a warning.
+        patience: seconds between tries to read what errs.
+
+    Raises:
+        InputError: there are checkpoints, or folders that do not answer, and nothing that can be loaded. To begin
+            anew then would in the end overwrite what may still be saved.
+    """
+    say = say or (lambda line: warnings.warn(line, stacklevel=3))
+    found, failures = [], []
+
+    def attempt(work: Callable, what: str | Path):
+        try:
+            return _patiently(work, patience)
+        except DamagedCheckpoint as error:
+            failures.append(str(error))
+        except OSError as error:
+            failures.append(f"{what}: cannot be read ({error.strerror or error})")
+        say(f"{failures[-1]}; going on with an older one or another place")
+        return None
+
+    for folder in folders:
+        found += attempt(lambda f=folder: find_checkpoints(f), folder) or []
+    for checkpoint in sorted(found, key=lambda c: c.step, reverse=True):  # stable: the first folder's comes first
+        state = attempt(lambda c=checkpoint: read_checkpoint(c), checkpoint.path)
+        if state is not None:
+            return checkpoint, state
+    if failures:
+        raise InputError(
+            f"{folders[-1]}: nothing there that can be resumed from, and the run is not begun anew over it "
+            f"({failures[-1]}); mount the disk again, or choose another run folder"
+        )
     return None
+
+
+def _patiently(work: Callable, pauses: Sequence[float]):
+    """What `work` returns, tried again after each pause while it raises OSError."""
+    for pause in pauses:
+        try:
+            return work()
+        except OSError:
+            time.sleep(pause)
+    return work()
+
+
+def discard(path: Path, truncate: bool = True) -> None:
+    """Delete a file, emptied before: Drive keeps what is deleted in its bin, and the bin counts against the quota.
+
+    `truncate=False` is for where somebody may still be reading the file.
+    """
+    if truncate:
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(path, 0)
+    path.unlink(missing_ok=True)
+
+
+def prune(folder: Path, newest: Checkpoint, keep: int = KEEP, truncate: bool = True) -> None:
+    """Keep `keep` checkpoints of a folder: the one just written and the newest before it.
+
+    Files of later steps were passed over when the run was resumed, so they are damaged, and go as well.
+    """
+    others = [c for c in find_checkpoints(folder) if c.path.name != newest.path.name]
+    earlier = [c for c in others if c.step <= newest.step]
+    for checkpoint in [c for c in others if c.step > newest.step] + earlier[max(0, keep - 1) :]:
+        discard(checkpoint.path, truncate)
+
+
+def clear_unfinished(folder: Path, truncate: bool = True) -> None:
+    """Remove what a killed process had not finished writing into a folder."""
+    for path in folder.glob(".*.part"):
+        discard(path, truncate)

@@ -5,6 +5,10 @@ import platform
 
 import torch
 
+from lipgan_colab.errors import InputError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
     """The device named, or else the first GPU, or else the CPU."""
@@ -14,18 +18,42 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes in it by itself, else float32 (emulated bfloat16 is slower than float32)."""
+    """bfloat16 where the device computes in it by itself, float16 on older GPUs (a T4), float32 on other CPUs.
+
+    Emulated bfloat16 is slower than float32.
+    """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return torch.bfloat16 if native else torch.float16
+    native = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """A context in which networks compute in `fast_dtype`."""
-    dtype = fast_dtype(device)
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The type of a precision's name; "auto" is `fast_dtype`.
+
+    Raises:
+        InputError: there is no such precision.
+    """
+    if precision == "auto":
+        return fast_dtype(device)
+    if precision not in PRECISIONS:
+        raise InputError(f"precision {precision!r} is unknown; choose auto, {', '.join(PRECISIONS)}")
+    return PRECISIONS[precision]
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None = None) -> torch.autocast:
+    """A context in which networks compute in a type (None: `fast_dtype`)."""
+    dtype = dtype or fast_dtype(device)
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+
+def describe(device: torch.device) -> str:
+    """The device's name and memory in a few words."""
+    if device.type == "cuda":
+        about = torch.cuda.get_device_properties(device)
+        return f"{about.name}, {about.total_memory / 1e9:.0f} GB"
+    return f"{device.type.upper()}, {torch.get_num_threads()} threads"
 
 
 def keep_freed_memory() -> None:

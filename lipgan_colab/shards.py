@@ -322,23 +322,37 @@ def _to_tensor(array: np.ndarray) -> torch.Tensor:
 class _Batches:
     """The sample numbers of every batch from a step on: number = step x batch size + place."""
 
-    def __init__(self, first_step: int, last_step: int, batch_size: int):
+    def __init__(self, first_step: int, last_step: int, batch_size: int, rank: int, processes: int):
         self.first_step, self.last_step, self.batch_size = first_step, last_step, batch_size
+        self.places = range(rank * batch_size // processes, (rank + 1) * batch_size // processes)
 
     def __len__(self) -> int:
         return max(0, self.last_step - self.first_step)
 
     def __iter__(self) -> Iterator[range]:
         for step in range(self.first_step, self.last_step):
-            yield range(step * self.batch_size, (step + 1) * self.batch_size)
+            start = step * self.batch_size
+            yield range(start + self.places.start, start + self.places.stop)
 
 
-def batches(dataset: LipSyncDataset, first_step: int, last_step: int, batch_size: int, workers: int = 0) -> DataLoader:
-    """The batches of steps `first_step` to `last_step` (not included): the same whatever the number of workers."""
+def batches(
+    dataset: LipSyncDataset,
+    first_step: int,
+    last_step: int,
+    batch_size: int,
+    workers: int = 0,
+    rank: int = 0,
+    processes: int = 1,
+) -> DataLoader:
+    """The batches of steps `first_step` to `last_step` (not included): the same whatever the number of workers.
+
+    Of several processes, each gets its slice of every batch.
+    """
     return DataLoader(
         dataset,
-        batch_sampler=_Batches(first_step, last_step, batch_size),
+        batch_sampler=_Batches(first_step, last_step, batch_size, rank, processes),
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        generator=torch.Generator(),  # not the global one: how often a run was resumed must not show in its state
     )

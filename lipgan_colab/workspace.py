@@ -1,0 +1,305 @@
+"""Where things live: a folder that lasts (Drive on Colab), and this machine's own fast disk beside it.
+
+raw/       archives and videos as they came
+shards/    preprocessed data
+runs/      one folder a training
+results/   finished videos
+"""
+
+import hashlib
+import importlib
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm.auto import tqdm
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
+
+DRIVE = Path("/content/drive")  # where Colab mounts it; its own folder in it is MyDrive
+COLAB_DISK = Path("/content/lipgan-local")
+PATIENCE = (1, 5, 30)  # seconds between tries to read a Drive that errs
+CHUNK = 4 << 20  # bytes
+PACKAGES = ("torch", "numpy", "av", "mediapipe")
+
+
+def on_colab() -> bool:
+    """Whether this is a Colab machine."""
+    return "google.colab" in sys.modules or "COLAB_RELEASE_TAG" in os.environ
+
+
+def local_folder(folder: str | Path) -> Path:
+    """The counterpart on Colab's own disk of a folder on Drive; elsewhere the folder itself.
+
+    Raises:
+        InputError: Drive is not mounted. Writing there would fill its mount point, and it could not be mounted then.
+    """
+    folder = Path(os.path.abspath(folder))
+    if not folder.is_relative_to(DRIVE):
+        return folder
+    if not os.path.ismount(DRIVE):
+        raise InputError(f"{folder}: Drive is not mounted; call open_workspace() first")
+    return COLAB_DISK / folder.relative_to(DRIVE)
+
+
+class FreeSpace(NamedTuple):
+    """Free bytes in the folder that lasts, and on this machine's own disk."""
+
+    lasting: int
+    local: int
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of a project.
+
+    Attributes:
+        root: what lasts.
+        local: the same on this machine's own disk, which is fast; `root` itself where that is on it already.
+        lasts: False where even `root` is gone with the session.
+    """
+
+    root: Path
+    local: Path
+    lasts: bool = True
+
+    @property
+    def raw(self) -> Path:
+        """Archives and videos as they came."""
+        return self.root / "raw"
+
+    @property
+    def shards(self) -> Path:
+        """Preprocessed data, one folder a corpus."""
+        return self.root / "shards"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a training."""
+        return self.root / "runs"
+
+    @property
+    def results(self) -> Path:
+        """Finished videos."""
+        return self.root / "results"
+
+    def stage(self, shards: str | Path) -> Path:
+        """Copy a folder of shards to this machine's own disk, and return where they are there.
+
+        Only what is missing or has changed is copied, and each file is compared with its SHA-256 in the manifest;
+        interrupted, it goes on where it stopped. Where there is no other disk, nothing is copied.
+
+        Args:
+            shards: a name in `self.shards`, or a folder.
+
+        Raises:
+            InputError: no shards there, no room for them, or one of them is damaged or cannot be read.
+        """
+        source = self.shards / shards
+        files = _patiently(lambda: sorted(source.glob("shard-*.safetensors")), source)
+        if not files:
+            raise InputError(f"{source}: holds no shard-*.safetensors; preprocess videos into it first")
+        if self.local == self.root:
+            return source
+        inside = source.relative_to(self.root) if source.is_relative_to(self.root) else Path("shards", source.name)
+        target = self.local / inside
+        target.mkdir(parents=True, exist_ok=True)
+        manifest = source / "manifest.json"
+        sums = _checksums(manifest)
+        for stray in target.glob("shard-*.safetensors"):
+            if not (source / stray.name).exists():
+                stray.unlink()  # it belongs to an earlier version of the corpus
+        missing = [f for f in files if _stamp(f) != _stamp(target / f.name)]
+        size = sum(f.stat().st_size for f in missing)
+        if size > shutil.disk_usage(target).free:
+            raise InputError(f"{target}: no room for {size / 1e9:.1f} GB of shards; make room, or use fewer of them")
+        with tqdm(total=size, unit="B", unit_scale=True, desc=f"stage {source.name}", disable=not missing) as progress:
+            for file in missing:
+                _patiently(lambda f=file: _fetch(f, target / f.name, sums.get(f.name), progress), file)
+        if manifest.exists():
+            shutil.copyfile(manifest, target / manifest.name)
+        return target
+
+    def free_space(self) -> FreeSpace:
+        """How much room there is."""
+        return FreeSpace(shutil.disk_usage(self.root).free, shutil.disk_usage(self.local).free)
+
+    def flush(self) -> None:
+        """Return only when everything written so far has reached Drive, or the disk.
+
+        Raises:
+            InputError: Drive cannot be written out, or not be mounted again.
+        """
+        if self.root.is_relative_to(DRIVE) and on_colab():
+            drive = importlib.import_module("google.colab.drive")
+            os.chdir("/")  # a mount that is somebody's working folder cannot be unmounted
+            try:
+                drive.flush_and_unmount()
+            except Exception as error:  # whatever Colab raises has to become one line
+                raise InputError(
+                    f"{DRIVE}: not all has reached Drive ({_first_line(error)}); call flush() again"
+                ) from error
+            _mount_drive()
+        else:
+            os.sync()
+
+    def check_up(self, say: Callable[[str], None] = print) -> bool:
+        """Say what this machine is and how much room there is; returns whether it can train well (has a GPU)."""
+        import torch
+
+        from lipgan_colab.device import describe, pick_device
+
+        device, free = pick_device(), self.free_space()
+        if device.type == "cpu":
+            say("!" * 79)
+            say("NO GPU: training would take weeks. On Colab: Runtime > Change runtime type > a GPU")
+            say("!" * 79)
+        say(f"device     {describe(device)}")
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        say(f"memory     {memory / 1e9:.1f} GB, {os.cpu_count()} cores")
+        say(f"disk       {free.local / 1e9:.1f} GB free in {self.local}")
+        kept = "" if self.lasts else " (NOT kept: gone with this session)"
+        say(f"workspace  {free.lasting / 1e9:.1f} GB free in {self.root}{kept}")
+        say(f"versions   Python {platform.python_version()}, {', '.join(_versions())}, CUDA {torch.version.cuda}")
+        return device.type != "cpu"
+
+
+def open_workspace(name: str = "lipgan", drive: str | Path = "auto", say: Callable[[str], None] = print) -> Workspace:
+    """The project's folders, made where they are missing.
+
+    Args:
+        name: the folder's name in MyDrive; elsewhere a folder, from the current one.
+        drive: "auto" mounts Drive on Colab; "off" never does; a path is a folder to use like Drive.
+        say: takes lines for a person.
+
+    Raises:
+        InputError: Drive could not be mounted (not: the person refused it, or there is none for this account; then the
+            workspace is on Colab's disk, with a loud warning), or the folder cannot be written to.
+    """
+    if str(drive) not in ("auto", "off"):
+        root = Path(os.path.abspath(drive)) / name
+        workspace = Workspace(root, local_folder(root))
+    elif not on_colab():
+        root = Path(os.path.abspath(name))
+        workspace = Workspace(root, root)
+    elif drive == "auto" and _mount_drive(say):
+        root = DRIVE / "MyDrive" / name
+        workspace = Workspace(root, local_folder(root))
+    else:
+        root = COLAB_DISK / name
+        say(f"!!! {root} is on this session's own disk: it will NOT last. Download what you want to keep.")
+        workspace = Workspace(root, root, lasts=False)
+    for folder in (workspace.raw, workspace.shards, workspace.runs, workspace.results, workspace.local):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be made ({error.strerror or error})") from error
+    return workspace
+
+
+def _mount_drive(say: Callable[[str], None] = print) -> bool:
+    """Mount Drive, also one whose connection broke. False where the person refused, or Colab has no Drive here."""
+    drive = importlib.import_module("google.colab.drive")
+    try:
+        drive.mount(str(DRIVE))
+        if not _answers():
+            drive.mount(str(DRIVE), force_remount=True)
+    except NotImplementedError as error:
+        say(f"there is no Drive on this kind of Colab ({_first_line(error)})")
+        return False
+    except Exception as error:  # ValueError, an error class of Colab's own, pexpect's: all have to become one line
+        if type(error).__name__ == "MessageError":
+            say(f"Drive was refused ({_first_line(error)}); run this again to allow it")
+            return False
+        raise InputError(
+            f"{DRIVE}: Drive could not be mounted ({_first_line(error)}); run this again, or restart the session"
+        ) from error
+    if not _answers():
+        raise InputError(f"{DRIVE}: Drive is mounted but does not answer; run this again, or restart the session")
+    return True
+
+
+def _answers() -> bool:
+    try:
+        os.listdir(DRIVE / "MyDrive")
+    except OSError:
+        return False
+    return True
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _patiently(work: Callable, what: Path):
+    """What `work` returns, tried again while the disk errs."""
+    for pause in (*PATIENCE, None):
+        try:
+            return work()
+        except OSError as error:
+            if pause is None:
+                raise InputError(f"{what}: cannot be read ({error.strerror or error}); mount Drive again") from error
+            time.sleep(pause)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_size, int(about.st_mtime)
+
+
+def _checksums(manifest: Path) -> dict[str, str]:
+    """The shards' SHA-256 by name, as far as they are known."""
+    import json
+
+    try:
+        return {shard["name"]: shard["sha256"] for shard in json.loads(manifest.read_text())["shards"]}
+    except FileNotFoundError:
+        return {}  # preprocessing is still going on
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{manifest}: not a manifest ({error}); preprocess again, it will be made anew") from error
+
+
+def _fetch(source: Path, target: Path, sha256: str | None, progress: tqdm) -> None:
+    """Copy a file whole, with its time, which tells later that it is there."""
+    digest, size, before = hashlib.sha256(), source.stat().st_size, progress.n
+    try:
+        with written_whole(target) as unfinished:
+            with source.open("rb") as reading, unfinished.open("wb") as writing:
+                while chunk := reading.read(CHUNK):
+                    digest.update(chunk)
+                    writing.write(chunk)
+                    progress.update(len(chunk))
+            if unfinished.stat().st_size != size:
+                raise OSError(f"only {unfinished.stat().st_size} of {size} bytes came")
+            if sha256 is not None and digest.hexdigest() != sha256:
+                raise InputError(
+                    f"{source}: damaged (its SHA-256 is not the manifest's); delete it and preprocess again"
+                )
+            stamp = source.stat().st_mtime
+            os.utime(unfinished, (stamp, stamp))
+    except OSError:
+        progress.update(before - progress.n)
+        raise
+
+
+def _versions() -> list[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} MISSING")
+    return found
