@@ -6,6 +6,7 @@ of the trained weights computed them: a network hears anything else as another l
 """
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -35,6 +36,38 @@ MEL_REFERENCE_DB, MEL_FLOOR_DB, MEL_RANGE = 20.0, -100.0, 4.0
 
 # kind: (columns a second, frames the window starts early, columns it starts early, columns it is wide)
 WINDOWS = {"mfcc": (MFCC_RATE, 0, 16, 35), "mel": (MEL_RATE, 4, 0, 27), "wav2lip": (MEL_RATE, 0, 0, 16)}
+PADDINGS = ("constant", "reflect")
+OFFSET_RATE = 25  # frames a second that a window's offset is counted in: the rate of all videos trained on
+
+
+@dataclass(frozen=True)
+class SpeechInput:
+    """What a network was trained to hear; it is carried with its weights.
+
+    Attributes:
+        kind: "mfcc", "mel" or "wav2lip": which feature, and which window of it a frame has (see `windows`).
+        padding: "constant" or "reflect": what lay beyond the ends of the sound for the mel (see `mel`).
+        offset: by how many frames of 1/25 s its windows begin later than `kind` says (negative: earlier).
+    """
+
+    kind: str = "mfcc"
+    padding: str = "constant"
+    offset: int = 0
+
+    def __post_init__(self):
+        if self.kind not in WINDOWS or self.padding not in PADDINGS:
+            raise ValueError(
+                f"unknown speech feature {self.kind!r} or padding {self.padding!r}: "
+                f"choose of {', '.join(WINDOWS)} and {', '.join(PADDINGS)}"
+            )
+
+    def features(self, wave: np.ndarray) -> np.ndarray:
+        """(n,) speech at 16 kHz in [-1, 1] -> (rows, T) float32."""
+        return mfcc(wave) if self.kind == "mfcc" else mel(wave, self.padding)
+
+    def windows(self, features: np.ndarray, n_frames: int, fps: Fraction | float, first_frame: int = 0) -> np.ndarray:
+        """The windows of these features that belong to the frames: see `windows`."""
+        return windows(features, n_frames, fps, self.kind, first_frame, self.offset)
 
 
 def mfcc(wave: np.ndarray) -> np.ndarray:
@@ -79,7 +112,12 @@ def mel(wave: np.ndarray, pad: str = "constant") -> np.ndarray:
 
 
 def windows(
-    features: np.ndarray, n_frames: int, fps: Fraction | float, kind: str = "mfcc", first_frame: int = 0
+    features: np.ndarray,
+    n_frames: int,
+    fps: Fraction | float,
+    kind: str = "mfcc",
+    first_frame: int = 0,
+    offset: int = 0,
 ) -> np.ndarray:
     """The window that belongs to each video frame: (rows, T) -> (n_frames, rows, columns) float32.
 
@@ -90,22 +128,25 @@ def windows(
 
     Columns beyond either end repeat the edge column, so every frame has its window. `first_frame` asks for
     the frames from there on, so that a long video can be done in pieces. `fps` is taken as the nearest
-    fraction with a small denominator (29.97 is 2997/100), and the floors are exact.
+    fraction with a small denominator (29.97 is 2997/100), and the floors are exact. `offset` moves all windows
+    later by so many frames of 1/25 s, whatever the video's rate.
     """
     if features.shape[1] == 0:
         raise InputError("there is no speech to take windows from: the features have no column")
-    columns = window_columns(np.arange(first_frame, first_frame + n_frames), fps, kind)
+    columns = window_columns(np.arange(first_frame, first_frame + n_frames), fps, kind, offset)
     columns = np.clip(columns, 0, features.shape[1] - 1)
     return np.ascontiguousarray(features[:, columns].transpose(1, 0, 2), dtype=np.float32)
 
 
-def window_columns(frame: np.ndarray | int, fps: Fraction | float, kind: str = "mfcc") -> np.ndarray:
+def window_columns(frame: np.ndarray | int, fps: Fraction | float, kind: str = "mfcc", offset: int = 0) -> np.ndarray:
     """The columns of the frames' windows, int64 (..., columns): see `windows`. They may lie past an end."""
     rate, early_frames, early_columns, width = WINDOWS[kind]
     fps = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
     if fps <= 0:
         raise InputError(f"a video cannot have {float(fps)} frames a second; give a positive number")
-    start = rate * (np.asarray(frame, np.int64) - early_frames) * fps.denominator // fps.numerator - early_columns
+    # The frame's time and the offset's, both counted in columns, over one denominator.
+    frames = (np.asarray(frame, np.int64) - early_frames) * fps.denominator * OFFSET_RATE + offset * fps.numerator
+    start = rate * frames // (fps.numerator * OFFSET_RATE) - early_columns
     return start[..., None] + np.arange(width)
 
 

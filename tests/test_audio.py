@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lipgan_colab.audio import mel, mfcc, windows
+from lipgan_colab.audio import SpeechInput, mel, mfcc, windows
 from lipgan_colab.errors import InputError
 from lipgan_colab.media import read_speech
 
@@ -128,3 +128,38 @@ def test_features_of_every_speech_file_are_finite(shared):
         if path.name != "broken_header.wav":
             wave = read_speech(path)
             assert np.isfinite(mfcc(wave)).all() and np.isfinite(mel(wave)).all(), path.name
+
+
+@pytest.mark.parametrize("fps", RATES)
+@pytest.mark.parametrize("offset", [-8, -4, -1, 3])
+@pytest.mark.parametrize(("kind", "rate", "early"), [("mfcc", 100, 16), ("mel", 80, None), ("wav2lip", 80, 0)])
+def test_offsets_are_in_frames_of_a_25th(fps, offset, kind, rate, early):
+    exact = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
+    columns = np.arange(2000, dtype=np.float32)[None]
+    got = windows(columns, 50, fps, kind, first_frame=40, offset=offset)[:, 0, 0]
+    for i, f in enumerate(range(40, 90)):
+        frame = f - 4 if kind == "mel" else f
+        assert got[i] == max(0, math.floor(rate * (Fraction(frame) / exact + Fraction(offset, 25))) - (early or 0))
+
+
+def test_at_25_frames_an_offset_is_a_frame():
+    features = np.random.default_rng(3).normal(size=(80, 300)).astype(np.float32)
+    for kind in ("mfcc", "mel", "wav2lip"):
+        moved = windows(features, 20, 25, kind, first_frame=10, offset=-4)
+        assert np.array_equal(moved, windows(features, 20, 25, kind, first_frame=6))
+
+
+def test_speech_input_gives_what_the_network_hears():
+    wave = np.random.default_rng(4).uniform(-0.5, 0.5, 16_000).astype(np.float32)
+    hears = SpeechInput("wav2lip", "reflect", -1)
+    features = hears.features(wave)
+    assert np.array_equal(features, mel(wave, "reflect"))
+    assert np.array_equal(hears.windows(features, 20, 25, 2), windows(features, 20, 25, "wav2lip", 1))
+    assert np.array_equal(SpeechInput("mel").features(wave), mel(wave, "constant"))
+    assert np.array_equal(SpeechInput().features(wave), mfcc(wave))
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "lpc"}, {"padding": "wrap"}])
+def test_unknown_speech_input_is_refused(wrong):
+    with pytest.raises(ValueError, match="choose of mfcc, mel, wav2lip and constant, reflect"):
+        SpeechInput(**wrong)
