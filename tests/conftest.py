@@ -2,6 +2,7 @@
 
 import http.server
 import re
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,31 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("no real data beside the checkout (../shared)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def golden_file(shared, tmp_path_factory):
+    """`golden_file(name, form="weights")`: a file of one of the authors' networks, with known weights.
+
+    `form`, of the Keras ones, is what wrote it: "weights" (`save_weights`) or "model" (`save`). Not to be changed.
+    """
+    sys.path.insert(0, str(shared / "golden"))
+    import rebuild
+
+    folder = tmp_path_factory.mktemp("golden")
+
+    def build(name: str, form: str = "weights") -> Path:
+        path = folder / (f"{name}.pth" if name.startswith("wav2lip") else f"{name}.{form}.h5")
+        if not path.exists():
+            if path.suffix == ".pth":
+                rebuild.pth(name, path)
+            else:
+                rebuild.h5(name, path, form)
+        return path
+
+    yield build
+    for path in folder.iterdir():  # they are large
+        path.unlink()
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +107,8 @@ def web():
                     return self.send_error(416)
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(body) - start))
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             self.end_headers()
             body = body[start:]
             if web.cuts.get(self.path):

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lipgan_colab.audio import SpeechInput
+
 FACE_SIZE = 96
 SPEECH_SHAPE = {"mfcc": (12, 35), "mel": (80, 27)}
 
@@ -48,6 +50,14 @@ class GeneratorConfig:
     width: float = 1.0
     speech: str = "mfcc"
     residual: bool = True
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Which discriminator it is: as for the generator."""
+
+    width: float = 1.0
+    speech: str = "mfcc"
 
 
 def _scaled(channels: int, width: float) -> int:
@@ -144,13 +154,18 @@ class LipGANGenerator(nn.Module):
         faces: (B, 6, 96, 96) float in [0, 1], RGB: the reference face, then the target face with its lower half zero.
         speech: (B, 1, 12, 35) MFCC or (B, 1, 80, 27) mel windows.
         answer: (B, 3, 96, 96) in [0, 1], RGB.
+
+    Its `speech_input` says which speech windows it was trained with.
     """
+
+    face_size = FACE_SIZE
 
     def __init__(self, config: GeneratorConfig = GeneratorConfig()):
         super().__init__()
         if config.speech not in SPEECH_SHAPE:
             raise ValueError(f"unknown speech feature {config.speech!r}: choose one of {', '.join(SPEECH_SHAPE)}")
         self.config = config
+        self.speech_input = SpeechInput(config.speech)
         width, residual = config.width, config.residual
         face_rows = RESIDUAL_FACE if residual else BASIC_FACE
         speech_rows = (RESIDUAL_SPEECH if residual else BASIC_SPEECH)[config.speech]
@@ -230,6 +245,7 @@ class LipGANDiscriminator(nn.Module):
 
     def __init__(self, width: float = 1.0, speech: str = "mfcc"):
         super().__init__()
+        self.config = DiscriminatorConfig(width, speech)
         top = _scaled(512, width)
         speech_rows = DISCRIMINATOR_SPEECH[speech]
         speech_top = _scaled(speech_rows[-1][0], width)
@@ -245,6 +261,7 @@ class LipGANDiscriminator(nn.Module):
     def forward(self, faces: Tensor, speech: Tensor) -> Tensor:
         face, sound = self.face(faces).flatten(1), self.speech(speech).flatten(1)
         exact = torch.promote_types(face.dtype, torch.float32)
-        face, sound = F.normalize(face.to(exact)), F.normalize(sound.to(exact))
+        # TensorFlow's l2_normalize takes the length to be 1e-6 at least.
+        face, sound = F.normalize(face.to(exact), eps=1e-6), F.normalize(sound.to(exact), eps=1e-6)
         # The square root's slope at 0 is infinite: two equal embeddings would give nan gradients.
         return (face - sound).square().sum(1).clamp_min(1e-12).sqrt()

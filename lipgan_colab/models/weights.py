@@ -1,54 +1,210 @@
-"""Load and save a generator's weights."""
+"""Load and save networks: our own .safetensors, the authors' .h5 and .pth, and named weights."""
 
 import json
+import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
+from lipgan_colab.audio import SpeechInput
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
-from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.models.keras_h5 import read_keras
+from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+from lipgan_colab.models.pretrained import PRETRAINED, fetch
+from lipgan_colab.models.published import WAV2LIP, Published, to_our_channels
+from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, Wav2LipConfig, Wav2LipGenerator
 
 EXPORT = "generator.safetensors"  # what a run folder holds for everybody else
+Generator = LipGANGenerator | Wav2LipGenerator
+
+# How a network in one of our files is built from the configuration in its header.
+BUILD = {
+    "LipGANGenerator": lambda config: LipGANGenerator(GeneratorConfig(**config)),
+    "LipGANDiscriminator": lambda config: LipGANDiscriminator(**config),
+    "Wav2LipGenerator": lambda config: Wav2LipGenerator(Wav2LipConfig(**config)),
+    "SyncExpert": lambda config: SyncExpert(),
+    "QualityDiscriminator": lambda config: QualityDiscriminator(),
+}
 
 
-def save_generator(path: str | Path, generator: LipGANGenerator, about: dict | None = None) -> None:
-    """Write a generator as one .safetensors file, whole or not at all.
+def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Generator:
+    """A generator ready to generate (evaluation mode).
+
+    Whatever it is, it is called as `generator(faces, speech)` with RGB faces, the reference before the masked target.
+    It carries what else must be known: `speech_input` (feature, window, offset), `face_size`, `config`, and `about`
+    (where the weights are from, their licence), which is said where the licence restricts their use.
 
     Args:
-        path: the file to make.
-        generator: its weights are written in float32, its configuration into the header.
-        about: plain data for the header: where the weights come from (step, corpus, licence).
-    """
-    tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
-    header = {"generator": json.dumps(asdict(generator.config)), "about": json.dumps(about or {})}
-    with written_whole(path) as unfinished:
-        save_file(tensors, unfinished, header)
-
-
-def load_generator(source: str | Path, device: str | torch.device = "cpu") -> LipGANGenerator:
-    """A generator ready to generate (evaluation mode) from a run folder or a .safetensors file.
+        source: a run folder; a .safetensors file of ours; LipGAN's Keras .h5; Wav2Lip's .pth; or the name of
+            pretrained weights (`lipgan-colab weights` lists them), which are downloaded once.
+        device: where to put it.
 
     Raises:
-        InputError: there is no such file, or it does not hold a whole generator.
+        InputError: there is no such thing, or it is not a whole generator; the first misfit is named.
     """
-    path = Path(source)
-    if path.is_dir():
+    return _load(source, device, (LipGANGenerator, Wav2LipGenerator), "generator")
+
+
+def load_network(source: str | Path, device: str | torch.device = "cpu") -> nn.Module:
+    """Any network in evaluation mode, generators and discriminators: see `load_generator`, and for what is in a file
+    of the authors' `published`."""
+    return _load(source, device, (nn.Module,), "network")
+
+
+def _load(source: str | Path, device: str | torch.device, wanted: tuple[type, ...], what: str) -> nn.Module:
+    path, licence = Path(source), ""
+    if str(source) in PRETRAINED and not path.exists():
+        path, licence = fetch(str(source)), PRETRAINED[str(source)].licence
+    elif path.is_dir():
         path = path / EXPORT
         if not path.exists():
             raise InputError(f"{source}: no {EXPORT} in this run folder; train until its first checkpoint")
     if not path.exists():
-        raise InputError(f"{source}: no such weights; give a run folder or a .safetensors file")
+        names = ", ".join(PRETRAINED)
+        raise InputError(f"{source}: no such weights; give a run folder, a file of weights, or one of {names}")
+    networks = _read(path)
+    network = next((n for n in networks if isinstance(n, wanted)), None)
+    if network is None:
+        raise InputError(f"{source}: holds a {type(networks[0]).__name__}, and a {what} is wanted; give another file")
+    if licence:
+        network.about["licence"] = licence
+    if network.about.get("licence"):
+        print(f"{path.name}: {network.about['licence']}", file=sys.stderr)
+    return network.eval().to(device, memory_format=torch.channels_last)
+
+
+def save_network(path: str | Path, network: nn.Module, about: dict | None = None) -> None:
+    """Write a network as one .safetensors file, whole or not at all.
+
+    Args:
+        path: the file to make.
+        network: its weights are written as they are; its configuration and what it hears, into the header.
+        about: plain data for the header: where the weights come from (step, corpus, licence).
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    header = {"network": _kind(network), "config": asdict(network.config) if hasattr(network, "config") else {}}
+    if hasattr(network, "speech_input"):
+        header["speech_input"] = asdict(network.speech_input)
+    header["about"] = about or {}
+    with written_whole(path) as unfinished:
+        save_file(tensors, unfinished, {name: json.dumps(value) for name, value in header.items()})
+
+
+save_generator = save_network
+
+
+def _kind(network: nn.Module) -> str:
+    """The name in `BUILD` of a network's class, or of the one that it is derived from."""
+    return next(cls.__name__ for cls in type(network).__mro__ if cls.__name__ in BUILD)
+
+
+def _read(path: Path) -> list[nn.Module]:
+    """The networks in a file, which says by its first bytes what it is. Raises InputError."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    start = head.lstrip().lower()
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        networks = []
+        for published, network, tensors in read_keras(path):
+            networks.append(_filled(path, published, network, tensors))
+        return networks
+    if head.startswith((b"PK\x03\x04", b"\x80\x02")):  # a zip archive, or what torch wrote before 1.6: pickles
+        return [_read_wav2lip(path)]
+    if head[8:9] == b"{":
+        return [_read_ours(path)]
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        raise InputError(
+            f"{path}: a web page, not weights (Google Drive sends one when too many people fetched a file); "
+            "delete it and fetch it by hand in a browser, or tomorrow"
+        )
+    reason = "not a file of weights" if head else "an empty file"
+    raise InputError(f"{path}: {reason}; give a .safetensors of ours, LipGAN's .h5 or Wav2Lip's .pth")
+
+
+def _filled(path: Path, published: Published, network: nn.Module, tensors: dict[str, Tensor]) -> nn.Module:
+    """A published network with the authors' weights, in our order of channels."""
+    to_our_channels(network, tensors)
+    network.load_state_dict(tensors, assign=True)
+    network.speech_input = published.speech_input
+    network.about = {"from": path.name, "what": published.what}
+    if published.licence:
+        network.about["licence"] = published.licence
+    return network
+
+
+def _read_ours(path: Path) -> nn.Module:
     try:
         with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        generator = LipGANGenerator(GeneratorConfig(**json.loads(header["generator"])))
-        generator.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            header = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        # Older files hold LipGAN's generator, and call its configuration "generator".
+        kind = header.get("network", "LipGANGenerator")
+        config = header["config"] if "network" in header else header["generator"]
+        with torch.device("meta"):
+            network = BUILD[kind](config)
+        if "speech_input" in header:
+            network.speech_input = SpeechInput(**header["speech_input"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{path}: not a whole LipGAN generator ({reason}); fetch or export it again") from error
-    return generator.eval().to(device, memory_format=torch.channels_last)
+        raise InputError(f"{path}: not a whole network of ours ({reason}); fetch or export it again") from error
+    _check_fit(path, kind, network, tensors)
+    network.load_state_dict(tensors, assign=True)
+    network.about = header.get("about", {})
+    return network
+
+
+def _read_wav2lip(path: Path) -> nn.Module:
+    """One of Wav2Lip's networks from its state dict, with or without `module.` and what it is wrapped in."""
+    tensors = _state_dict(path)
+    if all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
+    with torch.device("meta"):
+        candidates = [(published, published.build()) for published in WAV2LIP]
+    published, network = max(candidates, key=lambda c: _likeness(c[1].state_dict(), tensors))
+    if _likeness(network.state_dict(), tensors) < 0.5:
+        raise InputError(f"{path}: none of Wav2Lip's networks; give a Wav2Lip .pth")
+    _check_fit(path, published.what, network, tensors)
+    tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    return _filled(path, published, network, tensors)
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors that a .pth file names. Nothing but tensors and plain containers is unpickled."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can make torch raise anything
+        reason = " ".join(str(error).split())
+        if "weights_only" in reason or "Weights only" in reason:
+            raise InputError(f"{path}: holds more than plain tensors and is not opened; give a state dict") from error
+        raise InputError(f"{path}: cut short or damaged ({reason[:200]}); fetch it again") from error
+    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not tensors or not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise InputError(f"{path}: no state dict; give a file that holds one, alone or as its entry state_dict")
+    return dict(tensors)
+
+
+def _likeness(wanted: Iterable[str], found: Iterable[str]) -> float:
+    """How many names the two have in common: 0 none, 1 all."""
+    wanted, found = set(wanted), set(found)
+    return 2 * len(wanted & found) / (len(wanted) + len(found))
+
+
+def _check_fit(path: Path, what: str, network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """InputError that names the first weight that is missing, misshapen or one too many."""
+    wanted = network.state_dict()
+    for name in [*wanted, *tensors]:
+        if name not in tensors:
+            misfit = f"the weight {name} is missing"
+        elif name not in wanted:
+            misfit = f"the weight {name} is one too many"
+        elif tensors[name].shape != wanted[name].shape:
+            misfit = f"the weight {name} is {tuple(tensors[name].shape)} and should be {tuple(wanted[name].shape)}"
+        else:
+            continue
+        raise InputError(f"{path}: not a whole {what}: {misfit}; fetch or save the file again")

@@ -1,0 +1,179 @@
+"""Pretrained weights by name: what there is, where it comes from, what its licence permits, and its download."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lipgan_colab.download import DownloadError, download, file_sha256
+from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
+from lipgan_colab.models.published import WAV2LIP_LICENCE
+
+FOLDER_VARIABLE = "LIPGAN_WEIGHTS"  # a folder that outlives the machine, such as one on Drive
+CACHE = Path("~/.cache/lipgan_colab/weights").expanduser()
+
+DRIVE = "https://drive.google.com/uc?id="
+WAV2LIP_PAGE = "https://github.com/Rudrabha/Wav2Lip#getting-the-weights"
+_MIRROR = "https://huggingface.co/camenduru/Wav2Lip/resolve/main/checkpoints"
+_MIRROR_2 = "https://huggingface.co/numz/wav2lip_studio/resolve/main/Wav2lip"
+_MIRROR_3 = "https://huggingface.co/Nekochu/Wav2Lip/resolve/main"
+LIPGAN_LICENCE = (
+    "LipGAN's code is under the MIT licence; its weights were trained on LRS2, "
+    "which the BBC licenses for non-commercial research only"
+)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Weights that can be had by a name.
+
+    Attributes:
+        what: what they are.
+        file: their name on disk.
+        urls: where they are downloaded from, tried in this order.
+        page: where a person finds them.
+        licence: its terms and what it permits.
+        megabytes: about how large the file is (1 MB = 1 000 000 bytes).
+        sha256: of the file, where it is known; else the one of the first download is noted beside it.
+    """
+
+    what: str
+    file: str
+    urls: tuple[str, ...]
+    page: str
+    licence: str
+    megabytes: int
+    sha256: str | None = None
+
+
+PRETRAINED = {
+    "lipgan": Pretrained(
+        "LipGAN's residual generator, hears MFCC",
+        "lipgan_residual.h5",
+        (f"{DRIVE}1ZTIt0XII4ZPulMNZbq2yg0x7zQBG6n9e",),
+        "https://drive.google.com/file/d/1ZTIt0XII4ZPulMNZbq2yg0x7zQBG6n9e/view",
+        LIPGAN_LICENCE,
+        286,
+    ),
+    "lipgan-mel": Pretrained(
+        "LipGAN's residual generator, hears mel (the authors' branch without MATLAB)",
+        "lipgan_residual_mel.h5",
+        (f"{DRIVE}1DtXY5Ei_V6QjrLwfe7YDrmbSCDu6iru1",),
+        "https://drive.google.com/file/d/1DtXY5Ei_V6QjrLwfe7YDrmbSCDu6iru1/view",
+        LIPGAN_LICENCE,
+        199,
+    ),
+    "wav2lip": Pretrained(
+        "Wav2Lip's generator: accurate lips",
+        "wav2lip.pth",
+        (f"{_MIRROR}/wav2lip.pth", f"{_MIRROR_2}/wav2lip.pth", f"{_MIRROR_3}/wav2lip.pth"),
+        WAV2LIP_PAGE,
+        WAV2LIP_LICENCE,
+        436,
+        "b78b681b68ad9fe6c6fb1debc6ff43ad05834a8af8a62ffc4167b7b34ef63c37",
+    ),
+    "wav2lip-gan": Pretrained(
+        "Wav2Lip's generator trained against the quality discriminator: sharper, a little less accurate",
+        "wav2lip_gan.pth",
+        (f"{_MIRROR}/wav2lip_gan.pth", f"{_MIRROR_2}/wav2lip_gan.pth", f"{_MIRROR_3}/wav2lip_gan.pth"),
+        WAV2LIP_PAGE,
+        WAV2LIP_LICENCE,
+        436,
+        "ca9ab7b7b812c0e80a6e70a5977c545a1e8a365a6c49d5e533023c034d7ac3d8",
+    ),
+    "syncnet": Pretrained(
+        "Wav2Lip's lip-sync expert (colour SyncNet)",
+        "lipsync_expert.pth",
+        (f"{_MIRROR}/lipsync_expert.pth",),
+        WAV2LIP_PAGE,
+        WAV2LIP_LICENCE,
+        197,
+        "9b9936c721696446eeed353032cab242a8cf0eed8c46cde540366f6ae5493be5",
+    ),
+    "wav2lip-quality": Pretrained(
+        "Wav2Lip's quality discriminator",
+        "visual_quality_disc.pth",
+        (f"{_MIRROR}/visual_quality_disc.pth", f"{_MIRROR_3}/visual_quality_disc.pth"),
+        WAV2LIP_PAGE,
+        WAV2LIP_LICENCE,
+        169,
+        "b3f8f6f7e954af02f2ffe0f3ea11f3259af89bff6e70933001c7c6bc8c145d96",
+    ),
+}
+
+
+def weights_folder() -> Path:
+    """Where downloaded weights lie: the folder in the environment variable LIPGAN_WEIGHTS, or the user's cache."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or CACHE).expanduser()
+
+
+def fetch(weights: str | Pretrained, folder: str | Path | None = None) -> Path:
+    """The file of pretrained weights; downloaded if it is not there yet, and checked.
+
+    Args:
+        weights: a name in `PRETRAINED`, or an entry like those.
+        folder: where it lies or is put; None takes `weights_folder`.
+
+    Raises:
+        InputError: it cannot be fetched (the message says from where to fetch it by hand, and where to put it), or
+            the file that is there is not the one that it was.
+    """
+    entry = PRETRAINED[weights] if isinstance(weights, str) else weights
+    path = Path(folder or weights_folder()) / entry.file
+    if not path.is_file():
+        _download(entry, path)
+    _check(entry, path)
+    return path
+
+
+def _download(entry: Pretrained, path: Path) -> None:
+    reasons = []
+    for url in entry.urls:
+        try:
+            if url.startswith(DRIVE):
+                download_from_drive(url, path)
+            else:
+                download(url, path, entry.sha256)
+            return
+        except DownloadError as error:
+            reason = str(error).split(";")[0].removeprefix(f"{path.name} not downloaded: ")
+            reasons.append(f"{urlsplit(url).netloc}: {reason}")
+    raise DownloadError(
+        f"{entry.file} not downloaded ({'; '.join(reasons)}); try again, which goes on where it broke, "
+        f"or fetch it by hand from {entry.page} and put it at {path}"
+    )
+
+
+def download_from_drive(url: str, path: Path) -> None:
+    """Fetch a file from Google Drive to `path` through gdown; it appears whole or not at all. Raises DownloadError.
+
+    A broken download is gone on with by the next call.
+    """
+    import gdown
+
+    whole = path.with_name(f".{path.name}.drive")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if gdown.download(url, str(whole), resume=True) is None:
+            raise OSError(f"several unfinished downloads; delete {whole}*.part")
+        with whole.open("rb") as file:
+            head = file.read(512).lstrip().lower()
+        if head.startswith((b"<!doctype", b"<html")):
+            whole.unlink()
+            raise OSError("a web page came instead of the file, as Drive sends it when too many people fetched it")
+        os.replace(whole, path)
+    except Exception as error:  # gdown's own exceptions differ between its releases, and requests' come through
+        raise DownloadError(f"{path.name} not downloaded: {' '.join(str(error).split())}") from error
+
+
+def _check(entry: Pretrained, path: Path) -> None:
+    """Compare with the SHA-256 that is known or was noted; note it where there is neither."""
+    note = path.with_name(f"{path.name}.sha256")
+    found = file_sha256(path)
+    expected = entry.sha256 or (note.read_text().split()[0] if note.is_file() else None)
+    if expected is None:
+        with written_whole(note) as unfinished:
+            unfinished.write_text(f"{found}  {path.name}\n")
+    elif found != expected:
+        raise InputError(f"{path}: not the file expected (its SHA-256 differs); delete it, and it is fetched again")
