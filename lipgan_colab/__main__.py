@@ -35,14 +35,34 @@ def _train(args: argparse.Namespace) -> None:
 def _generate(args: argparse.Namespace) -> None:
     from lipgan_colab.generate import generate
 
-    print(generate(args.face, args.speech, args.weights, args.out))
+    print(generate(args.face, args.speech, args.weights, args.out, window_offset=args.window_offset))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     from lipgan_colab.evaluate import evaluate
 
     ids = args.only.read_text().split() if args.only else None
-    print(evaluate(args.videos, args.weights, args.out, ids))
+    print(evaluate(args.videos, args.weights, args.out, ids, window_offset=args.window_offset))
+
+
+def _weights(_args: argparse.Namespace) -> None:
+    from lipgan_colab.models.pretrained import FOLDER_VARIABLE, PRETRAINED, weights_folder
+
+    folder = weights_folder()
+    for name, entry in PRETRAINED.items():
+        where = "here" if (folder / entry.file).is_file() else "to be downloaded"
+        print(f"{name:16} {entry.megabytes:3} MB, {where:16}  {entry.what}\n{'':42}{entry.licence}")
+    print(f"They lie in {folder} (the environment variable {FOLDER_VARIABLE} says where).")
+
+
+def _convert_weights(args: argparse.Namespace) -> None:
+    from lipgan_colab.models.weights import load_network, save_network
+
+    if args.out.suffix != ".safetensors":
+        raise InputError(f"{args.out}: only .safetensors files are written; give it a name that ends so")
+    network = load_network(args.source)
+    save_network(args.out, network, network.about)
+    print(f"{args.out}: {network.about.get('what', type(network).__name__)}")
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -87,6 +107,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run_verb=run)
         return sub
 
+    def add_weights(sub: argparse.ArgumentParser) -> None:
+        text = "run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); or a name that `weights` lists"
+        sub.add_argument("--weights", type=Path, required=True, help=text)
+        text = "frames of 1/25 s by which the speech windows begin later (default: what the weights were trained with)"
+        sub.add_argument("--window-offset", type=int, help=text)
+
     sub = verb("preprocess", _preprocess, "videos to shards that can be trained on")
     sub.add_argument("--videos", type=Path, required=True, help="folder of videos, each of one person speaking")
     sub.add_argument("--out", type=Path, required=True, help="folder of the shards")
@@ -111,14 +137,20 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("generate", _generate, "a face and a speech clip to a video")
     sub.add_argument("--face", type=Path, required=True, help="photo or video")
     sub.add_argument("--speech", type=Path, required=True, help="any file with sound")
-    sub.add_argument("--weights", type=Path, required=True, help="run folder or .safetensors file")
+    add_weights(sub)
     sub.add_argument("--out", type=Path, required=True, help="the .mp4 to make")
 
     sub = verb("evaluate", _evaluate, "clips generated from their own and another's speech, compared with the truth")
     sub.add_argument("--videos", type=Path, required=True, help="folder of videos")
     sub.add_argument("--only", type=Path, help="text file of clip ids (paths below the folder); default: all")
-    sub.add_argument("--weights", type=Path, required=True, help="run folder or .safetensors file")
+    add_weights(sub)
     sub.add_argument("--out", type=Path, required=True, help="folder of the results")
+
+    sub = verb("weights", _weights, "list the pretrained weights that can be had by name")
+    convert = sub.add_subparsers(metavar="ACTION").add_parser("convert", help="any weights to our .safetensors")
+    convert.set_defaults(run_verb=_convert_weights)
+    convert.add_argument("source", metavar="IN", type=Path, help="LipGAN's .h5, Wav2Lip's .pth, or a name")
+    convert.add_argument("out", metavar="OUT", type=Path, help="the .safetensors file to make")
 
     sub = verb("demo", _demo, "try everything without data or network, on a drawn face")
     sub.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results (default: demo)")

@@ -12,14 +12,15 @@ import torch
 from skimage.metrics import structural_similarity
 from tqdm.auto import tqdm
 
-from lipgan_colab import audio, faces, media
+from lipgan_colab import faces, media
+from lipgan_colab.audio import SpeechInput
 from lipgan_colab.corpora import Utterance, folder
-from lipgan_colab.device import keep_freed_memory, pick_device
+from lipgan_colab.device import keep_freed_memory
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
-from lipgan_colab.generate import generate_crops
-from lipgan_colab.models.lipgan import FACE_SIZE, LipGANGenerator
-from lipgan_colab.models.weights import load_generator
+from lipgan_colab.generate import generate_crops, ready_generator
+from lipgan_colab.models.lipgan import FACE_SIZE
+from lipgan_colab.models.weights import Generator
 
 FPS = 25
 HIGH_PASS = 13  # frames of the moving mean that is taken off: sentences of one corpus share their slow rhythm
@@ -93,18 +94,20 @@ class _Clip:
 
 def evaluate(
     videos: str | Path,
-    weights: str | Path | LipGANGenerator,
+    weights: str | Path | Generator,
     out: str | Path,
     ids: Sequence[str] | None = None,
     device: str | torch.device | None = None,
+    window_offset: int | None = None,
 ) -> Evaluation:
     """Generate clips from their first frame and their speech, and compare; once more with another clip's speech.
 
     Args:
         videos: folder of clips that the generator has not been trained on.
-        weights: run folder, .safetensors file, or a generator.
+        weights: whatever `load_generator` takes (run folder, file, name), or a generator.
         out: folder that gets clips.csv and frames.png (rows of true frames, below each the generated ones).
         ids: which clips of the folder (paths below it); None takes all.
+        window_offset: of the speech windows, as for `generate`.
 
     Raises:
         InputError: no clip can be judged.
@@ -112,7 +115,7 @@ def evaluate(
     keep_freed_memory()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    generator = weights if isinstance(weights, LipGANGenerator) else load_generator(weights, pick_device(device))
+    generator = ready_generator(weights, device, window_offset)
     utterances = folder(videos)
     if ids is not None:
         unknown = sorted(set(ids) - {u.id for u in utterances})
@@ -124,7 +127,7 @@ def evaluate(
         clips = []
         for utterance in tqdm(utterances, unit="clip", desc="read"):
             try:
-                clips.append(_read_clip(utterance, finder, generator.config.speech))
+                clips.append(_read_clip(utterance, finder, generator.speech_input))
             except InputError as error:
                 skipped.append({"id": utterance.id, "reason": str(error)})
         if not clips:
@@ -147,18 +150,17 @@ def _another(clips: list[_Clip], i: int) -> _Clip:
     return candidates[(place + max(1, len(candidates) // 2)) % len(candidates)]
 
 
-def _read_clip(utterance: Utterance, finder: faces.FaceFinder, kind: str) -> _Clip:
+def _read_clip(utterance: Utterance, finder: faces.FaceFinder, hears: SpeechInput) -> _Clip:
     speech = media.read_speech(utterance.path)
     pictures = list(islice(media.resample_frames(media.read_video(utterance.path), FPS), LONGEST))
     followed = faces.fill_gaps(faces.smooth_boxes(faces.track(pictures, finder)))
     crops = np.stack([faces.crop(p, f.box, FACE_SIZE) for p, f in zip(pictures, followed, strict=True)])
-    features = audio.mfcc(speech) if kind == "mfcc" else audio.mel(speech)
-    return _Clip(utterance, pictures, followed, crops, features)
+    return _Clip(utterance, pictures, followed, crops, hears.features(speech))
 
 
-def _generate(generator: LipGANGenerator, clip: _Clip, features: np.ndarray, batch_size: int = 32) -> np.ndarray:
+def _generate(generator: Generator, clip: _Clip, features: np.ndarray, batch_size: int = 32) -> np.ndarray:
     """The clip's crops, generated from its first frame: uint8 (F, 96, 96, 3)."""
-    windows = audio.windows(features, len(clip.crops), FPS, generator.config.speech)
+    windows = generator.speech_input.windows(features, len(clip.crops), FPS)
     parts = []
     for start in range(0, len(clip.crops), batch_size):
         targets = clip.crops[start : start + batch_size]

@@ -2,9 +2,9 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from lipgan_colab import audio, faces, media
+from lipgan_colab import faces, media
 from lipgan_colab.device import autocast, keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
-from lipgan_colab.models.lipgan import FACE_SIZE, LipGANGenerator
-from lipgan_colab.models.weights import load_generator
+from lipgan_colab.models.fusing import fuse
+from lipgan_colab.models.weights import Generator, load_generator
 
 PHOTO_FPS = Fraction(25)
 LARGEST_PHOTO = 1920  # pixels of the longer side; more makes files that players refuse
@@ -62,10 +62,11 @@ class GenerateReport:
 def generate(
     face: str | Path,
     speech: str | Path,
-    weights: str | Path | LipGANGenerator,
+    weights: str | Path | Generator,
     out: str | Path,
     device: str | torch.device | None = None,
     batch_size: int = 32,
+    window_offset: int | None = None,
 ) -> GenerateReport:
     """Make the person in a photo or a video speak a clip.
 
@@ -74,10 +75,12 @@ def generate(
     Args:
         face: photo or video; its largest face speaks.
         speech: any file with sound.
-        weights: run folder, .safetensors file, or a generator that is loaded already.
+        weights: whatever `load_generator` takes (run folder, file, name), or a generator that is loaded already.
         out: the .mp4 to make.
         device: None takes the GPU where there is one.
         batch_size: frames generated at once.
+        window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes
+            what the weights were trained with.
 
     Raises:
         InputError: a file cannot be used; the message says which, why, and what to do.
@@ -87,12 +90,10 @@ def generate(
     with report.stage("read"):
         wave = media.read_speech(speech)
     with report.stage("generator"):
-        generator = weights
-        if not isinstance(generator, LipGANGenerator):
-            generator = load_generator(weights, pick_device(device))
+        generator = ready_generator(weights, device, window_offset)
     with report.stage("read"):
-        kind = generator.config.speech
-        features = audio.mfcc(wave) if kind == "mfcc" else audio.mel(wave)
+        hears = generator.speech_input
+        features = hears.features(wave)
         photo = _read_photo(face) if media.is_image(face) else None
     report.fps = PHOTO_FPS if photo is not None else media.probe_video(face).fps
     report.frames = max(1, round(len(wave) / media.SAMPLE_RATE * report.fps))
@@ -114,7 +115,7 @@ def generate(
             count = min(batch_size, report.frames - start)
             with report.stage("read"):
                 batch = list(islice(pictures, count))
-                windows = audio.windows(features, count, report.fps, kind, first_frame=start)
+                windows = hears.windows(features, count, report.fps, first_frame=start)
             yield from _speak(generator, batch, [followed[order[start + i]] for i in range(count)], windows, report)
 
     started, before = time.perf_counter(), sum(report.seconds.values())
@@ -124,8 +125,21 @@ def generate(
     return report
 
 
-def _comment(weights: str | Path | LipGANGenerator) -> str:
-    return "" if isinstance(weights, LipGANGenerator) else f"Weights: {Path(weights).name}"
+def ready_generator(
+    weights: str | Path | Generator, device: str | torch.device | None = None, window_offset: int | None = None
+) -> Generator:
+    """The fastest form of a generator, for inference only; arguments as of `generate`."""
+    generator = weights
+    if not isinstance(generator, torch.nn.Module):
+        generator = load_generator(weights, pick_device(device))
+    generator = fuse(generator)
+    if window_offset is not None:
+        generator.speech_input = replace(generator.speech_input, offset=window_offset)
+    return generator
+
+
+def _comment(weights: str | Path | Generator) -> str:
+    return "" if isinstance(weights, torch.nn.Module) else f"Weights: {Path(weights).name}"
 
 
 def _read_photo(path: str | Path) -> np.ndarray:
@@ -174,7 +188,7 @@ def _bounced_frames(path: str | Path, fps: Fraction, n: int, available: int) -> 
 
 
 def _speak(
-    generator: Callable,
+    generator: Generator,
     pictures: list[np.ndarray],
     followed: list[faces.Face],
     windows: np.ndarray,
@@ -186,7 +200,7 @@ def _speak(
     spoken = {}
     if with_face:
         with report.stage("faces"):
-            crops = np.stack([faces.crop(pictures[i], followed[i].box, FACE_SIZE) for i in with_face])
+            crops = np.stack([faces.crop(pictures[i], followed[i].box, generator.face_size) for i in with_face])
         with report.stage("generator"):
             spoken = dict(zip(with_face, generate_crops(generator, crops, crops, windows[with_face]), strict=True))
     for i, picture in enumerate(pictures):
@@ -198,7 +212,7 @@ def _speak(
 
 @torch.no_grad()
 def generate_crops(
-    generator: LipGANGenerator, references: np.ndarray, targets: np.ndarray, windows: np.ndarray
+    generator: Generator, references: np.ndarray, targets: np.ndarray, windows: np.ndarray
 ) -> np.ndarray:
     """The generator on numpy arrays.
 
@@ -206,14 +220,14 @@ def generate_crops(
         generator: in evaluation mode.
         references: uint8 (B, 96, 96, 3): who speaks.
         targets: uint8 (B, 96, 96, 3): the pose; the lower half is not looked at.
-        windows: float32 (B, 12, 35) or (B, 80, 27).
+        windows: float32 (B, rows, columns), of the generator's `speech_input`.
 
     Returns:
         uint8 (B, 96, 96, 3), RGB.
     """
     device = next(generator.parameters()).device
     masked = targets.copy()
-    masked[:, FACE_SIZE // 2 :] = 0
+    masked[:, masked.shape[1] // 2 :] = 0
     both = torch.from_numpy(np.concatenate([references, masked], axis=3)).to(device)
     both = both.permute(0, 3, 1, 2).float() / 255  # channels last in memory, as the convolutions want it
     with autocast(device):

@@ -55,3 +55,20 @@ def test_demo_makes_a_talking_video(tmp_path, capsys):
     info = media.probe_video(tmp_path / "talking.mp4")
     assert info.has_sound
     assert info.duration == pytest.approx(4, abs=0.08)
+
+
+def test_weights_are_listed_and_converted(golden_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LIPGAN_WEIGHTS", str(tmp_path))
+    (tmp_path / "wav2lip.pth").write_bytes(b"")
+    assert main(["weights"]) == 0
+    listed = capsys.readouterr().out
+    assert {"lipgan", "lipgan-mel", "wav2lip", "wav2lip-gan", "syncnet"} <= {
+        line.split()[0] for line in listed.splitlines()
+    }
+    assert listed.count(" here ") == 1
+    assert listed.count("non-commercial") == 6
+    ours = tmp_path / "ours.safetensors"
+    assert main(["weights", "convert", str(golden_file("cs766_disc")), str(ours)]) == 0
+    assert "LipGAN discriminator (mel)" in capsys.readouterr().out
+    assert main(["weights", "convert", str(ours), str(tmp_path / "theirs.h5")]) == 1
+    assert "only .safetensors files are written" in capsys.readouterr().err
