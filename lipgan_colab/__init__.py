@@ -6,6 +6,7 @@ The verbs are loaded when they are first used, so that importing the package cos
 from importlib import import_module
 
 _VERBS = {
+    "open_workspace": "lipgan_colab.workspace",
     "preprocess": "lipgan_colab.preprocess",
     "train": "lipgan_colab.train",
     "load_generator": "lipgan_colab.models.weights",

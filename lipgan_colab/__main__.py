@@ -29,7 +29,16 @@ def _train(args: argparse.Namespace) -> None:
     from lipgan_colab.train import TrainConfig, train
 
     given = {f.name: getattr(args, f.name) for f in fields(TrainConfig) if getattr(args, f.name, None) is not None}
-    print(f"generator: {train(args.shards, args.run, TrainConfig(**given), start_from=args.start_from)}")
+    options = ("start_from", "max_hours", "save_minutes", "device", "precision", "compile", "workers", "local")
+    options = {name: getattr(args, name) for name in options}
+    print(f"generator: {train(args.shards, args.run, TrainConfig(**given), **options)}")
+
+
+def _status(args: argparse.Namespace) -> None:
+    from lipgan_colab.runs import status
+    from lipgan_colab.workspace import local_folder
+
+    print(status(args.run, args.local or local_folder(args.run)))
 
 
 def _generate(args: argparse.Namespace) -> None:
@@ -133,6 +142,17 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int)
     sub.add_argument("--no-augment", dest="augment", action="store_false", help="samples as they are")
     sub.add_argument("--adversarial", action="store_true", help="with the contrastive discriminator, as in the paper")
+    sub.add_argument("--max-hours", type=float, help="stop and save after so long, before the session ends")
+    sub.add_argument("--save-minutes", type=float, default=5, help="time between checkpoints (default: 5)")
+    sub.add_argument("--device", help="cuda, cuda:1, cpu (default: a GPU where there is one; on Colab not without)")
+    sub.add_argument("--precision", default="auto", help="float32, bfloat16, float16 (default: what is fast there)")
+    sub.add_argument("--compile", action="store_true", help="let PyTorch compile the networks: faster after minutes")
+    sub.add_argument("--workers", type=int, help="loader processes (default: what the device needs)")
+    sub.add_argument("--local", type=Path, help="folder on this machine's own disk to work in, for a run on Drive")
+
+    sub = verb("status", _status, "where a run stands, when and where it was saved, whether it can go on")
+    sub.add_argument("--run", type=Path, required=True, help="folder of the run")
+    sub.add_argument("--local", type=Path, help="the --local that train was given")
 
     sub = verb("generate", _generate, "a face and a speech clip to a video")
     sub.add_argument("--face", type=Path, required=True, help="photo or video")

@@ -29,8 +29,8 @@ from lipgan_colab.checkpoint import (
 
 CHUNK = 4 << 20  # bytes
 LARGE = 1 << 20  # bytes; from here on a file is worth keeping out of Drive's bin
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 120.0  # seconds between tries
-NICENESS = 15
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 120.0  # seconds between tries, doubled after each failure
+NICENESS = 10  # a tenth of a core against a thread that is busy
 
 
 class Stopped(Exception):
@@ -102,7 +102,6 @@ class Mirror:
         lasting: the folder that the same names are copied to. It must be there: it is not made, because an unmounted
             Drive's folder would then come to lie on this machine's disk.
         say: takes one line for a person.
-        first_pause, longest_pause: seconds between tries; doubled after each failure.
 
     Attributes:
         reached: the checkpoint that arrived last and when (seconds of time.time()), or None.
@@ -114,15 +113,13 @@ class Mirror:
         local: Path,
         lasting: Path,
         say: Callable[[str], None] = tqdm.write,
-        first_pause: float = FIRST_PAUSE,
-        longest_pause: float = LONGEST_PAUSE,
     ):
         self.local, self.lasting, self.say = local, lasting, say
-        self.first_pause, self.longest_pause = first_pause, longest_pause
         self.reached: tuple[Checkpoint, float] | None = None
         self.trouble: str | None = None
         self._pending: dict[str, int] = {}  # name below `local`: the number of the request
         self._requests = 0
+        self._if_missing: set[str] = set()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._full = self._warned_of_space = False
@@ -130,12 +127,13 @@ class Mirror:
         self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
         self._thread.start()
 
-    def put(self, *names: str) -> None:
-        """Have these files, named from `local`, copied as they are now or later."""
+    def put(self, *names: str, missing: bool = False) -> None:
+        """Have these files, named from `local`, copied as they are now or later; `missing`: those that are not there."""
         with self._changed:
             for name in names:
                 self._requests += 1
                 self._pending[name] = self._requests
+                (self._if_missing.add if missing else self._if_missing.discard)(name)
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> list[str]:
@@ -153,7 +151,7 @@ class Mirror:
 
     def _work(self) -> None:
         give_way()
-        pause, cleared = self.first_pause, False
+        pause, cleared = FIRST_PAUSE, False
         while (work := self._next()) is not None:
             name, request = work
             try:
@@ -167,11 +165,11 @@ class Mirror:
             except OSError as error:
                 self._report(error)
                 self._stop.wait(pause)
-                pause = min(2 * pause, self.longest_pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             if self.trouble:
                 self.say(f"{self.lasting}: works again; catching up")
-            self.trouble, self._full, pause = None, False, self.first_pause
+            self.trouble, self._full, pause = None, False, FIRST_PAUSE
             self._done(name, request)
 
     def _next(self) -> tuple[str, int] | None:
@@ -193,6 +191,8 @@ class Mirror:
         match = NAME.fullmatch(source.name)
         checkpoint = Checkpoint(target, int(match[1]), match[2]) if match else None
         try:
+            if name in self._if_missing and target.exists() and target.stat().st_size == source.stat().st_size:
+                return
             if checkpoint is not None:
                 self._make_room(source.stat().st_size, checkpoint)
             copy_whole(source, target, self._stop)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lipgan_colab.checkpoint import load_newest_checkpoint
+from lipgan_colab.checkpoint import PATIENCE, load_newest_checkpoint
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, save_generator
@@ -56,7 +56,7 @@ class Recorder:
         for folder in dict.fromkeys((self.local, self.run)):
             check_config(self.run, read_config(folder) or {}, self.about)
         folders = dict.fromkeys((self.local / CHECKPOINTS, self.run / CHECKPOINTS))
-        self._checkpoint, state = load_newest_checkpoint(*folders, say=tqdm.write) or (None, None)
+        self._checkpoint, state = load_newest_checkpoint(*folders, say=tqdm.write, patience=PATIENCE) or (None, None)
         if state is not None:
             check_config(self.run, state["about"], self.about)
         write_config(self.local, self.about)
@@ -78,7 +78,7 @@ class Recorder:
         self._saver.later(lambda: None, CONFIG)
         if self._checkpoint is not None:
             self.say(f"going on from step {step} ({self._checkpoint.path.parent})")
-            self._saver.resumed_from(self._checkpoint)
+            self._saver.resumed_from(self._checkpoint, state)
 
     def say(self, line: str) -> None:
         """Show a line to the person."""

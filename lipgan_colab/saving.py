@@ -77,14 +77,19 @@ class Saver:
         """Where the checkpoints are written."""
         return self.local / CHECKPOINTS
 
-    def resumed_from(self, checkpoint: Checkpoint) -> None:
-        """Tell where the run goes on from, so that the same step is not saved again."""
+    def resumed_from(self, checkpoint: Checkpoint, state: dict) -> None:
+        """Tell where the run goes on from, so that the same step is not saved again, and catch up with what the session
+        before did not bring to an end."""
         if checkpoint.path.parent == self.folder:
             self.written = checkpoint
             self._mirror(checkpoint)
+        self._others.append(self._thread.submit(self._do, lambda: self._put(*self.export(state)), ()))
+        if self.mirror is not None:
+            files = [p for p in self.local.rglob("*.*") if p.is_file() and p.parent != self.folder]
+            self.mirror.put(*(str(p.relative_to(self.local)) for p in files if p.name[0] != "."), missing=True)
 
     def save(self, step: int, state: dict, wait: bool = False) -> bool:
-        """Have a state written; returns when it may be changed again.
+        """Have a state written; returns when it may be changed again, with `wait` when it is written.
 
         Returns:
             Whether it is being written: not while the one before still is (unless `wait`).
@@ -97,7 +102,11 @@ class Saver:
                 return False
             self._writing.result()
         self._others = [work for work in self._others if not work.done() or work.result()]
-        if self.written is None or self.written.step != step:
+        if self.written is not None and self.written.step == step:
+            return True
+        if wait:
+            self._write(step, state)
+        else:
             self._writing = self._thread.submit(self._write, step, self._snapshot.take(state))
         return True
 

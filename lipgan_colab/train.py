@@ -84,8 +84,8 @@ def train(
     run = Path(run)
     local = Path(local) if local is not None else local_folder(run)
     with distributed.processes(_pick_device(device)) as device:
-        if config.batch_size % distributed.count():
-            raise InputError(f"batch_size {config.batch_size} is no multiple of the {distributed.count()} processes")
+        if config.batch_size < 2 or config.batch_size % distributed.count():
+            raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
         dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
         recorder = Recorder(run, local, describe_run(config, dataset), save_minutes, distributed.rank() == 0)
         state = distributed.from_first(recorder.resume())
