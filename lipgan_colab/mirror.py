@@ -128,7 +128,7 @@ class Mirror:
         self._thread.start()
 
     def put(self, *names: str, missing: bool = False) -> None:
-        """Have these files, named from `local`, copied as they are now or later; `missing`: those that are not there."""
+        """Have these files, named from `local`, copied as they are now or later; with `missing`, if not there yet."""
         with self._changed:
             for name in names:
                 self._requests += 1

@@ -1,7 +1,9 @@
 """Where the tests find real data, and drawn data for what needs none."""
 
 import http.server
+import os
 import re
+import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -64,6 +66,17 @@ def drawn_shards(drawn_videos, tmp_path_factory) -> Path:
     shards = tmp_path_factory.mktemp("shards")
     preprocess(folder(drawn_videos), shards, workers=0)
     return shards
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 1 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here (needs root)")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
 
 
 @dataclass

@@ -4,7 +4,6 @@ import errno
 import multiprocessing
 import os
 import signal
-import subprocess
 import time
 
 import pytest
@@ -114,17 +113,6 @@ def test_two_are_kept_and_what_goes_is_emptied_first(tmp_path):
     prune(tmp_path, newest)
     assert [c.step for c in find_checkpoints(tmp_path)] == [30, 20]
     assert (tmp_path / "bin").stat().st_size == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of 1 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here (needs root)")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_full_disk_takes_no_half_checkpoint(small_disk):

@@ -1,0 +1,94 @@
+"""Training sessions in processes of their own, to be killed at any moment.
+
+The processes are forked from a server that has imported PyTorch already, so that a session costs little more than
+its steps.
+"""
+
+import csv
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from lipgan_colab import mirror, recording
+from lipgan_colab.errors import InputError
+from lipgan_colab.recording import Recorder
+from lipgan_colab.step import TrainConfig
+from lipgan_colab.train import train
+
+TINY = TrainConfig(steps=12, batch_size=2, width=0.02, learning_rate=1e-3, warmup=4, adversarial=True, augment=False)
+SAVE_EVERY = 3  # steps
+TIMINGS = {"minutes", "samples_per_second", "gpu_gb"}  # what two equal runs' logs differ in
+
+torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports half of PyTorch, and would in every session
+
+
+def start_session(*arguments, **options) -> multiprocessing.Process:
+    """Begin `session` in a process of its own."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sessions"])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # or the server would find no module to import
+    process = context.Process(target=session, args=arguments, kwargs=options)
+    process.start()
+    return process
+
+
+def session(shards: Path, run: Path, local: Path, report: Path, config=TINY, pictures: bool = True, **options) -> None:
+    """Train until the end or an error; `report` tells where it resumed from ("from") and how it ended ("end")."""
+    told = {}
+
+    def tell(**more) -> None:
+        told.update(more)
+        report.with_suffix(".part").write_text(json.dumps(told))
+        os.replace(report.with_suffix(".part"), report)
+
+    class Session(Recorder):
+        def start(self, step, *arguments) -> None:
+            super().start(step, *arguments)
+            tell(**{"from": step})
+
+        def save_in_time(self, step, networks) -> None:
+            if step % SAVE_EVERY == 0:
+                while not self.save(step, networks):
+                    time.sleep(0.01)
+
+        def picture(self, *arguments) -> None:
+            if pictures:
+                super().picture(*arguments)
+
+    mirror.FIRST_PAUSE, mirror.LONGEST_PAUSE = 0.05, 0.5
+    recording.PATIENCE = (0.1, 0.2, 0.4)
+    import lipgan_colab.train as module
+
+    module.Recorder = Session
+    output = os.open(report.with_suffix(".txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    try:
+        options = {"log_every": 1, "preview_every": 1000, "drive_minutes": 0.1, **options}
+        told["weights"] = str(train(shards, run, config, local=local, **options))
+        tell(end="done")
+    except InputError as error:
+        tell(end=f"refused: {error}")
+
+
+def kill(process: multiprocessing.Process) -> None:
+    """kill -9."""
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def read_report(report: Path) -> dict:
+    """What a session told so far."""
+    return json.loads(report.read_text()) if report.exists() else {}
+
+
+def log_lines(run: Path) -> list[dict[str, str]]:
+    """The lines of a run's log, without the times that they took."""
+    with (run / "log.csv").open(newline="") as file:
+        return [{k: v for k, v in line.items() if k not in TIMINGS} for line in csv.DictReader(file)]
