@@ -2,6 +2,8 @@
 is refused in one line."""
 
 import json
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -140,6 +142,26 @@ def test_wav2lips_files_are_taken_in_every_form(golden_file, tmp_path):
         assert same_weights(load_network(bare), network)
     torch.save(content, bare, _use_new_zipfile_serialization=False)  # as torch did when Wav2Lip was published
     assert same_weights(load_network(bare), network)
+
+
+class Talker(torch.nn.Module):
+    def forward(self, x):
+        return x
+
+
+def test_torchscript_archives_are_read_without_running_them(golden_file, tmp_path):
+    path = golden_file("wav2lip_disc_qual")
+    network = QualityDiscriminator()
+    network.load_state_dict(torch.load(path, weights_only=True)["state_dict"])
+    archive = tmp_path / "archive.pt"
+    torch.jit.trace(network.eval(), torch.rand(1, 3, 5, 96, 96)).save(archive)
+    assert same_weights(load_network(archive), load_network(path))
+    torch.jit.trace(Talker(), torch.zeros(1)).save(archive)
+    refused(archive, "none of Wav2Lip's networks")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("archive/constants.pkl", b"")
+        file.writestr("archive/data.pkl", pickle.dumps(Evil(), protocol=2))
+    refused(archive, "more than plain tensors")
 
 
 def test_wav2lips_expert_is_no_generator(golden_file):

@@ -18,6 +18,7 @@ from lipgan_colab.models.keras_h5 import read_keras
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.pretrained import PRETRAINED, fetch
 from lipgan_colab.models.published import WAV2LIP, Published, to_our_channels
+from lipgan_colab.models.torchscript import is_torchscript, read_torchscript
 from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, Wav2LipConfig, Wav2LipGenerator
 
 EXPORT = "generator.safetensors"  # what a run folder holds for everybody else
@@ -177,6 +178,8 @@ def _read_wav2lip(path: Path) -> nn.Module:
 def _state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors that a .pth file names. Nothing but tensors and plain containers is unpickled."""
     try:
+        if is_torchscript(path):
+            return read_torchscript(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can make torch raise anything
         reason = " ".join(str(error).split())
