@@ -139,6 +139,7 @@ class Workspace:
         """
         if self.root.is_relative_to(DRIVE) and on_colab():
             drive = importlib.import_module("google.colab.drive")
+            before = os.getcwd()
             os.chdir("/")  # a mount that is somebody's working folder cannot be unmounted
             try:
                 drive.flush_and_unmount()
@@ -147,6 +148,7 @@ class Workspace:
                     f"{DRIVE}: not all has reached Drive ({_first_line(error)}); call flush() again"
                 ) from error
             _mount_drive()
+            os.chdir(before)
         else:
             os.sync()
 
@@ -255,7 +257,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
         about = path.stat()
     except FileNotFoundError:
         return None
-    return about.st_size, int(about.st_mtime)
+    return about.st_size, about.st_mtime_ns
 
 
 def _checksums(manifest: Path) -> dict[str, str]:
@@ -286,8 +288,8 @@ def _fetch(source: Path, target: Path, sha256: str | None, progress: tqdm) -> No
                 raise InputError(
                     f"{source}: damaged (its SHA-256 is not the manifest's); delete it and preprocess again"
                 )
-            stamp = source.stat().st_mtime
-            os.utime(unfinished, (stamp, stamp))
+            stamp = source.stat().st_mtime_ns
+            os.utime(unfinished, ns=(stamp, stamp))
     except OSError:
         progress.update(before - progress.n)
         raise
