@@ -145,3 +145,14 @@ def test_the_table_is_complete():
         assert weights.sha256 is None or len(weights.sha256) == 64
     files = [weights.file for weights in PRETRAINED.values()]
     assert len(set(files)) == len(files)
+
+
+def test_a_folder_that_cannot_be_written_is_named(web, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"file/test\.pth") as caught:
+        fetch(entry(f"{web.url}/test.pth"), tmp_path / "file")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "test.pth").write_bytes(BODY)
+    (tmp_path / "test.pth.sha256").mkdir()
+    with pytest.raises(InputError, match=r"test\.pth: .*set LIPGAN_WEIGHTS"):
+        fetch(entry(), tmp_path)

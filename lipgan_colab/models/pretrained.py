@@ -14,7 +14,7 @@ FOLDER_VARIABLE = "LIPGAN_WEIGHTS"  # a folder that outlives the machine, such a
 CACHE = Path("~/.cache/lipgan_colab/weights").expanduser()
 
 DRIVE = "https://drive.google.com/uc?id="
-WAV2LIP_PAGE = "https://github.com/Rudrabha/Wav2Lip#getting-the-weights"
+WAV2LIP_PAGE = "https://huggingface.co/camenduru/Wav2Lip/tree/main/checkpoints"  # the authors' own links are dead
 _MIRROR = "https://huggingface.co/camenduru/Wav2Lip/resolve/main/checkpoints"
 _MIRROR_2 = "https://huggingface.co/numz/wav2lip_studio/resolve/main/Wav2lip"
 _MIRROR_3 = "https://huggingface.co/Nekochu/Wav2Lip/resolve/main"
@@ -82,6 +82,14 @@ PRETRAINED = {
         436,
         "ca9ab7b7b812c0e80a6e70a5977c545a1e8a365a6c49d5e533023c034d7ac3d8",
     ),
+    "wav2lip-gan-2025": Pretrained(
+        "Wav2Lip's generator that its README links since 2025 (TorchScript)",
+        "Wav2Lip-SD-GAN.pt",
+        (f"{DRIVE}15G3U08c8xsCkOqQxE38Z2XXDnPcOptNk",),
+        "https://drive.google.com/file/d/15G3U08c8xsCkOqQxE38Z2XXDnPcOptNk/view",
+        WAV2LIP_LICENCE,
+        145,
+    ),
     "syncnet": Pretrained(
         "Wav2Lip's lip-sync expert (colour SyncNet)",
         "lipsync_expert.pth",
@@ -121,9 +129,12 @@ def fetch(weights: str | Pretrained, folder: str | Path | None = None) -> Path:
     """
     entry = PRETRAINED[weights] if isinstance(weights, str) else weights
     path = Path(folder or weights_folder()) / entry.file
-    if not path.is_file():
-        _download(entry, path)
-    _check(entry, path)
+    try:
+        if not path.is_file():
+            _download(entry, path)
+        _check(entry, path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; set {FOLDER_VARIABLE} to a folder that can be written") from error
     return path
 
 

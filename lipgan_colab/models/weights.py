@@ -107,8 +107,11 @@ def _kind(network: nn.Module) -> str:
 
 def _read(path: Path) -> list[nn.Module]:
     """The networks in a file, which says by its first bytes what it is. Raises InputError."""
-    with path.open("rb") as file:
-        head = file.read(512)
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); look at its rights, or fetch it again") from error
     start = head.lstrip().lower()
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         networks = []
