@@ -1,7 +1,10 @@
 """What can be learnt from: a corpus is a list of utterances, each one video file of one person speaking."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipgan_colab.errors import InputError
@@ -9,6 +12,15 @@ from lipgan_colab.errors import InputError
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv"]
 )
+
+GRID_LICENCE = "CC BY 4.0"
+GRID_SECONDS = 3.0  # every clip of GRID has 75 frames, 25 a second
+
+LRS2_LICENCE = "BBC LRS2 agreement, research only"
+LRS2_FOLDER = "mvlrs_v1"  # what the archive unpacks to
+# The lists that come with LRS2. A programme belongs to the first list that names it: what judges comes before what
+# teaches.
+LRS2_SPLITS = ("test", "val", "train", "pretrain")
 
 
 @dataclass(frozen=True)
@@ -20,12 +32,23 @@ class Utterance:
         path: where the video file is on this machine.
         speaker: who speaks, as far as that is known; splits never share a speaker.
         licence: under what the clip may be used.
+        programme: the broadcast it was cut from, where there is one; splits never share a programme.
+        duration: seconds; None where that is known only after looking into the file (see subset.measured).
+        transcript: a text file of what is said; None where there is none.
     """
 
     id: str
     path: Path
     speaker: str = ""
     licence: str = "unknown"
+    programme: str = ""
+    duration: float | None = None
+    transcript: Path | None = None
+
+    @property
+    def group(self) -> str:
+        """What clips of one look and sound have in common: the speaker, or the programme where that is all known."""
+        return self.speaker or self.programme
 
 
 def folder(root: str | Path, licence: str = "unknown") -> list[Utterance]:
@@ -37,7 +60,8 @@ def folder(root: str | Path, licence: str = "unknown") -> list[Utterance]:
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; name the folder that holds the videos")
-    paths = (p for p in root.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+    # Names with a dot in front are other programs' leftovers, not videos.
+    paths = (p for p in root.rglob("[!.]*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
     utterances = [
         Utterance(
             id=p.relative_to(root).as_posix(),
@@ -52,14 +76,187 @@ def folder(root: str | Path, licence: str = "unknown") -> list[Utterance]:
     return sorted(utterances, key=lambda u: u.id)
 
 
+def grid(root: str | Path, speakers: Sequence[str | int] | None = None) -> list[Utterance]:
+    """The GRID corpus (Cooke, Barker, Cunningham, Shao 2006; Zenodo record 3625687): a folder a speaker, s1 to s34.
+
+    Args:
+        root: the folder that holds s1, s2, …, and alignments/ if they are there.
+        speakers: "s4" or 4; None takes all that are there.
+
+    Raises:
+        InputError: no such folder, no video in it, or a speaker who is not there.
+    """
+    root = Path(root)
+    utterances = [
+        replace(u, speaker=speaker, duration=GRID_SECONDS, transcript=_alignment(root, speaker, u.path.stem))
+        for u in folder(root, GRID_LICENCE)
+        for speaker in [u.id.split("/")[0] if "/" in u.id else root.name]
+    ]
+    if speakers is None:
+        return utterances
+    wanted = {speaker_name(s) for s in speakers}
+    there = {u.speaker for u in utterances}
+    if wanted - there:
+        raise InputError(
+            f"{root}: speaker {min(wanted - there)} is not there, only {', '.join(sorted(there))}; "
+            f"fetch --corpus grid downloads others"
+        )
+    return [u for u in utterances if u.speaker in wanted]
+
+
+def speaker_name(speaker: str | int) -> str:
+    """GRID's name of a speaker: 4, "4" and "s4" are s4."""
+    return f"s{speaker}" if str(speaker).isdecimal() else str(speaker)
+
+
+def _alignment(root: Path, speaker: str, clip: str) -> Path | None:
+    """GRID's word times of a clip, in either of the places where people unpack them."""
+    paths = (place / f"{clip}.align" for place in (root / "alignments" / speaker, root / speaker / "align"))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def lrs2(root: str | Path, split: str = "train", unpacked: bool = True) -> list[Utterance]:
+    """LRS2-BBC (Afouras, Chung, Senior, Vinyals, Zisserman 2018): mvlrs_v1/main|pretrain/PROGRAMME/UTTERANCE.mp4.
+
+    A programme that two of the lists name belongs to the one that comes first in LRS2_SPLITS; what another split loses
+    by that is told in a warning.
+
+    Args:
+        root: the folder that holds mvlrs_v1, or mvlrs_v1 itself; the lists train.txt, … lie there or in filelists/.
+        split: "train", "val", "test" or "pretrain", or several with "+" between them.
+        unpacked: False lists what the archive holds, whether it has been unpacked or not: to draw a subset before.
+
+    Raises:
+        InputError: no such folder or list, or nothing of the split has been unpacked.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; name the folder that holds {LRS2_FOLDER}")
+    videos = root if not (root / LRS2_FOLDER).is_dir() and (root / "main").is_dir() else root / LRS2_FOLDER
+    names = split.split("+")
+    unknown = set(names) - set(LRS2_SPLITS)
+    if unknown:
+        raise InputError(f"LRS2 has no split {min(unknown)!r}; take one of {', '.join(LRS2_SPLITS)}")
+    lists = {name: _list_path(root, videos, name) for name in LRS2_SPLITS}
+    ids = [clip for name in names for clip in _listed(lists[name], name, root, videos)]
+    others = LRS2_SPLITS[: max(LRS2_SPLITS.index(name) for name in names)]
+    taken = {_programme(i) for name in others if name not in names and lists[name] for i in _read_list(lists[name])}
+    kept = [i for i in dict.fromkeys(ids) if _programme(i) not in taken]
+    if len(kept) < len(set(ids)):
+        lost = len(set(ids)) - len(kept)
+        warnings.warn(f"LRS2: {lost} clips of {split} left out: their programmes belong to another split", stacklevel=2)
+    utterances = [
+        Utterance(
+            id=i,
+            path=videos / f"{i}.mp4",
+            programme=_programme(i),
+            licence=LRS2_LICENCE,
+            transcript=videos / f"{i}.txt",
+        )
+        for i in sorted(kept)
+    ]
+    return _those_there(utterances, split, videos) if unpacked else utterances
+
+
+def _programme(clip: str) -> str:
+    return clip.split("/")[1]
+
+
+def _list_path(root: Path, videos: Path, name: str) -> Path | None:
+    places = (root, root / "filelists", videos, videos / "filelists")
+    return next((p / f"{name}.txt" for p in places if (p / f"{name}.txt").is_file()), None)
+
+
+def _listed(path: Path | None, name: str, root: Path, videos: Path) -> list[str]:
+    """The ids of a split: from its list, or for pretraining, which is a folder of its own, from what is there."""
+    if path is not None:
+        return _read_list(path)
+    if name == "pretrain" and (videos / name).is_dir():
+        return [p.relative_to(videos).with_suffix("").as_posix() for p in (videos / name).glob("*/[!.]*.mp4")]
+    raise InputError(f"{root}: {name}.txt is not there; put the lists that come with LRS2 into {root / 'filelists'}")
+
+
+def _read_list(path: Path) -> list[str]:
+    """main/PROGRAMME/UTTERANCE of every line; test.txt and val.txt have a second column, which says how noisy it is."""
+    where = "pretrain" if path.stem == "pretrain" else "main"
+    ids = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        name = line.split()[0].removesuffix(".mp4")
+        if not re.fullmatch(r"\w[\w-]*/\w[\w-]*", name):
+            raise InputError(f"{path}: line {number} is no PROGRAMME/UTTERANCE ({line[:40]!r}); use LRS2's own list")
+        ids.append(f"{where}/{name}")
+    return ids
+
+
+def _those_there(utterances: list[Utterance], split: str, videos: Path) -> list[Utterance]:
+    there = [
+        replace(u, transcript=u.transcript if u.transcript.is_file() else None) for u in utterances if u.path.is_file()
+    ]
+    if not there:
+        raise InputError(
+            f"{videos}: none of the {len(utterances)} clips of {split} is there; unpack the part files first"
+        )
+    if len(there) < len(utterances):
+        warnings.warn(f"{videos}: {len(there)} of the {len(utterances)} clips of {split} are there", stacklevel=3)
+    return there
+
+
+CORPORA = {"folder": folder, "grid": grid, "lrs2": lrs2}
+
+
 def without(utterances: Sequence[Utterance], left_out: Sequence[str]) -> list[Utterance]:
     """The utterances whose ids are not in `left_out`, for keeping clips back to judge a model by.
 
     Raises:
         InputError: an id in `left_out` is not in the corpus (a typing error would let a judge's clip into training).
     """
-    ids = {u.id for u in utterances}
-    unknown = sorted(set(left_out) - ids)
-    if unknown:
-        raise InputError(f"{unknown[0]}: to be left out, but not in the corpus; check the id (path below the folder)")
+    only(utterances, left_out)
     return [u for u in utterances if u.id not in set(left_out)]
+
+
+def only(utterances: Sequence[Utterance], ids: Iterable[str]) -> list[Utterance]:
+    """The utterances of these ids, in the ids' order.
+
+    Raises:
+        InputError: an id is not in the corpus.
+    """
+    by_id = {u.id: u for u in utterances}
+    ids = list(dict.fromkeys(ids))
+    unknown = sorted(set(ids) - by_id.keys())
+    if unknown:
+        raise InputError(f"{unknown[0]}: not in the corpus; check the id (path below the folder)")
+    return [by_id[i] for i in ids]
+
+
+def split(utterances: Sequence[Utterance], name: str, share: float = 0.1, seed: int = 0) -> list[Utterance]:
+    """One of three parts that share no speaker or programme, the same on every machine: "train", "val" or "test".
+
+    Args:
+        utterances: a corpus without splits of its own.
+        name: which part.
+        share: how many of the speakers go to "val", and as many to "test"; at least one each.
+        seed: another seed takes other speakers.
+
+    Raises:
+        InputError: no such part, or fewer than three speakers.
+    """
+    groups = sorted({u.group for u in utterances}, key=lambda group: draw_number(seed, group))
+    held = max(1, round(share * len(groups)))
+    parts = {"val": groups[:held], "test": groups[held : 2 * held], "train": groups[2 * held :]}
+    if name not in parts:
+        raise InputError(f"there is no part {name!r}; take train, val or test")
+    if not parts["train"]:
+        raise InputError(f"{len(groups)} speakers cannot be split into train, val and test; at least three are needed")
+    return [u for u in utterances if u.group in set(parts[name])]
+
+
+def draw_number(seed: int, name: str) -> str:
+    """A random but repeatable sorting key for a name: the same everywhere, whatever else is in the list."""
+    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+
+
+def fingerprint(ids: Iterable[str]) -> str:
+    """What a set of clips is known by, 16 hexadecimal digits: the same for the same ids in any order."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
