@@ -1,28 +1,15 @@
 """The command line: python -m lipgan_colab VERB."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from lipgan_colab.corpus_verbs import add_verbs as add_corpus_verbs
 from lipgan_colab.errors import InputError
-
-
-def _preprocess(args: argparse.Namespace) -> None:
-    from lipgan_colab.corpora import folder, without
-    from lipgan_colab.preprocess import preprocess
-
-    left_out = args.leave_out.read_text().split() if args.leave_out else []
-    utterances = without(folder(args.videos), left_out)
-    manifest = preprocess(utterances, args.out, workers=args.workers)
-    for clip in manifest["skipped"]:
-        print(f"skipped {clip['id']}: {clip['reason']}")
-    print(
-        f"{args.out}: {manifest['utterances']} clips, {manifest['frames']} frames, "
-        f"{manifest['hours'] * 60:.1f} minutes; {len(manifest['skipped'])} skipped"
-    )
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -31,7 +18,9 @@ def _train(args: argparse.Namespace) -> None:
     given = {f.name: getattr(args, f.name) for f in fields(TrainConfig) if getattr(args, f.name, None) is not None}
     options = ("start_from", "max_hours", "save_minutes", "device", "precision", "compile", "workers", "local")
     options = {name: getattr(args, name) for name in options}
-    print(f"generator: {train(args.shards, args.run, TrainConfig(**given), **options)}")
+    exported = train(args.shards, args.run, TrainConfig(**given), **options)
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts one speaks
+        print(f"generator: {exported}")
 
 
 def _status(args: argparse.Namespace) -> None:
@@ -122,11 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         text = "frames of 1/25 s by which the speech windows begin later (default: what the weights were trained with)"
         sub.add_argument("--window-offset", type=int, help=text)
 
-    sub = verb("preprocess", _preprocess, "videos to shards that can be trained on")
-    sub.add_argument("--videos", type=Path, required=True, help="folder of videos, each of one person speaking")
-    sub.add_argument("--out", type=Path, required=True, help="folder of the shards")
-    sub.add_argument("--workers", type=int, help="processes (default: one a core)")
-    sub.add_argument("--leave-out", type=Path, help="text file of clip ids (paths below the folder) to keep back")
+    add_corpus_verbs(verb)
 
     sub = verb("train", _train, "shards to a generator; run again, it goes on")
     sub.add_argument("--shards", type=Path, required=True, help="folder of shards")

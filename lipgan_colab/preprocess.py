@@ -1,11 +1,10 @@
 """Corpus to shards: every clip's faces cropped, its speech made into features, a few hundred clips a file."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,9 +14,16 @@ from tqdm.auto import tqdm
 from lipgan_colab import audio, faces, media
 from lipgan_colab.corpora import Utterance
 from lipgan_colab.errors import InputError
-from lipgan_colab.shards import UtteranceRecord, read_metadata, write_manifest, write_shard
+from lipgan_colab.manifest import shard_paths, write_manifest
+from lipgan_colab.quality import Gates, Rejected, Watcher, check_picture, check_sound
+from lipgan_colab.shard_file import UtteranceRecord
+from lipgan_colab.sync import clip_sync, group_sync
+from lipgan_colab.unfinished import UnfinishedShard
+from lipgan_colab.workers import core_count, in_order
 
-SILENT = 1e-4  # root mean square of a recording in which nobody can be heard (-80 dB)
+KEPT_FRAMES = (
+    256 << 20
+)  # bytes of a clip's pictures that are kept until its boxes are known; a longer one is read twice
 
 
 @dataclass(frozen=True)
@@ -26,19 +32,25 @@ class PreprocessConfig:
 
     Attributes:
         fps: frames a second in the shards; other videos are resampled by their time stamps.
-        size: width and height of the face crops in pixels.
+        size: width and height of the face crops in pixels, 96 or more.
         jpeg_quality: 1 to 100.
         utterances_per_shard: clips (kept or skipped) that one shard stands for.
-        min_frames: a clip with fewer frames is skipped, as in the authors' train.py.
-        min_found: so large a share of a clip's frames must show the face.
+        sound_offset: frames by which the sound of this corpus is late (early where < 0); it is moved back by as many.
+        gates: what a clip must come up to.
     """
 
     fps: int = 25
     size: int = 96
     jpeg_quality: int = 95
     utterances_per_shard: int = 200
-    min_frames: int = 12
-    min_found: float = 0.5
+    sound_offset: int = 0
+    gates: Gates = field(default_factory=Gates)
+
+    def __post_init__(self):
+        if self.size < 96:
+            raise InputError(f"face crops of {self.size} pixels are too small; the networks see 96")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise InputError(f"a JPEG quality of {self.jpeg_quality} does not exist; take 1 to 100")
 
 
 def preprocess_utterance(
@@ -47,39 +59,69 @@ def preprocess_utterance(
     """Decode one clip, follow its largest face, crop it, and compute its speech features.
 
     Raises:
-        InputError: the clip cannot be used; the message says why.
+        InputError: the clip cannot be used; the message says why. A quality.Rejected of them says at which gate.
     """
-    speech = media.read_speech(utterance.path)
-    if np.sqrt(np.mean(np.square(speech))) < SILENT:
-        raise InputError(f"{utterance.path}: its sound is silent; leave it out")
-
-    def frames() -> Iterator[np.ndarray]:
-        # Speech that ends early leaves frames that belong to no sound.
-        spoken = int(np.ceil(len(speech) * config.fps / media.SAMPLE_RATE))
-        resampled = media.resample_frames(media.read_video(utterance.path), config.fps)
-        return (frame for frame, _ in zip(resampled, range(spoken), strict=False))
-
-    track = faces.track(frames(), finder)
-    if len(track) < config.min_frames:
-        raise InputError(f"{utterance.path}: {len(track)} frames are too few; {config.min_frames} are needed")
-    found = np.array([face is not None for face in track])
-    if found.mean() < config.min_found:
-        raise InputError(f"{utterance.path}: a face in only {found.sum()} of {len(found)} frames; leave it out")
+    speech = _speech(utterance, config)
+    frames = _Frames(utterance.path, config.fps, len(speech))
+    seen = Watcher(finder)
+    track = faces.track(seen.watch(frames), seen)
+    check_picture(track, seen, config.gates)
     followed = faces.fill_gaps(faces.smooth_boxes(track))
-    # Decoded again rather than kept: the boxes are known only at the end, and a long clip does not fit into memory.
-    crops = (faces.crop(frame, face.box, config.size) for frame, face in zip(frames(), followed, strict=True))
+    crops = (faces.crop(frame, face.box, config.size) for frame, face in zip(frames, followed, strict=True))
+    mel = audio.mel(speech)
     return UtteranceRecord(
         id=utterance.id,
-        speaker=utterance.speaker,
+        speaker=utterance.group,
         licence=utterance.licence,
         jpegs=[_jpeg(crop, config.jpeg_quality) for crop in crops],
-        found=found,
+        found=np.array([face is not None for face in track]),
         box=np.stack([face.box for face in followed]),
         head_pose=np.array([(face.yaw, face.pitch, face.roll) for face in followed], np.float32),
         lip_landmarks=np.stack([_lips(face, config.size) for face in followed]),
         mfcc=audio.mfcc(speech),
-        mel=audio.mel(speech),
+        mel=mel,
+        sync=clip_sync(_openings(followed), mel, config.fps),
     )
+
+
+def _speech(utterance: Utterance, config: PreprocessConfig) -> np.ndarray:
+    try:
+        speech = media.read_speech(utterance.path)
+    except InputError as error:
+        # Only now, because it costs a look into the file: is it the sound that is missing, or everything?
+        gate = "unreadable" if media.probe_video(utterance.path).has_sound else "no sound"
+        raise Rejected(gate, str(error)) from error
+    check_sound(speech, config.gates)
+    late = round(config.sound_offset * media.SAMPLE_RATE / config.fps)
+    return speech[late:] if late >= 0 else np.concatenate([np.zeros(-late, speech.dtype), speech])
+
+
+class _Frames:
+    """A clip's pictures at a constant rate, as long as there is sound, for going through twice.
+
+    They are kept while they are few; a long clip, which would not fit into memory, is decoded again.
+    """
+
+    def __init__(self, path: Path, fps: int, samples: int):
+        self.path, self.fps = path, fps
+        self.count = int(np.ceil(samples * fps / media.SAMPLE_RATE))  # later frames belong to no sound
+        self._kept: list[np.ndarray] | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept, size = [], 0
+        resampled = media.resample_frames(media.read_video(self.path), self.fps)
+        for frame, _ in zip(resampled, range(self.count), strict=False):
+            size += frame.nbytes
+            if size <= KEPT_FRAMES:
+                kept.append(frame)
+            else:
+                kept.clear()
+            yield frame
+        if size <= KEPT_FRAMES:
+            self._kept = kept
 
 
 def _jpeg(crop: np.ndarray, quality: int) -> bytes:
@@ -97,27 +139,30 @@ def _lips(face: faces.Face, size: int) -> np.ndarray:
     return faces.crop_points(face.landmarks[points], face.box, size).astype(np.float32) / size
 
 
-_finder: faces.FaceFinder | None = None  # a worker process' own
+def _openings(followed: Sequence[faces.Face]) -> np.ndarray:
+    """How far the mouth is open in each frame, (F,); nan without landmarks."""
+    return np.array([np.nan if f.landmarks is None else faces.mouth_opening(f.landmarks) for f in followed])
 
 
-def _start_worker() -> None:
-    global _finder
-    cv2.setNumThreads(1)  # the processes already share the cores
-    _finder = faces.FaceFinder()
-
-
-def _try_in_worker(utterance: Utterance, config: PreprocessConfig) -> UtteranceRecord | dict:
-    return _try_utterance(utterance, config, _finder)
-
-
-def _try_utterance(utterance: Utterance, config: PreprocessConfig, finder: faces.FaceFinder) -> UtteranceRecord | dict:
-    """The record, or {"id", "reason"}: one bad clip must not end a night's work."""
+def _try_utterance(utterance: Utterance, finder: faces.FaceFinder, config: PreprocessConfig) -> UtteranceRecord | dict:
+    """The record, or {"id", "gate", "reason"}: one bad clip must not end a night's work."""
     try:
         return preprocess_utterance(utterance, finder, config)
+    except Rejected as error:
+        return _skipped(utterance, error.gate, str(error))
     except InputError as error:
-        return {"id": utterance.id, "reason": str(error).replace(f"{utterance.path}: ", "")}
+        return _skipped(utterance, "unreadable", str(error))
     except Exception as error:
-        return {"id": utterance.id, "reason": f"unexpected {type(error).__name__}: {error}"}
+        return _skipped(utterance, "error", f"unexpected {type(error).__name__}: {error}")
+
+
+def _skipped(utterance: Utterance, gate: str, reason: str) -> dict:
+    return {"id": utterance.id, "gate": gate, "reason": reason.replace(f"{utterance.path}: ", "")}
+
+
+def _open_finder() -> faces.FaceFinder:
+    cv2.setNumThreads(1)  # the processes already share the cores
+    return faces.FaceFinder()
 
 
 def preprocess(
@@ -125,74 +170,112 @@ def preprocess(
     out: str | Path,
     config: PreprocessConfig = PreprocessConfig(),
     workers: int | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+    scratch: str | Path | None = None,
 ) -> dict:
-    """Make the shards of a corpus; run again, it goes on after the last whole shard.
+    """Make the shards of a corpus; run again, it goes on after the last clip that was done.
+
+    More clips may be appended later (a bigger subset begins with the smaller one): whole shards stay, and what is done
+    of the last one is used.
 
     Args:
-        utterances: the clips, in an order that is the same every time.
+        utterances: the clips, in an order that is the same every time and on every machine.
         out: the folder of the shards.
         config: sizes and thresholds.
         workers: processes; None takes one a core, 0 none but this one.
+        rank, world_size: of several machines, each makes every world_size-th shard, from its rank on. None takes what
+            torchrun sets (RANK, WORLD_SIZE), or one machine.
+        scratch: a fast local disk, where shards are made before they are moved to `out`; None makes them there. What
+            is done of a shard waits in .unfinished there.
 
     Returns:
-        The manifest (see shards.write_manifest): what was kept, and what was skipped for which reason.
+        The manifest (see manifest.write_manifest): what was kept, and what was skipped for which reason.
 
     Raises:
         InputError: the folder holds shards that were made of other clips or in another way, or nothing could be used.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    rank, world_size = _place(rank, world_size)
     step = config.utterances_per_shard
     slices = [utterances[start : start + step] for start in range(0, len(utterances), step)]
     paths = [out / f"shard-{k:05d}.safetensors" for k in range(len(slices))]
-    others = set(out.glob("shard-*.safetensors")) - set(paths)
+    others = set(shard_paths(out)) - set(paths)
     if others:
         raise InputError(f"{min(others)}: not of this corpus; choose another folder for the shards")
-    todo = [k for k, path in enumerate(paths) if not _is_done(path, slices[k], config)]
-    results = _records([u for k in todo for u in slices[k]], config, workers)
-    with tqdm(total=sum(len(slices[k]) for k in todo), unit="clip", desc="preprocess") as progress:
-        for k in todo:
-            records, skipped = [], []
-            for _ in slices[k]:
-                result = next(results)
-                (skipped if isinstance(result, dict) else records).append(result)
-                progress.update()
-            write_shard(paths[k], records, skipped, asdict(config))
-    manifest = write_manifest(out)
-    if not manifest["frames"]:
+    settings = asdict(config)
+    shards = [UnfinishedShard(*pair, settings, scratch) for pair in zip(paths, slices, strict=True)][rank::world_size]
+    digests = _make([shard for shard in shards if not shard.is_done()], config, workers)
+    manifest = write_manifest(out, digests)
+    if not manifest["frames"] and len(manifest["shards"]) == len(paths):
         reasons = "; ".join(f"{s['id']}: {s['reason']}" for s in manifest["skipped"][:3])
         raise InputError(f"{out}: none of the {len(utterances)} clips could be used ({reasons})")
     return manifest
 
 
-def _is_done(path: Path, utterances: Sequence[Utterance], config: PreprocessConfig) -> bool:
-    """Whether the shard is there and whole. Shards are renamed into place, so a damaged one is an error, not a gap."""
-    if not path.exists():
-        return False
-    metadata = read_metadata(path)
-    ids = {entry["id"] for entry in metadata["utterances"] + metadata["skipped"]}
-    if ids != {u.id for u in utterances} or metadata["settings"] != asdict(config):
-        raise InputError(f"{path}: made of other clips or in another way; choose another folder, or delete it")
-    return True
+def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    rank = int(os.environ.get("RANK", 0)) if rank is None else rank
+    world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
+    if not 0 <= rank < world_size:
+        raise InputError(f"rank {rank} of {world_size} machines does not exist; count from 0")
+    return rank, world_size
 
 
-def _records(
-    utterances: list[Utterance], config: PreprocessConfig, workers: int | None
-) -> Iterator[UtteranceRecord | dict]:
-    """The clips' records in order, made by this process or by several."""
-    workers = min(os.cpu_count() or 1 if workers is None else workers, len(utterances))
-    if workers <= 1:
-        with faces.FaceFinder() as finder:
-            yield from (_try_utterance(u, config, finder) for u in utterances)
-        return
-    # Spawned, not forked: MediaPipe's and PyAV's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
-        try:
-            yield from pool.map(_try_in_worker, utterances, [config] * len(utterances))
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a worker process died, most likely for lack of memory; "
-                "run again (finished shards are kept), with fewer workers"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+def _make(shards: list[UnfinishedShard], config: PreprocessConfig, workers: int | None) -> dict[str, str]:
+    """Make these shards; their SHA-256 by name."""
+    lacking = [shard.lacking() for shard in shards]
+    clips = [shard.utterances[n] for shard, places in zip(shards, lacking, strict=True) for n in places]
+    workers = core_count() if workers is None else workers
+    results = in_order(partial(_try_utterance, config=config), clips, workers, _open_finder)
+    digests = {}
+    with _Progress(len(clips), config.fps) as progress:
+        for shard, places in zip(shards, lacking, strict=True):
+            try:
+                for n in places:
+                    result = next(results) or _skipped(
+                        shard.utterances[n], "crash", "ended the process that read it, twice"
+                    )
+                    shard.keep(n, result)
+                    progress.count(result)
+                digests[shard.path.name] = shard.finish()
+            except OSError as error:
+                raise InputError(
+                    f"{error.filename or shard.path}: cannot be written ({error.strerror}); make room or see to the "
+                    "disk, and run again: what is done is kept"
+                ) from error
+            progress.judge_sync()
+    return digests
+
+
+class _Progress:
+    """A line that lives: clips, time left, frames a second, hours done, how many skipped."""
+
+    def __init__(self, clips: int, fps: int):
+        self.fps, self.frames, self.skipped, self.curves = fps, 0, 0, []
+        self.started, self.warned = time.monotonic(), False
+        self.bar = tqdm(total=clips, unit="clip", desc="preprocess")
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.bar.close()
+
+    def count(self, result: UtteranceRecord | dict) -> None:
+        if isinstance(result, dict):
+            self.skipped += 1
+        else:
+            self.frames += len(result.jpegs)
+            self.curves.append(result.sync)
+        rate = self.frames / max(time.monotonic() - self.started, 1e-3)
+        hours = self.frames / self.fps / 3600
+        self.bar.set_postfix_str(f"{rate:.0f} frames/s, {hours:.2f} h done, {self.skipped} skipped", refresh=False)
+        self.bar.update()
+
+    def judge_sync(self) -> None:
+        """Say once, and early, that this corpus' sound is not where it should be."""
+        group = group_sync(np.array(self.curves).reshape(len(self.curves), -1)) if self.curves else None
+        if group and group.verdict in ("shifted", "no match") and not self.warned:
+            self.warned = True
+            self.bar.write(f"preprocess: {group}")

@@ -3,20 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from lipgan_colab import audio
 from lipgan_colab.errors import InputError
+from lipgan_colab.inspection import contact_sheet, describe
+from lipgan_colab.manifest import damaged_shards, set_aside, write_manifest
 from lipgan_colab.preprocess import _jpeg
-from lipgan_colab.shards import (
-    FAR_FRAMES,
-    LipSyncDataset,
-    UtteranceRecord,
-    batches,
-    lip_region,
-    read_metadata,
-    write_manifest,
-    write_shard,
-)
+from lipgan_colab.shard_file import UtteranceRecord, fingerprint_of, read_metadata, read_records, write_shard
+from lipgan_colab.shards import FAR_FRAMES, LipSyncDataset, batches, lip_region
 
 SETTINGS = {"fps": 25, "size": 96}
 
@@ -95,8 +92,8 @@ def test_batches_are_the_same_for_any_number_of_workers_and_start_anywhere(folde
 def test_rare_speakers_are_drawn_more_often(folder, balance, share):
     """Speaker a has 43 frames with a face, b has 29."""
     dataset = LipSyncDataset(folder, augment=False, balance=balance)
-    drawn = np.mean([frame_of(dataset[n]["target"])[0] == 1 for n in range(3000)])
-    assert drawn == pytest.approx(share, abs=0.03)
+    drawn = np.mean([frame_of(dataset[n]["target"])[0] == 1 for n in range(1200)])
+    assert drawn == pytest.approx(share, abs=0.04)
 
 
 def test_mel_windows(folder):
@@ -132,6 +129,78 @@ def test_a_cut_shard_is_named(folder):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"shard-00001\.safetensors: not a whole shard"):
         LipSyncDataset(folder)
+
+
+def test_a_damaged_shard_is_left_out_where_that_is_allowed(folder):
+    """Cut short, or bytes lost within it."""
+    straight = LipSyncDataset(folder)
+    path = folder / "shard-00001.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.warns(UserWarning, match=r"left out: .*shard-00001\.safetensors"):
+        dataset = LipSyncDataset(folder, augment=False, skip_damaged=True)
+    assert {frame_of(dataset[n]["target"])[0] for n in range(20)} == {0, 1}
+    assert len(dataset) == 48 < len(straight)
+    with safe_open(folder / "shard-00000.safetensors", "np") as file:
+        lost = file.get_tensor("jpeg").tobytes()
+    first = folder / "shard-00000.safetensors"
+    first.write_bytes(first.read_bytes().replace(lost, bytes(len(lost))))
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r"shard-00000\.safetensors: its pictures cannot be decoded"):
+        [LipSyncDataset(folder)[n] for n in range(20)]
+    dataset = LipSyncDataset(folder, augment=False, skip_damaged=True)
+    with pytest.warns(UserWarning, match="shard-00000"):
+        samples = [dataset[n] for n in range(20)]
+    assert {frame_of(sample["target"])[0] for sample in samples} == {2}
+    assert torch.equal(dataset[3]["target"], samples[3]["target"])  # still of (seed, number) alone
+    path.unlink()
+    with pytest.warns(UserWarning), pytest.raises(InputError, match="too much of it is damaged"):
+        LipSyncDataset(folder, augment=False, skip_damaged=True)[0]
+
+
+def test_checksums_find_what_is_damaged_and_training_goes_on_without_it(folder):
+    fingerprint = write_manifest(folder)["fingerprint"]
+    assert damaged_shards(folder) == {}
+    path = folder / "shard-00001.safetensors"
+    body = bytearray(path.read_bytes())
+    body[-50] ^= 1
+    path.write_bytes(body)
+    assert damaged_shards(folder) == {path.name: "has other bytes than it was written with"}
+    set_aside(folder, damaged_shards(folder))
+    dataset = LipSyncDataset(folder, augment=False)
+    assert {frame_of(dataset[n]["target"])[0] for n in range(20)} == {0, 1}
+    assert dataset.fingerprint == fingerprint  # a run goes on
+    assert damaged_shards(folder) == {path.name: "is missing"}
+
+
+def test_older_shards_without_sync_are_read(folder):
+    """As they were written before the sound was compared with the lips."""
+    path = folder / "shard-00000.safetensors"
+    with safe_open(path, "np") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys() if name != "sync"}  # noqa: SIM118
+        metadata = file.metadata()
+    save_file(arrays, path, metadata)
+    assert len(LipSyncDataset(folder)) == 72
+    assert np.isnan(read_records(path)[0].sync).all()
+    assert write_manifest(folder)["sync"]["all"]["clips"] == 0
+    assert "3 clips" in describe(folder)
+
+
+def test_records_come_back_as_they_went_in(folder):
+    before, after = record("b1", 30, 60), read_records(folder / "shard-00000.safetensors")[1]
+    for name in vars(before):
+        assert np.array_equal(getattr(before, name), getattr(after, name), equal_nan=name == "sync"), name
+
+
+def test_numbers_and_faces_for_a_person(folder, tmp_path):
+    text = describe(folder)
+    for part in ("2 shards", "3 clips, 75 frames", "1 skipped", "licences: made for this test", "skipped 1: other"):
+        assert part in text
+    assert fingerprint_of([read_metadata(p) for p in sorted(folder.glob("shard-*"))]) in text
+    contact_sheet(folder, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        faces = np.asarray(sheet)[:, : 3 * 96].reshape(96, 3, 96, 3)
+    assert [abs(faces[:, n].mean() - level) < 3 for n, level in enumerate((20, 90, 164))] == [True] * 3
 
 
 def test_a_folder_without_shards_or_faces_says_so(tmp_path):
