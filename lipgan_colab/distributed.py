@@ -4,9 +4,9 @@ Each process computes its slice of the global batch; gradients, batch norm stati
 the whole batch, so that the number of processes changes nothing but the speed.
 """
 
+import atexit
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
@@ -25,18 +25,8 @@ def join(device: torch.device) -> torch.device:
         torch.cuda.set_device(device)
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)  # not earlier: a group cannot be made twice
     return device
-
-
-@contextmanager
-def processes(device: torch.device) -> Iterator[torch.device]:
-    """`join`, and part again at the end."""
-    joined_before = dist.is_initialized()
-    try:
-        yield join(device)
-    finally:
-        if dist.is_initialized() and not joined_before:
-            dist.destroy_process_group()
 
 
 def rank() -> int:
@@ -125,8 +115,9 @@ class _BatchNormOnCPU(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         everywhere = x.numel() // x.shape[1] * count()
-        mean = _Sum.apply(x.float().sum((0, 2, 3))) / everywhere
-        centred = x.float() - mean[:, None, None]
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean = _Sum.apply(exact.sum((0, 2, 3))) / everywhere
+        centred = exact - mean[:, None, None]
         variance = _Sum.apply(centred.square().sum((0, 2, 3))) / everywhere
         with torch.no_grad():
             self.num_batches_tracked += 1

@@ -171,11 +171,11 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
         The losses, the generator's `grad_norm` before clipping, and `skipped` (1 where a gradient was not finite, and
         then only that): each a scalar tensor, on the device but for `skipped`, which is known already.
     """
-    device = batch["target"].device
+    device, exact = batch["target"].device, next(networks.generator.parameters()).dtype
     reference, target, lips = (
-        batch[name].to(torch.float32, memory_format=torch.channels_last) / 255
-        for name in ("reference", "target", "lips")
+        batch[name].to(exact, memory_format=torch.channels_last) / 255 for name in ("reference", "target", "lips")
     )
+    batch = batch | {name: batch[name].to(exact) for name in ("speech", "unsynced_speech")}
     speech = batch["speech"]
     for optimizer in (networks.generator_optimizer, networks.discriminator_optimizer):
         if optimizer is not None:

@@ -83,58 +83,58 @@ def train(
     keep_freed_memory()
     run = Path(run)
     local = Path(local) if local is not None else local_folder(run)
-    with distributed.processes(_pick_device(device)) as device:
-        if config.batch_size < 2 or config.batch_size % distributed.count():
-            raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
-        dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
-        recorder = Recorder(run, local, describe_run(config, dataset), save_minutes, distributed.rank() == 0)
-        state = distributed.from_first(recorder.resume())
-        networks = build_networks(config, device, pick_dtype(precision, device))
-        step = 0
-        if state is not None:
-            networks.load(state["networks"])
-            restore_random_state(state["random"])
-            step = state["step"]
-        elif start_from is not None:
-            start_from_weights(networks, start_from)
-        recorder.start(step, config.steps, device, state)
-        del state
-        if compile:
-            networks.compile()
-        shown = _shown(shards, config)
-        skipped = 0  # steps in a row
-        whole = False  # whether the networks are those of a finished step
+    device = distributed.join(_pick_device(device))
+    if config.batch_size < 2 or config.batch_size % distributed.count():
+        raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
+    dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
+    recorder = Recorder(run, local, describe_run(config, dataset), save_minutes, distributed.rank() == 0)
+    state = distributed.from_first(recorder.resume())
+    networks = build_networks(config, device, pick_dtype(precision, device))
+    step = 0
+    if state is not None:
+        networks.load(state["networks"])
+        restore_random_state(state["random"])
+        step = state["step"]
+    elif start_from is not None:
+        start_from_weights(networks, start_from)
+    if compile:
+        networks.compile()
+    shown = _shown(shards, config)
+    recorder.start(step, config.steps, device, state)
+    del state
+    skipped = 0  # steps in a row
+    whole = False  # whether the networks are those of a finished step
+    try:
+        with stop_when_asked() as asked:
+            networks.generator.train()
+            for batch in _on_device(_batches(dataset, step, config, device, workers), device):
+                whole = False
+                reported = distributed.average(train_step(networks, batch, config, step))
+                step += 1
+                skipped = skipped + 1 if reported["skipped"] else 0
+                if skipped >= MOST_SKIPPED:
+                    raise _diverged(run, recorder.last_saved())
+                whole = True
+                recorder.count(reported)
+                late = max_hours is not None and time.monotonic() - began > max_hours * 3600
+                stop = distributed.any_of(bool(asked) or late)
+                last = stop or step == config.steps
+                if step % log_every == 0 or last:
+                    rate = config.learning_rate * learning_rate_factor(step, config)
+                    recorder.line(step, config.batch_size, rate, device)
+                if step % preview_every == 0 or last:
+                    recorder.picture(step, networks, shown)
+                if stop:
+                    recorder.say(f"stopped after step {step}; run the same again to go on")
+                    break
+                recorder.save_in_time(step, networks)
+    finally:
         try:
-            with stop_when_asked() as asked:
-                networks.generator.train()
-                for batch in _on_device(_batches(dataset, step, config, device, workers), device):
-                    whole = False
-                    reported = distributed.average(train_step(networks, batch, config, step))
-                    step += 1
-                    skipped = skipped + 1 if reported["skipped"] else 0
-                    if skipped >= MOST_SKIPPED:
-                        raise _diverged(run, recorder.last_saved())
-                    whole = True
-                    recorder.count(reported)
-                    late = max_hours is not None and time.monotonic() - began > max_hours * 3600
-                    stop = distributed.any_of(bool(asked) or late)
-                    last = stop or step == config.steps
-                    if step % log_every == 0 or last:
-                        rate = config.learning_rate * learning_rate_factor(step, config)
-                        recorder.line(step, config.batch_size, rate, device)
-                    if step % preview_every == 0 or last:
-                        recorder.picture(step, networks, shown)
-                    if stop:
-                        recorder.say(f"stopped after step {step}; run the same again to go on")
-                        break
-                    recorder.save_in_time(step, networks)
+            if whole or networks.roll_back():  # half an update is not worth saving
+                recorder.save(step, networks, wait=True)
         finally:
-            try:
-                if whole or networks.roll_back():  # half an update is not worth saving
-                    recorder.save(step, networks, wait=True)
-            finally:
-                folder = recorder.finish(drive_minutes * 60)
-        return folder / EXPORT
+            folder = recorder.finish(drive_minutes * 60)
+    return folder / EXPORT
 
 
 def _pick_device(device: str | torch.device | None) -> torch.device:

@@ -22,7 +22,7 @@ from lipgan_colab.step import TrainConfig
 from lipgan_colab.train import train
 
 TINY = TrainConfig(steps=12, batch_size=2, width=0.02, learning_rate=1e-3, warmup=4, adversarial=True, augment=False)
-SAVE_EVERY = 3  # steps
+SAVE_EVERY = 2  # steps
 TIMINGS = {"minutes", "samples_per_second", "gpu_gb"}  # what two equal runs' logs differ in
 
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports half of PyTorch, and would in every session
