@@ -31,9 +31,22 @@ def _status(args: argparse.Namespace) -> None:
 
 
 def _generate(args: argparse.Namespace) -> None:
-    from lipgan_colab.generate import generate
+    from lipgan_colab.generate import CONSENT, GenerateOptions, generate
 
-    print(generate(args.face, args.speech, args.weights, args.out, window_offset=args.window_offset))
+    given = {f.name: getattr(args, f.name) for f in fields(GenerateOptions) if getattr(args, f.name, None) is not None}
+    if not args.consent:
+        print(CONSENT, file=sys.stderr)
+    print(generate(args.face, args.speech, args.weights, args.out, GenerateOptions(**given)))
+
+
+def _person(text: str) -> str | int | tuple[float, float]:
+    """ "largest", a number, or "x,y"."""
+    if text == "largest":
+        return text
+    if "," in text:
+        x, y = text.split(",")
+        return float(x), float(y)
+    return int(text)
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -144,6 +157,21 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--speech", type=Path, required=True, help="any file with sound")
     add_weights(sub)
     sub.add_argument("--out", type=Path, required=True, help="the .mp4 to make")
+    sub.add_argument(
+        "--person", type=_person, help="who speaks: largest (default), number from the left (0, 1, ...), or a point x,y"
+    )
+    sub.add_argument(
+        "--pauses", choices=["gentle", "normal", "strict", "off"], help="when the mouth rests (default: normal)"
+    )
+    sub.add_argument("--sync-offset", type=int, help="frames by which the lips move later (negative: earlier)")
+    sub.add_argument(
+        "--pads", type=float, nargs=4, metavar=("TOP", "RIGHT", "BOTTOM", "LEFT"), help="parts by which the box grows"
+    )
+    sub.add_argument("--largest-yaw", type=float, help="degrees; faces turned further stay as they are (default: 45)")
+    sub.add_argument("--sharpen", type=float, help="of the generated part: 0 none (default), 1 strong")
+    sub.add_argument("--batch-size", type=int, help="frames generated at once (default: 16)")
+    sub.add_argument("--mark", action="store_true", help='write "AI-generated" into the picture')
+    sub.add_argument("--consent", action="store_true", help="the person whose face and voice this is agreed to it")
 
     sub = verb("evaluate", _evaluate, "clips generated from their own and another's speech, compared with the truth")
     sub.add_argument("--videos", type=Path, required=True, help="folder of videos")

@@ -66,8 +66,13 @@ class SpeechInput:
         return mfcc(wave) if self.kind == "mfcc" else mel(wave, self.padding)
 
     def windows(self, features: np.ndarray, n_frames: int, fps: Fraction | float, first_frame: int = 0) -> np.ndarray:
-        """The windows of these features that belong to the frames: see `windows`."""
-        return windows(features, n_frames, fps, self.kind, first_frame, self.offset)
+        """The windows of these features that belong to the frames: see `windows`.
+
+        At other rates than 25 frames a second those of "mel" still begin 4/25 s before their frame: four frames of
+        another length would not leave the frame in the window's middle.
+        """
+        lead = WINDOWS[self.kind][1] * (OFFSET_RATE / as_fraction(fps) - 1)
+        return windows(features, n_frames, fps, self.kind, first_frame, self.offset + lead)
 
 
 def mfcc(wave: np.ndarray) -> np.ndarray:
@@ -117,7 +122,7 @@ def windows(
     fps: Fraction | float,
     kind: str = "mfcc",
     first_frame: int = 0,
-    offset: int = 0,
+    offset: int | Fraction = 0,
 ) -> np.ndarray:
     """The window that belongs to each video frame: (rows, T) -> (n_frames, rows, columns) float32.
 
@@ -138,16 +143,24 @@ def windows(
     return np.ascontiguousarray(features[:, columns].transpose(1, 0, 2), dtype=np.float32)
 
 
-def window_columns(frame: np.ndarray | int, fps: Fraction | float, kind: str = "mfcc", offset: int = 0) -> np.ndarray:
+def window_columns(
+    frame: np.ndarray | int, fps: Fraction | float, kind: str = "mfcc", offset: int | Fraction = 0
+) -> np.ndarray:
     """The columns of the frames' windows, int64 (..., columns): see `windows`. They may lie past an end."""
     rate, early_frames, early_columns, width = WINDOWS[kind]
+    # A frame lasts `step` columns, and the offset is `shift`: exact, over one denominator.
+    step, shift = rate / as_fraction(fps), rate * Fraction(offset) / OFFSET_RATE
+    over = math.lcm(step.denominator, shift.denominator)
+    start = ((np.asarray(frame, np.int64) - early_frames) * int(step * over) + int(shift * over)) // over
+    return (start - early_columns)[..., None] + np.arange(width)
+
+
+def as_fraction(fps: Fraction | float) -> Fraction:
+    """The frame rate as the nearest fraction with a small denominator (29.97 is 2997/100). InputError unless > 0."""
     fps = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
     if fps <= 0:
         raise InputError(f"a video cannot have {float(fps)} frames a second; give a positive number")
-    # The frame's time and the offset's, both counted in columns, over one denominator.
-    frames = (np.asarray(frame, np.int64) - early_frames) * fps.denominator * OFFSET_RATE + offset * fps.numerator
-    start = rate * frames // (fps.numerator * OFFSET_RATE) - early_columns
-    return start[..., None] + np.arange(width)
+    return fps
 
 
 def _checked(wave: np.ndarray) -> np.ndarray:

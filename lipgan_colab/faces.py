@@ -10,10 +10,11 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import cv2
@@ -37,6 +38,7 @@ BOX_DOWN, BOX_HALF = 0.969, 2.226
 
 SMALLEST_TILE = 256  # pixels: where nothing is found, faces from about an eighth of this are looked for
 SAME_FACE = 0.6  # a face moves less than this (`_far`) from one frame to the next
+STAYING_ROLL = 3.0  # degrees of tilt that are left when a head is turned upright
 FORGET = 15  # frames after which a bystander who is gone is forgotten
 
 
@@ -231,51 +233,86 @@ def _far(a: np.ndarray, b: np.ndarray) -> float:
     return float((np.linalg.norm(_centres(a) - _centres(b)) + abs(_sizes(a) - _sizes(b))) / size)
 
 
-def track(frames: Iterable[np.ndarray], finder: FaceFinder) -> list[Face | None]:
-    """Follow the face that is largest where one first appears, through frames uint8 (H, W, 3).
+# Who is followed: "largest"; the n-th from the left (0, 1, ...); or who is at a point (x, y) of the picture.
+Person = str | int | tuple[float, float]
 
-    One entry a frame, None where that face is not seen. Whoever else is in the picture is followed too, so as
-    not to be taken for it; a newcomer while it is gone (it came back, or the scene was cut) is taken for it.
+
+def track(frames: Iterable[np.ndarray], finder: FaceFinder, person: Person = "largest") -> list[Face | None]:
+    """Follow one person through frames uint8 (H, W, 3): see `follow`. One entry a frame."""
+    return list(follow((finder.find(frame) for frame in frames), person))
+
+
+def follow(found: Iterable[list[Face]], person: Person = "largest") -> Iterator[Face | None]:
+    """Follow one person through the faces found in every frame; None where that face is not seen.
+
+    Whoever else is in the picture is followed too, so as not to be taken for it; a newcomer while it is gone (it came
+    back, or the scene was cut) is taken for it. The person is chosen in the first frame that has the one asked for.
+
+    Args:
+        found: of `FaceFinder.find`, largest first.
+        person: "largest", the number of the person counted from the left, or a point (x, y) in the face.
     """
-    followed: list[Face | None] = []
-    last: list[tuple[np.ndarray, int]] = []  # box and frame where each person was last seen; the first is followed
-    for number, frame in enumerate(frames):
+    last: list[tuple[np.ndarray, int] | None] = [None]  # where and in which frame each was last seen; 0 is followed
+    for number, faces in enumerate(found):
         last[1:] = [seen for seen in last[1:] if number - seen[1] <= FORGET]
-        faces = finder.find(frame)
-        pairs = sorted((_far(box, f.box), p, i) for p, (box, _) in enumerate(last) for i, f in enumerate(faces))
         who: dict[int, int] = {}  # face to person
-        for distance, person, i in pairs:
-            if distance < SAME_FACE and i not in who and person not in who.values():
-                who[i] = person
+        if last[0] is None and (chosen := _chosen(faces, person)) is not None:
+            who[chosen] = 0
+        known = [(p, seen[0]) for p, seen in enumerate(last) if seen is not None]
+        for distance, p, i in sorted((_far(box, f.box), p, i) for p, box in known for i, f in enumerate(faces)):
+            if distance < SAME_FACE and i not in who and p not in who.values():
+                who[i] = p
         new = [i for i in range(len(faces)) if i not in who]
-        if new and 0 not in who.values():
+        if new and last[0] is not None and 0 not in who.values():
             who[new.pop(0)] = 0
-            last = last or [None]
-        for i, person in who.items():
-            last[person] = faces[i].box, number
+        for i, p in who.items():
+            last[p] = faces[i].box, number
         last += [(faces[i].box, number) for i in new]
-        followed.append(next((faces[i] for i, person in who.items() if person == 0), None))
-    return followed
+        yield next((faces[i] for i, p in who.items() if p == 0), None)
 
 
-def smooth_boxes(track: list[Face | None], radius: int = 2) -> list[Face | None]:
-    """The track with each box averaged (triangular weights) over up to `radius` frames on both sides.
+def _chosen(faces: list[Face], person: Person) -> int | None:
+    """Which of the faces is the person asked for."""
+    if person == "largest":
+        return 0 if faces else None
+    if isinstance(person, int):
+        from_left = sorted(range(len(faces)), key=lambda i: _centres(faces[i].box)[0])
+        return from_left[person] if 0 <= person < len(faces) else None
+    distances = [np.abs(_centres(f.box) - np.float32(person)).max() / _sizes(f.box) for f in faces]
+    return int(np.argmin(distances)) if distances and min(distances) <= 0.75 else None
 
-    The window is centred, so nothing lags; it never reaches across a frame without the face or a jump.
+
+def smooth_boxes(track: Iterable[Face | None], radius: int = 2) -> list[Face | None]:
+    """The track with each box and roll averaged: see `smoothed`."""
+    return list(smoothed(track, radius))
+
+
+def smoothed(track: Iterable[Face | None], radius: int = 2) -> Iterator[Face | None]:
+    """Average each box and roll (triangular weights) over up to `radius` frames on both sides.
+
+    The window is centred, so nothing lags, and what comes out is `radius` frames behind what goes in; it never reaches
+    across a frame without the face or a jump.
     """
-    joined = [False] + [a is not None and b is not None and _far(a.box, b.box) < SAME_FACE for a, b in pairwise(track)]
-    smooth = list(track)
-    for i, face in enumerate(track):
-        reach = 0
-        while reach < radius and i - reach > 0 and i + reach + 1 < len(track):
-            if not (joined[i - reach] and joined[i + reach + 1]):
-                break
-            reach += 1
-        if reach:
-            near = np.stack([track[j].box for j in range(i - reach, i + reach + 1)])
-            weights = reach + 1 - np.abs(np.arange(-reach, reach + 1))
-            smooth[i] = replace(face, box=np.average(near, axis=0, weights=weights).astype(np.float32))
-    return smooth
+    near: deque[Face | None] = deque([None] * (radius + 1), maxlen=2 * radius + 1)
+    for n, face in enumerate(chain(track, [None] * radius)):
+        near.append(face)
+        if n >= radius:
+            yield _average(list(near), radius)
+
+
+def _average(near: list[Face | None], radius: int) -> Face | None:
+    """The middle one of 2 radius + 1 faces, averaged with as many neighbours on both sides as are joined to it."""
+    middle = near[radius]
+    joined = [a is not None and b is not None and _far(a.box, b.box) < SAME_FACE for a, b in pairwise(near)]
+    reach = 0
+    while reach < radius and joined[radius - reach - 1] and joined[radius + reach]:
+        reach += 1
+    if reach == 0:
+        return middle
+    used = near[radius - reach : radius + reach + 1]
+    weights = reach + 1 - np.abs(np.arange(-reach, reach + 1))
+    box = np.average(np.stack([face.box for face in used]), axis=0, weights=weights).astype(np.float32)
+    return replace(middle, box=box, roll=float(np.average([face.roll for face in used], weights=weights)))
 
 
 def fill_gaps(track: list[Face | None]) -> list[Face]:
@@ -303,6 +340,41 @@ def _between(a: Face, b: Face, part: float) -> Face:
 
     pose = (mix(x, y) for x, y in ((a.yaw, b.yaw), (a.pitch, b.pitch), (a.roll, b.roll)))
     return Face(mix(a.landmarks, b.landmarks), mix(a.box, b.box), *pose, found=False)
+
+
+def to_crop(face: Face, size: int = 96) -> np.ndarray:
+    """The affine map (2, 3) from continuous points of the frame to those of `upright_crop`(frame, face, size)."""
+    centre, turn = _centres(face.box).astype(np.float64), np.radians(_tilt(face))
+    width, height = (face.box[2:] - face.box[:2]).astype(np.float64)
+    cos, sin = np.cos(turn), np.sin(turn)
+    linear = np.array([[size / width], [size / height]]) * np.array([[cos, -sin], [sin, cos]])
+    return np.column_stack([linear, size / 2 - linear @ centre])
+
+
+def upright_crop(frame: np.ndarray, face: Face, size: int = 96) -> np.ndarray:
+    """The face's box as `crop` cuts it, after turning the head upright: uint8 (size, size, 3)."""
+    if _tilt(face) == 0:
+        return crop(frame, face.box, size)
+    # Turned at the frame's own resolution first, so that shrinking averages as `crop` does.
+    sides = np.ceil(face.box[2:] - face.box[:2]).astype(int)
+    turn = to_crop(face, 1) * np.float64(sides)[:, None]
+    patch = warp(frame, turn, (sides[0], sides[1]), cv2.INTER_LINEAR)
+    return crop(patch, np.float32([0, 0, *sides]), size)
+
+
+def warp(picture: np.ndarray, to_new: np.ndarray, size: tuple[int, int], interpolation: int, inverse=False):
+    """cv2.warpAffine with an affine map (2, 3) of continuous points; size is (width, height), edges are repeated."""
+    to_new = to_new.copy()
+    to_new[:, 2] += to_new[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts from pixel centres
+    flags = interpolation | (cv2.WARP_INVERSE_MAP if inverse else 0)
+    return cv2.warpAffine(picture, to_new, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _tilt(face: Face) -> float:
+    """By how many degrees to turn a head to hold it upright; small tilts stay, since turning softens."""
+    if not np.isfinite(face.roll):
+        return 0.0
+    return float(np.sign(face.roll) * max(0.0, abs(face.roll) - STAYING_ROLL))
 
 
 def crop(frame: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:

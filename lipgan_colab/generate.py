@@ -1,10 +1,11 @@
 """Face and speech to video: the photo or the film of a person speaks another clip."""
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -19,11 +20,55 @@ from lipgan_colab.device import autocast, keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.weights import Generator, load_generator
+from lipgan_colab.paste import mark_synthetic, paste, place
+from lipgan_colab.pauses import PAUSE_RULES, rest_in_pauses, speaking
+from lipgan_colab.pipeline import ahead
 
 PHOTO_FPS = Fraction(25)
 LARGEST_PHOTO = 1920  # pixels of the longer side; more makes files that players refuse
-FEATHER = 0.06  # of the box's width: how softly the new mouth goes over into the old skin
-REVERSE_BYTES = 512 << 20  # frames kept in memory while a video is played backward
+REVERSE_BYTES = 256 << 20  # frames kept in memory while a video is played backward
+REMEMBERED = 5000  # frames of a video whose faces are kept for when it is played again
+CONSENT = (
+    "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic "
+    "(--consent says that you did)"
+)
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How a person is made to speak.
+
+    Attributes:
+        person: "largest"; or the number of the person counted from the left, from 0; or a point (x, y) in the face, in
+            pixels. Looked for in the first frame that has it.
+        pauses: when the mouth rests: "gentle", "normal", "strict" or "off" (see `pauses.PAUSE_RULES`).
+        sync_offset: by how many frames of the video the lips move later (negative: earlier).
+        window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes
+            what the weights were trained with.
+        pads: by which part of its side the face's box grows at the top, right, bottom and left.
+        largest_yaw: degrees; faces turned further away fade to what they were.
+        sharpen: of the generated part: 0 for none, 1 for strong.
+        mark: write "AI-generated" into the picture.
+        consent: whether the person shown agreed, as far as the caller says; noted in the video's metadata.
+        batch_size: frames generated at once.
+    """
+
+    person: faces.Person = "largest"
+    pauses: str = "normal"
+    sync_offset: int = 0
+    window_offset: int | None = None
+    pads: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    largest_yaw: float = 45.0
+    sharpen: float = 0.0
+    mark: bool = False
+    consent: bool = False
+    batch_size: int = 16
+
+    def __post_init__(self):
+        if self.pauses not in PAUSE_RULES:
+            raise InputError(f"pauses cannot be {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
+        if min(self.pads) < -0.25 or max(self.pads) > 1:
+            raise InputError(f"pads {self.pads}: parts of the face's side, each from -0.25 to 1")
 
 
 @dataclass
@@ -33,20 +78,32 @@ class GenerateReport:
     Attributes:
         path: the finished video.
         frames: how many it has, at fps frames a second.
-        passed_through: frames in which no face was seen; they are as they were.
-        seconds: time spent, by stage (read, faces, generator, paste, encode).
+        without_face: stretches (first, last) of frames in which the person was not seen; they are as they were.
+        turned_away: frames in which the face was turned too far to be changed fully.
+        seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
+            time.
     """
 
     path: Path
     frames: int = 0
     fps: Fraction = PHOTO_FPS
-    passed_through: int = 0
+    without_face: list[tuple[int, int]] = field(default_factory=list)
+    turned_away: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @property
+    def passed_through(self) -> int:
+        """How many frames are as they were because the person was not seen."""
+        return sum(last - first + 1 for first, last in self.without_face)
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.frames} frames, {float(self.frames / self.fps):.2f} s"
-        if self.passed_through:
-            text += f"; {self.passed_through} frames without a face are left as they were"
+        if self.without_face:
+            stretches = [f"{float(a / self.fps):.1f}-{float((b + 1) / self.fps):.1f} s" for a, b in self.without_face]
+            where = ", ".join(stretches[:5]) + (", ..." if len(stretches) > 5 else "")
+            text += f"; {self.passed_through} frames without the face are left as they were ({where})"
+        if self.turned_away:
+            text += f"; in {self.turned_away} frames the face is turned too far and fades to the original"
         return text
 
     @contextmanager
@@ -58,29 +115,38 @@ class GenerateReport:
         finally:
             self.seconds[name] += time.perf_counter() - start
 
+    def timed(self, name: str, items: Iterator) -> Iterator:
+        """The same items; the time that they take to come counts as this stage's."""
+        while True:
+            with self.stage(name):
+                item = next(items, self)
+            if item is self:
+                return
+            yield item
+
 
 def generate(
     face: str | Path,
     speech: str | Path,
     weights: str | Path | Generator,
     out: str | Path,
+    options: GenerateOptions = GenerateOptions(),
     device: str | torch.device | None = None,
-    batch_size: int = 32,
-    window_offset: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> GenerateReport:
     """Make the person in a photo or a video speak a clip.
 
-    The video is as long as the speech: a shorter film of the face is played forward and backward.
+    The video is as long as the speech: a shorter film of the face is played forward and backward. Memory does not grow
+    with its length (but for the sound).
 
     Args:
-        face: photo or video; its largest face speaks.
+        face: photo or video.
         speech: any file with sound.
         weights: whatever `load_generator` takes (run folder, file, name), or a generator that is loaded already.
         out: the .mp4 to make.
+        options: who speaks, and how.
         device: None takes the GPU where there is one.
-        batch_size: frames generated at once.
-        window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes
-            what the weights were trained with.
+        on_progress: called with (frames done, of how many); what it raises stops the work and leaves no file.
 
     Raises:
         InputError: a file cannot be used; the message says which, why, and what to do.
@@ -89,38 +155,39 @@ def generate(
     report = GenerateReport(Path(out))
     with report.stage("read"):
         wave = media.read_speech(speech)
-    with report.stage("generator"):
-        generator = ready_generator(weights, device, window_offset)
-    with report.stage("read"):
-        hears = generator.speech_input
-        features = hears.features(wave)
+        sound, sound_rate = media.read_sound(speech)
         photo = _read_photo(face) if media.is_image(face) else None
-    report.fps = PHOTO_FPS if photo is not None else media.probe_video(face).fps
-    report.frames = max(1, round(len(wave) / media.SAMPLE_RATE * report.fps))
+        report.fps = PHOTO_FPS if photo is not None else media.probe_video(face).fps
+        report.frames = max(1, round(len(wave) / media.SAMPLE_RATE * report.fps))
+    with report.stage("generator"):
+        generator = ready_generator(weights, device, options.window_offset)
+    hears = generator.speech_input
+    with report.stage("speech"):
+        features = hears.features(wave)
+        if rule := PAUSE_RULES[options.pauses]:
+            features = rest_in_pauses(features, speaking(wave, rule), hears)
 
-    with report.stage("faces"), faces.FaceFinder() as finder:
+    def spoken() -> Iterator[np.ndarray]:
+        """The frames of the result, made in this order: seen, generated in batches, pasted."""
         if photo is not None:
-            followed = _follow([photo], finder, face)
+            seen = _see_photo(photo, face, report, options)
         else:
-            film = islice(media.resample_frames(media.read_video(face), report.fps), report.frames)
-            followed = _follow(film, finder, face)
-    order = bounce(report.frames, len(followed))
-    if photo is not None:
-        pictures = (photo for _ in range(report.frames))
-    else:
-        pictures = _bounced_frames(face, report.fps, report.frames, len(followed))
+            seen = ahead(_see_film(face, report, options))
+        batches = _generated(seen, generator, features, report, options)
+        # One batch ahead: while it is pasted and encoded, the next one is generated.
+        for batch in ahead(batches, 1):
+            for shot in batch:
+                with report.stage("paste"):
+                    picture = _pasted(shot, report, options)
+                yield picture
 
-    def speaking() -> Iterator[np.ndarray]:
-        for start in tqdm(range(0, report.frames, batch_size), desc="generate", unit="batch"):
-            count = min(batch_size, report.frames - start)
-            with report.stage("read"):
-                batch = list(islice(pictures, count))
-                windows = hears.windows(features, count, report.fps, first_frame=start)
-            yield from _speak(generator, batch, [followed[order[start + i]] for i in range(count)], windows, report)
-
-    started, before = time.perf_counter(), sum(report.seconds.values())
-    media.write_video(report.path, speaking(), report.fps, wave, comment=_comment(weights))
-    report.seconds["encode"] = time.perf_counter() - started - (sum(report.seconds.values()) - before)
+    started = time.perf_counter()
+    with closing(_counted(spoken(), report, on_progress)) as frames:
+        waited = GenerateReport(report.path)
+        media.write_video(
+            report.path, waited.timed("wait", frames), report.fps, sound, sound_rate, _comment(weights, options)
+        )
+    report.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
     report.seconds = dict(report.seconds)
     return report
 
@@ -128,7 +195,7 @@ def generate(
 def ready_generator(
     weights: str | Path | Generator, device: str | torch.device | None = None, window_offset: int | None = None
 ) -> Generator:
-    """The fastest form of a generator, for inference only; arguments as of `generate`."""
+    """The fastest form of a generator, for inference only; arguments as of `generate` and its options."""
     generator = weights
     if not isinstance(generator, torch.nn.Module):
         generator = load_generator(weights, pick_device(device))
@@ -138,8 +205,31 @@ def ready_generator(
     return generator
 
 
-def _comment(weights: str | Path | Generator) -> str:
-    return "" if isinstance(weights, torch.nn.Module) else f"Weights: {Path(weights).name}"
+def _comment(weights: str | Path | Generator, options: GenerateOptions) -> str:
+    name = type(weights).__name__ if isinstance(weights, torch.nn.Module) else Path(weights).name
+    consent = "; the maker states that the person shown agreed" if options.consent else ""
+    return f"Weights: {name}; made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{consent}"
+
+
+def _counted(frames: Iterator[np.ndarray], report: GenerateReport, on_progress) -> Iterator[np.ndarray]:
+    """The frames, with a progress bar and calls of `on_progress`."""
+    with closing(frames), tqdm(total=report.frames, desc="generate", unit="frame") as progress:
+        for done, frame in enumerate(frames, 1):
+            yield frame
+            progress.update()
+            if on_progress is not None:
+                on_progress(done, report.frames)
+
+
+@dataclass
+class _Shot:
+    """One frame on its way: the picture, the face in it (None: not seen), and what becomes of it."""
+
+    number: int
+    picture: np.ndarray
+    face: faces.Face | None
+    original: np.ndarray | None = None  # the crop
+    generated: np.ndarray | None = None
 
 
 def _read_photo(path: str | Path) -> np.ndarray:
@@ -150,64 +240,116 @@ def _read_photo(path: str | Path) -> np.ndarray:
     return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def _follow(frames, finder: faces.FaceFinder, path: str | Path) -> list[faces.Face]:
-    """The largest face in every frame, boxes smoothed; in frames without it, a box between its neighbours'."""
-    track = faces.track(frames, finder)
-    if not any(track):
-        raise InputError(f"{path}: no face found; choose a picture in which it is larger and seen from the front")
-    return faces.fill_gaps(faces.smooth_boxes(track))
+def _see_photo(
+    photo: np.ndarray, path: str | Path, report: GenerateReport, options: GenerateOptions
+) -> Iterator[_Shot]:
+    """The photo as often as there are frames, and the one face in it."""
+    with report.stage("faces"), faces.FaceFinder() as finder:
+        found = finder.find(photo)
+        face = next(faces.follow([found], options.person))
+    if face is None:
+        raise _nobody(path, options.person, len(found))
+    face = _padded(face, options.pads)
+    for number in range(report.frames):
+        yield _Shot(number, photo, face)
 
 
-def bounce(n: int, available: int) -> np.ndarray:
-    """Which of the available frames each of n shows, played forward and backward: 0 1 2 1 0 1 ..., int64 (n,)."""
-    period = max(1, 2 * (available - 1))
-    place = np.arange(n) % period
-    return np.minimum(place, period - place) if available > 1 else np.zeros(n, np.int64)
+def _see_film(path: str | Path, report: GenerateReport, options: GenerateOptions) -> Iterator[_Shot]:
+    """The film's frames, forward and backward, and the person's face in each, its box smoothed."""
+    pictures: deque[np.ndarray] = deque()  # those that smoothing has not let through yet
+    known: dict[int, list[faces.Face]] = {}
+    most = 0
+    anybody = False
+
+    def found(finder: faces.FaceFinder) -> Iterator[list[faces.Face]]:
+        nonlocal most
+        for index, picture in ahead(report.timed("read", bounced_frames(path, report.fps, report.frames))):
+            pictures.append(picture)
+            if index not in known:
+                with report.stage("faces"):
+                    here = finder.find(picture)
+                most = max(most, len(here))
+                if len(known) >= REMEMBERED:
+                    yield here
+                    continue
+                known[index] = here
+            yield known[index]
+
+    with faces.FaceFinder() as finder:
+        followed = faces.smoothed(faces.follow(found(finder), options.person))
+        for number, face in enumerate(followed):
+            anybody = anybody or face is not None
+            yield _Shot(number, pictures.popleft(), face and _padded(face, options.pads))
+    if not anybody:
+        raise _nobody(path, options.person, most)
 
 
-def _bounced_frames(path: str | Path, fps: Fraction, n: int, available: int) -> Iterator[np.ndarray]:
-    """The film's frames in `bounce`'s order, in bounded memory: backward, it is decoded again piece by piece."""
+def _nobody(path: str | Path, person: faces.Person, most: int) -> InputError:
+    if most == 0:
+        return InputError(f"{path}: no face found; choose a picture in which it is larger and seen from the front")
+    if isinstance(person, int):
+        return InputError(f"{path}: there is no person {person}, counted from the left from 0; at most {most} are seen")
+    return InputError(f"{path}: nobody's face is at {person}; choose another point, or person=largest")
+
+
+def _padded(face: faces.Face, pads: tuple[float, float, float, float]) -> faces.Face:
+    if not any(pads):
+        return face
+    top, right, bottom, left = pads
+    width, height = face.box[2:] - face.box[:2]
+    return replace(face, box=face.box + np.float32([-left * width, -top * height, right * width, bottom * height]))
+
+
+def bounced_frames(path: str | Path, fps: Fraction, n: int) -> Iterator[tuple[int, np.ndarray]]:
+    """n frames of a film at a constant rate, forward, backward, forward: (index in the film, uint8 (H, W, 3)).
+
+    In bounded memory: backward, the film is decoded again piece by piece. A film with one frame repeats it.
+    """
 
     def film() -> Iterator[np.ndarray]:
-        return islice(media.resample_frames(media.read_video(path), fps), available)
+        return media.resample_frames(media.read_video(path), fps)
 
-    def once() -> Iterator[np.ndarray]:
-        size = 1
-        for frame in film():
-            size = frame.nbytes
-            yield frame
-        piece = max(1, REVERSE_BYTES // size)
-        for end in range(available - 1, 1, -piece):
-            yield from reversed(list(islice(film(), max(1, end - piece), end)))
-
-    made = 0
-    while made < n:
-        for frame in islice(once(), n - made):
-            yield frame
+    made = available = 0
+    while True:
+        for index, frame in enumerate(film()):
+            if made and index == 0 and available > 1:
+                continue  # shown last on the way back
+            yield index, frame
             made += 1
+            available = max(available, index + 1)
+            if made == n:
+                return
+        piece = max(1, REVERSE_BYTES // frame.nbytes)
+        for end in range(available - 1, 0, -piece):
+            start = max(0, end - piece)
+            for back, shown in enumerate(reversed(list(islice(film(), start, end))), 1):
+                yield end - back, shown
+                made += 1
+                if made == n:
+                    return
 
 
-def _speak(
-    generator: Generator,
-    pictures: list[np.ndarray],
-    followed: list[faces.Face],
-    windows: np.ndarray,
-    report: GenerateReport,
-) -> Iterator[np.ndarray]:
-    """The pictures with the mouths that belong to the speech windows; those without a face as they are."""
-    with_face = [i for i, face in enumerate(followed) if face.found]
-    report.passed_through += len(pictures) - len(with_face)
-    spoken = {}
-    if with_face:
-        with report.stage("faces"):
-            crops = np.stack([faces.crop(pictures[i], followed[i].box, generator.face_size) for i in with_face])
-        with report.stage("generator"):
-            spoken = dict(zip(with_face, generate_crops(generator, crops, crops, windows[with_face]), strict=True))
-    for i, picture in enumerate(pictures):
-        if i in spoken:
-            with report.stage("paste"):
-                picture = paste(picture, spoken[i], followed[i])
-        yield picture
+def _generated(
+    seen: Iterator[_Shot], generator: Generator, features: np.ndarray, report: GenerateReport, options: GenerateOptions
+) -> Iterator[list[_Shot]]:
+    """The shots in batches, the crops of those with a face generated."""
+    hears, size = generator.speech_input, generator.face_size
+    with closing(seen):
+        while batch := list(islice(seen, options.batch_size)):
+            with_face = [shot for shot in batch if shot.face is not None]
+            if with_face:
+                windows = hears.windows(features, len(batch), report.fps, batch[0].number - options.sync_offset)
+                windows = windows[[shot.number - batch[0].number for shot in with_face]]
+                one = all(shot.face is with_face[0].face for shot in with_face)  # a photo: encoded once for all
+                for shot in with_face[:1] if one else with_face:
+                    shot.original = faces.upright_crop(shot.picture, shot.face, size)
+                crops = np.stack([shot.original for shot in with_face if shot.original is not None])
+                with report.stage("generator"):
+                    answers = generate_crops(generator, crops, crops, windows)
+                for shot, answer in zip(with_face, answers, strict=True):
+                    shot.original = crops[0] if one else shot.original
+                    shot.generated = answer
+            yield batch
 
 
 @torch.no_grad()
@@ -218,8 +360,8 @@ def generate_crops(
 
     Args:
         generator: in evaluation mode.
-        references: uint8 (B, 96, 96, 3): who speaks.
-        targets: uint8 (B, 96, 96, 3): the pose; the lower half is not looked at.
+        references: uint8 (B, 96, 96, 3): who speaks; or one for all windows, (1, 96, 96, 3).
+        targets: the same shape: the pose; the lower half is not looked at.
         windows: float32 (B, rows, columns), of the generator's `speech_input`.
 
     Returns:
@@ -235,61 +377,17 @@ def generate_crops(
     return (generated * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def paste(picture: np.ndarray, crop: np.ndarray, face: faces.Face) -> np.ndarray:
-    """The picture with the crop's lower face in place of its own, feathered so that no edge shows.
-
-    Args:
-        picture: uint8 (H, W, 3); not changed.
-        crop: uint8 (S, S, 3), what belongs into the face's box.
-        face: where it was found in the picture.
-    """
-    x1, y1, x2, y2 = (float(v) for v in face.box)
-    left, top = max(0, int(x1)), max(0, int(y1))
-    right, bottom = min(picture.shape[1], int(x2) + 1), min(picture.shape[0], int(y2) + 1)
-    if left >= right or top >= bottom:
-        return picture
-    old = picture[top:bottom, left:right]
-    size = len(crop)
-    scale_x, scale_y = size / (x2 - x1), size / (y2 - y1)
-    # From a pixel's centre in the picture to the crop's pixel centres.
-    to_crop = np.float64(
-        [[scale_x, 0, (left + 0.5 - x1) * scale_x - 0.5], [0, scale_y, (top + 0.5 - y1) * scale_y - 0.5]]
-    )
-    new = cv2.warpAffine(
-        crop,
-        to_crop,
-        (right - left, bottom - top),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    mask = paste_mask(face, (left, top, right, bottom))[..., None]
-    mixed = old + mask * (new.astype(np.float32) - old)
-    pasted = picture.copy()
-    pasted[top:bottom, left:right] = np.rint(mixed).astype(np.uint8)
-    return pasted
-
-
-def paste_mask(face: faces.Face, region: tuple[int, int, int, int]) -> np.ndarray:
-    """How much of the generated face shows in the region (x1, y1, x2, y2), float32 (H, W) in [0, 1].
-
-    The lower face, from under the nose to the jaw, inside of the box; soft at its border and 0 at the box's edge.
-    """
-    left, top, right, bottom = region
-    shape = (bottom - top, right - left)
-    x1, y1, x2, y2 = face.box - np.float32([left, top, left, top])
-    if face.landmarks is None:
-        mask = np.zeros(shape, np.float32)
-        centre, axes = ((x1 + x2) / 2, y1 + 0.75 * (y2 - y1)), (0.36 * (x2 - x1), 0.25 * (y2 - y1))
-        cv2.ellipse(
-            mask, (np.round(centre).astype(int).tolist()), np.round(axes).astype(int).tolist(), 0, 0, 360, 1, -1
-        )
+def _pasted(shot: _Shot, report: GenerateReport, options: GenerateOptions) -> np.ndarray:
+    """The shot's finished picture; the report learns what was left as it was."""
+    picture = shot.picture
+    if shot.face is None:
+        if report.without_face and report.without_face[-1][1] == shot.number - 1:
+            report.without_face[-1] = (report.without_face[-1][0], shot.number)
+        else:
+            report.without_face.append((shot.number, shot.number))
     else:
-        mask = faces.lower_face_mask(face.landmarks - np.float32([left, top]), shape)
-    feather = max(1.0, FEATHER * (x2 - x1))
-    # Blurred, a mask reaches beyond its border: drawn in by the blur's width, it ends where it did.
-    inner = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(feather) + 1,) * 2))
-    mask = cv2.GaussianBlur(inner, (0, 0), feather / 2)
-    columns, rows = np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5
-    inside_x = np.clip(np.minimum(columns - x1, x2 - columns) / feather, 0, 1)
-    inside_y = np.clip((y2 - rows) / feather, 0, 1)
-    return mask * (inside_x * inside_y[:, None]).astype(np.float32)
+        report.turned_away += abs(shot.face.yaw) > options.largest_yaw
+        placement = place(shot.face, picture.shape, len(shot.generated), options.largest_yaw)
+        if placement is not None:
+            picture = paste(picture, shot.generated, shot.original, placement, options.sharpen)
+    return mark_synthetic(picture) if options.mark else picture

@@ -115,17 +115,32 @@ def read_speech(path: str | Path) -> np.ndarray:
     stamps become silence. Stereo becomes the mean of its channels, or the louder one if the other is silent
     or they cancel each other. InputError if there is no sound or none of it can be decoded.
     """
+    return _read_mono(path, SAMPLE_RATE)[0]
+
+
+def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
+    """The same sound as `read_speech` gives, in its own quality: float32 (n,), mono, and its samples a second.
+
+    That is the file's own rate where AAC has it, at least 16 000 and at most 48 000.
+    """
+    return _read_mono(path, None)
+
+
+def _read_mono(path: str | Path, rate: int | None) -> tuple[np.ndarray, int]:
     with _open(path) as container:
         stream = _sound_stream(container)
         if stream is None:
             raise InputError(f"{path}: there is no sound in this file; give a sound file with speech")
-        sound = TimeLine(zero=_first_frame_time(path) if _films(container) else None)
+        if rate is None:
+            own = stream.codec_context.sample_rate or SAMPLE_RATE
+            rate = min((r for r in AAC_RATES if r >= max(own, SAMPLE_RATE)), default=max(AAC_RATES))
+        sound = TimeLine(_first_frame_time(path) if _films(container) else None, rate)
         for frame in _decoded(container, stream):
             sound.add(frame)
         wave = sound.mono()
     if wave.size == 0:
         raise InputError(f"{path}: no sound can be decoded from this file; convert it to WAV and try again")
-    return wave
+    return wave, rate
 
 
 def is_image(path: str | Path) -> bool:

@@ -1,4 +1,4 @@
-"""Decoded sound on one time line: mono speech at 16 kHz, every piece where its time stamp puts it."""
+"""Decoded sound on one time line: mono, at one rate, every piece where its time stamp puts it."""
 
 import math
 from fractions import Fraction
@@ -18,10 +18,11 @@ class TimeLine:
     """Takes the frames of a sound track one by one; gaps become silence, overlaps are cut.
 
     zero: the time stamp in s that sample 0 has; None for the first frame's. Sound before it is dropped.
+    rate: samples a second of what comes out.
     """
 
-    def __init__(self, zero: float | None):
-        self.zero = zero
+    def __init__(self, zero: float | None, rate: int = SAMPLE_RATE):
+        self.zero, self.rate = zero, rate
         self.due = 0.0  # the time stamp in s that the next frame should have
         self.channels: list[bytearray] = []  # float32 samples; two for stereo, one for all else
         self.skip = 0  # samples still to come that lie before sample 0
@@ -42,7 +43,7 @@ class TimeLine:
             self.source, self.due = source, start
             self._end_at(start)
             layout = "stereo" if len(self.channels) == 2 else "mono"
-            self.resampler = av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE)
+            self.resampler = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
         # The last frame of mp4 sound is filled up; its duration tells how much of it is sound.
         padded = frame.time_base == Fraction(1, frame.sample_rate) and 0 < frame.duration < frame.samples
         self.due += (frame.duration if padded else frame.samples) / frame.sample_rate
@@ -68,7 +69,7 @@ class TimeLine:
 
     def _end_at(self, stamp: float) -> None:
         """Cut off, or fill up with silence, what is there, so that it ends at a time stamp in s."""
-        sample = round((stamp - self.zero) * SAMPLE_RATE)
+        sample = round((stamp - self.zero) * self.rate)
         for channel in self.channels:
             del channel[max(0, 4 * sample) :]
             channel.extend(bytes(max(0, 4 * sample - len(channel))))

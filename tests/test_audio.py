@@ -163,3 +163,12 @@ def test_speech_input_gives_what_the_network_hears():
 def test_unknown_speech_input_is_refused(wrong):
     with pytest.raises(ValueError, match="choose of mfcc, mel, wav2lip and constant, reflect"):
         SpeechInput(**wrong)
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_a_network_hears_the_same_time_around_a_frame_at_any_rate(fps):
+    columns = np.arange(4000, dtype=np.float32)[None]
+    for kind, rate, lead in (("mfcc", 100, 16), ("mel", 80, 12.8), ("wav2lip", 80, 0)):
+        first = SpeechInput(kind).windows(columns, 50, fps, first_frame=60)[:, 0, 0]
+        times = np.arange(60, 110) / float(fps) * rate - lead
+        assert (np.abs(first + 0.5 - times) <= 0.5 + 1e-6).all()

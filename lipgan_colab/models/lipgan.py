@@ -147,6 +147,19 @@ def _stages(c_in: int, rows: list, width: float, residual: bool) -> nn.ModuleLis
     return stages
 
 
+def join(a: Tensor, b: Tensor) -> Tensor:
+    """Concatenate feature maps (B, C, H, W); either may be of one sample, which is repeated for all of the other."""
+    batch = max(len(a), len(b))
+    # `expand` alone would lose the channels-last layout that the convolutions are fast in.
+    a, b = (x if len(x) == batch else x.expand(batch, -1, -1, -1).contiguous(memory_format=_layout(x)) for x in (a, b))
+    return torch.cat([a, b], dim=1)
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
 class LipGANGenerator(nn.Module):
     """A face and a speech window in, the face speaking out (figure 3 of the paper).
 
@@ -154,6 +167,7 @@ class LipGANGenerator(nn.Module):
         faces: (B, 6, 96, 96) float in [0, 1], RGB: the reference face, then the target face with its lower half zero.
         speech: (B, 1, 12, 35) MFCC or (B, 1, 80, 27) mel windows.
         answer: (B, 3, 96, 96) in [0, 1], RGB.
+    One face (1, 6, 96, 96) may speak all windows; it is encoded only once then.
 
     Its `speech_input` says which speech windows it was trained with.
     """
@@ -200,9 +214,9 @@ class LipGANGenerator(nn.Module):
         for stage in self.face:
             x = stage(x)
             skips.append(x)
-        x = torch.cat([self.face_code(x), self.speech_code(self.speech(speech))], dim=1)
+        x = join(self.face_code(x), self.speech_code(self.speech(speech)))
         for stage in self.up:
-            x = torch.cat([skips.pop(), stage(x)], dim=1)
+            x = join(skips.pop(), stage(x))
         x = self.out(x)
         # At half precision a sigmoid has too few steps near white.
         return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))

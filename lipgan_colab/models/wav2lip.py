@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipgan_colab.audio import SpeechInput
-from lipgan_colab.models.lipgan import FACE_SIZE
+from lipgan_colab.models.lipgan import FACE_SIZE, join
 
 FRAMES = 5  # consecutive faces that the expert and the quality discriminator look at together
 
@@ -108,6 +108,7 @@ class Wav2LipGenerator(nn.Module):
         faces: (B, 6, 96, 96) float in [0, 1], RGB: the reference face, then the target face with its lower half zero.
         speech: (B, 1, 80, 16) mel windows.
         answer: (B, 3, 96, 96) in [0, 1], RGB.
+    One face (1, 6, 96, 96) may speak all windows; it is encoded only once then.
     """
 
     face_size = FACE_SIZE
@@ -137,7 +138,7 @@ class Wav2LipGenerator(nn.Module):
             skips.append(x)
         x = self.audio_encoder(speech)
         for stage in self.face_decoder_blocks:
-            x = torch.cat([stage(x), skips.pop()], dim=1)
+            x = join(stage(x), skips.pop())
         x = self.output_block(x)
         # At half precision a sigmoid has too few steps near white.
         return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))

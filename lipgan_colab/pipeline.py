@@ -1,0 +1,56 @@
+"""Stages that work at the same time: each iterator in a thread of its own, a few items ahead of who takes them."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+_END = object()
+
+
+def ahead(items: Iterable[Item], depth: int = 4) -> Iterator[Item]:
+    """The same items, made in another thread, at most `depth` of them waiting.
+
+    Decoding, landmarks, networks and encoding all run outside of Python's lock, so stages chained by `ahead` share the
+    cores, and memory does not grow with length. An error in the thread comes out here, at its place. Closing this
+    generator (or dropping it half-way) stops the thread and closes `items`.
+    """
+    waiting: queue.Queue = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(entry) -> bool:
+        while not stop.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        source = iter(items)
+        try:
+            for item in source:
+                if not put((item, None)):
+                    return
+            put((_END, None))
+        except BaseException as error:
+            put((_END, error))
+        finally:
+            if hasattr(source, "close"):
+                source.close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = waiting.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()
