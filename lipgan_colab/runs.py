@@ -46,7 +46,7 @@ def write_config(run: Path, about: dict) -> None:
 
 def describe_run(config: TrainConfig, dataset: LipSyncDataset) -> dict:
     """What is written down about how a run was begun: its configuration, and which clips it learns from."""
-    return {**asdict(config), "clips": getattr(dataset, "fingerprint", "")}
+    return {**asdict(config), "clips": dataset.fingerprint}
 
 
 def check_config(run: Path, before: dict, now: dict) -> None:
