@@ -40,7 +40,8 @@ class Stopped(Exception):
 def give_way() -> None:
     """Let this thread take only what processor time the training leaves over."""
     with contextlib.suppress(AttributeError, OSError):  # only Linux has priorities for single threads
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 def copy_whole(source: Path, target: Path, stop: threading.Event | None = None) -> None:
