@@ -8,6 +8,7 @@ from pathlib import Path
 from lipgan_colab.corpora import CORPORA, LRS2_SPLITS, Utterance, lrs2, only, split, without
 from lipgan_colab.errors import InputError
 
+SHOWN = 12  # groups that are out of sync
 PREPROCESS_OPTIONS = {
     "--size": "width and height of the face crops in pixels (default: 96)",
     "--jpeg-quality": "1 to 100 (default: 95)",
@@ -141,7 +142,8 @@ def _preprocess(args: argparse.Namespace) -> None:
         f"{60 * manifest['hours']:.1f} minutes; {len(manifest['skipped'])} skipped{f' ({counts})' if counts else ''}; "
         f"fingerprint {manifest['fingerprint']}"
     )
-    for line in out_of_sync(manifest):
+    lines = out_of_sync(manifest)
+    for line in [*lines[:SHOWN], *([f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])]:
         print(f"warning: {line}")
 
 

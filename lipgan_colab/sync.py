@@ -16,6 +16,7 @@ OFFSETS = np.arange(-SEARCHED, SEARCHED + 1)  # > 0: the sound is late
 HIGH_PASS = 13  # frames of the moving mean that is taken off
 FEWEST = 10  # clips that are judged as a group
 TOLERANCE = 2  # frames that a mouth may be ahead of its sound or behind it
+USUAL, DOUBT = 0.45, 2.5  # right sound's correlation; a group this many standard errors below has another's
 SURE = 4.7  # standard errors that a peak must stand out by: of 31 offsets chance takes one to 4
 
 
@@ -70,23 +71,23 @@ class GroupSync:
 
     @property
     def verdict(self) -> str:
-        """ "in sync", "shifted", "no match", or "too few clips"."""
+        """One of: in sync, shifted, no match, not sure (too few clips, or too short ones)."""
         if self.clips < FEWEST:
-            return "too few clips"
-        if self.certainty < SURE:
-            return "no match"
-        return "in sync" if abs(self.offset) <= TOLERANCE else "shifted"
+            return "not sure"
+        if self.certainty >= SURE:
+            return "in sync" if abs(self.offset) <= TOLERANCE else "shifted"
+        likely_most = self.correlation * (1 + DOUBT / max(self.certainty, 0.1))
+        return "no match" if likely_most < USUAL else "not sure"
 
     def __str__(self) -> str:
-        if self.clips < FEWEST:
-            return f"too few clips measured to tell ({self.clips}; {FEWEST} are needed)"
-        if self.certainty < SURE:
-            return f"lips and sound do not match in {self.clips} clips: another sound, or a voice off screen"
         what = f"correlation {self.correlation:.2f} over {self.clips} clips"
-        if abs(self.offset) <= TOLERANCE:
-            return f"in sync ({what})"
         way = "late" if self.offset > 0 else "early"
-        return f"sound {abs(self.offset)} frames {way} ({what}): preprocess with --sound-offset {self.offset}"
+        return {
+            "in sync": f"in sync ({what})",
+            "shifted": f"sound {abs(self.offset)} frames {way} ({what}): preprocess with --sound-offset {self.offset}",
+            "no match": f"lips and sound do not match ({what}): another sound, or a voice off screen",
+            "not sure": f"too little to tell ({self.clips} clips measured; {FEWEST} of 3 s are needed)",
+        }[self.verdict]
 
 
 def group_sync(curves: np.ndarray) -> GroupSync:

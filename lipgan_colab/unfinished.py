@@ -59,6 +59,8 @@ class UnfinishedShard:
 
     def lacking(self) -> list[int]:
         """The places of the clips that are still to be done."""
+        for litter in self.path.parent.glob(f".{self.path.name}.*.part"):
+            litter.unlink()  # of a process that was killed while it wrote the shard
         there = self._ids_there()
         return [n for n, u in enumerate(self.utterances) if u.id not in there and not self._is_kept(n)]
 

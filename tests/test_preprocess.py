@@ -84,6 +84,7 @@ def test_kill_9_loses_no_clip_that_was_done(drawn_videos, drawn_shards, tmp_path
     assert not [child for child in children if Path(f"/proc/{child}").exists()]  # no worker waits for ever
     clips = folder(videos)
     clips[0].path.unlink()  # if it were read again, it would be missing
+    (out / f".shard-00000.safetensors.{process.pid}.part").touch()  # as if it had been writing the shard
     preprocess(clips, out, workers=0)
     assert content(out) == content(drawn_shards)
 
