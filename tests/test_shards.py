@@ -1,5 +1,8 @@
 """Shards: what is written comes back, and a sample depends on nothing but (seed, number)."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -114,6 +117,25 @@ def test_augmentation_changes_both_frames_alike(folder):
         assert varied_step.abs().sum() > 0
         assert torch.equal(a["speech"], b["speech"])
     assert changed >= 6  # black stays black
+
+
+def test_augmentation_frames_each_face_anew_and_the_lips_with_the_target(tmp_path):
+    """Else a network reads the lips off the framing: boxes move a little with the mouth."""
+    clip = record("a", 20, 0)
+    painted = cv2.cvtColor(lip_region(clip.lip_landmarks[0], 96), cv2.COLOR_GRAY2RGB)
+    write_shard(tmp_path / "shard-00000.safetensors", [replace(clip, jpegs=[_jpeg(painted, 95)] * 20)], [], SETTINGS)
+    dataset = LipSyncDataset(tmp_path, augment=True)
+    middles = {"target": [], "reference": []}
+    for number in range(30):
+        sample = {name: value.float().mean(dim=0) for name, value in dataset[number].items()}
+        lips, target = sample["lips"] > 128, sample["target"] > 100
+        assert (lips & target).sum() > 0.7 * (lips | target).sum()  # recolouring moves the outline a little
+        for name, places in middles.items():
+            places.append(torch.nonzero(sample[name] > 100).float().mean(dim=0))
+    target, reference = (torch.stack(places) for places in middles.values())
+    assert (target.std(dim=0) > 1).all()  # rows and columns, in pixels
+    assert (reference.std(dim=0) > 1).all()
+    assert ((target - reference).std(dim=0) > 1).all()
 
 
 def test_manifest_counts_and_names_what_was_skipped(folder):
