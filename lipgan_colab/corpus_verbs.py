@@ -8,7 +8,7 @@ from pathlib import Path
 from lipgan_colab.corpora import CORPORA, LRS2_SPLITS, Utterance, lrs2, only, split, without
 from lipgan_colab.errors import InputError
 
-SHOWN = 12  # groups that are out of sync
+SHOWN = 20  # lines of what may be thousands
 PREPROCESS_OPTIONS = {
     "--size": "width and height of the face crops in pixels (default: 96)",
     "--jpeg-quality": "1 to 100 (default: 95)",
@@ -44,7 +44,9 @@ def add_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--only", type=Path, help="text file of ids that `subset` wrote")
     sub.add_argument("--leave-out", type=Path, help="text file of clip ids (paths below the folder) to keep back")
     sub.add_argument("--out", type=Path, required=True, help="folder of the shards")
-    sub.add_argument("--scratch", type=Path, help="fast local disk to make shards on, where --out is on Drive")
+    sub.add_argument(
+        "--scratch", type=Path, help="fast disk to make shards on (default: Colab's own, where --out is on Drive)"
+    )
     sub.add_argument("--workers", type=int, help="processes (default: one a core)")
     sub.add_argument("--rank", type=int, help="of several machines, which this is, from 0 (default: $RANK or 0)")
     sub.add_argument("--world-size", type=int, help="how many machines share the work (default: $WORLD_SIZE or 1)")
@@ -134,17 +136,22 @@ def _preprocess(args: argparse.Namespace) -> None:
     settings = {f.name: given[f.name] for f in fields(PreprocessConfig) if f.name in given}
     config = PreprocessConfig(**settings, gates=gates)
     manifest = preprocess(utterances, args.out, config, args.workers, args.rank, args.world_size, args.scratch)
-    for clip in manifest["skipped"]:
-        print(f"skipped {clip['id']}: {clip['reason']}")
+    _print_some([f"skipped {clip['id']}: {clip['reason']}" for clip in manifest["skipped"]])
     counts = ", ".join(f"{count} {gate}" for gate, count in manifest["skipped_by"].items())
     print(
         f"{args.out}: {manifest['utterances']} clips, {manifest['frames']} frames, "
         f"{60 * manifest['hours']:.1f} minutes; {len(manifest['skipped'])} skipped{f' ({counts})' if counts else ''}; "
         f"fingerprint {manifest['fingerprint']}"
     )
-    lines = out_of_sync(manifest)
-    for line in [*lines[:SHOWN], *([f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])]:
-        print(f"warning: {line}")
+    _print_some([f"warning: {line}" for line in out_of_sync(manifest)])
+
+
+def _print_some(lines: Sequence[str]) -> None:
+    """The first lines, and how many more there are: all of them are in the manifest."""
+    for line in lines[:SHOWN]:
+        print(line)
+    if len(lines) > SHOWN:
+        print(f"… and {len(lines) - SHOWN} more, see manifest.json")
 
 
 def _inspect(args: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from lipgan_colab.shard_file import UtteranceRecord
 from lipgan_colab.sync import clip_sync, group_sync
 from lipgan_colab.unfinished import UnfinishedShard
 from lipgan_colab.workers import core_count, in_order
+from lipgan_colab.workspace import local_folder
 
 KEPT_FRAMES = (
     256 << 20
@@ -186,8 +187,8 @@ def preprocess(
         workers: processes; None takes one a core, 0 none but this one.
         rank, world_size: of several machines, each makes every world_size-th shard, from its rank on. None takes what
             torchrun sets (RANK, WORLD_SIZE), or one machine.
-        scratch: a fast local disk, where shards are made before they are moved to `out`; None makes them there. What
-            is done of a shard waits in .unfinished there.
+        scratch: a fast disk, where shards are made before they are moved to `out`, and where what is done of a shard
+            waits in a folder .unfinished. None takes Colab's own disk if `out` is on its Drive, and `out` if not.
 
     Returns:
         The manifest (see manifest.write_manifest): what was kept, and what was skipped for which reason.
@@ -196,6 +197,8 @@ def preprocess(
         InputError: the folder holds shards that were made of other clips or in another way, or nothing could be used.
     """
     out = Path(out)
+    if scratch is None and local_folder(out) != Path(os.path.abspath(out)):
+        scratch = local_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     rank, world_size = _place(rank, world_size)
     step = config.utterances_per_shard

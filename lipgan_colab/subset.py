@@ -138,16 +138,22 @@ def read_ids(path: str | Path) -> list[str]:
 
 
 def table(drawn: Sequence[Utterance], corpus_size: int) -> str:
-    """What was drawn, in a few lines: hours and clips in all, per speaker or programme, and how long clips are."""
+    """What was drawn, in a few lines: hours and clips in all, per speaker or programme, and how long clips are.
+
+    Without their lengths (see `measured`) there are no hours.
+    """
+    known = all(u.duration is not None for u in drawn)
     seconds = np.array([u.duration or 0.0 for u in drawn])
     groups = _hours_by_group(drawn)
-    quarters = np.percentile(seconds, [0, 25, 50, 75, 100])
+    hours = f"{seconds.sum() / 3600:.2f} hours" if known else "not unpacked yet"
     lines = [
-        f"{len(drawn)} of {corpus_size} clips, {seconds.sum() / 3600:.2f} hours, "
-        f"{len(groups)} speakers or programmes, fingerprint {fingerprint(u.id for u in drawn)}",
-        "clips of " + " / ".join(f"{q:.1f}" for q in quarters) + " s (shortest, quarters, longest)",
-        f"{'speaker or programme':24}{'clips':>8}{'minutes':>10}",
+        f"{len(drawn)} of {corpus_size} clips, {hours}, {len(groups)} speakers or programmes, "
+        f"fingerprint {fingerprint(u.id for u in drawn)}"
     ]
+    if known:
+        quarters = " / ".join(f"{q:.1f}" for q in np.percentile(seconds, [0, 25, 50, 75, 100]))
+        lines.append(f"clips of {quarters} s (shortest, quarters, longest)")
+    lines.append(f"{'speaker or programme':24}{'clips':>8}{'minutes':>10}")
     counts = Counter(u.group for u in drawn)
     for group, hours in list(groups.items())[:SHOWN]:
         lines.append(f"{group or '(unknown)':24}{counts[group]:>8}{60 * hours:>10.1f}")

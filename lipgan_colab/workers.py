@@ -1,6 +1,7 @@
 """Work shared out to processes: results in order, and an item that ends its process ends nothing else."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -82,6 +83,7 @@ _tool: Any = None  # a worker process' own
 
 def _start(open_tool) -> None:
     global _tool
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; workers finish what they are at
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _tool = open_tool()
 

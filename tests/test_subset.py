@@ -105,6 +105,8 @@ def test_table_and_picture_show_what_was_drawn(tmp_path):
     assert "2.0 / " in lines[1] and " / 6.0 s" in lines[1]
     assert lines[3].split()[0] in ("a", "b")
     assert lines[-1] == "… and 2 more"
+    unknown = [replace(u, duration=None) for u in drawn]
+    assert table(unknown, 180).startswith("100 of 180 clips, not unpacked yet, 14 speakers")
     picture(drawn, tmp_path / "drawn.png")
     with Image.open(tmp_path / "drawn.png") as image:
         assert image.width > 600

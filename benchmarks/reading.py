@@ -1,0 +1,98 @@
+"""How fast are samples read at random, how much faster is that than training needs, and does memory stay flat?
+
+PYTHONPATH=. python benchmarks/reading.py [--shards DIR] [--samples 100000] [--workers 2] [--width 0.25]
+
+Without --shards: half an hour of noise. The training step is a generator's alone, without a GPU: at width 0.25 the
+fastest that there is, so the hardest to keep fed; the full one at width 1.0 needs far fewer samples.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lipgan_colab.preprocess import _jpeg
+from lipgan_colab.shard_file import UtteranceRecord, write_shard
+from lipgan_colab.shards import LipSyncDataset, batches
+from lipgan_colab.step import TrainConfig, build_networks, train_step
+
+BATCH, STEPS = 32, 4
+SHARDS, CLIPS, FRAMES = 6, 100, 75  # of noise
+
+
+def write_noise(folder: Path) -> None:
+    """Shards as large as those of real clips; of every clip one picture is encoded, as often as it has frames."""
+    rng = np.random.default_rng(0)
+    for shard in range(SHARDS):
+        records = []
+        for n in range(CLIPS):
+            small = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
+            records.append(
+                UtteranceRecord(
+                    id=f"{shard}/{n}",
+                    speaker=f"{n % 10}",
+                    licence="noise",
+                    jpegs=[_jpeg(small.repeat(4, 0).repeat(4, 1), 95)] * FRAMES,
+                    found=np.ones(FRAMES, bool),
+                    box=np.zeros((FRAMES, 4), np.float32),
+                    head_pose=np.zeros((FRAMES, 3), np.float32),
+                    lip_landmarks=rng.uniform(0.4, 0.6, (FRAMES, 40, 2)).astype(np.float32),
+                    mfcc=rng.normal(size=(12, 4 * FRAMES)),
+                    mel=rng.normal(size=(80, 16 * FRAMES // 5)),
+                )
+            )
+        write_shard(folder / f"shard-{shard:05d}.safetensors", records, [], {"fps": 25, "size": 96})
+
+
+def private_megabytes() -> float:
+    """What this process and its children hold for themselves; pages of the shards belong to the file cache."""
+    own = os.getpid()
+    family = {own, *(int(p) for p in Path(f"/proc/{own}/task/{own}/children").read_text().split())}
+    status = (Path(f"/proc/{pid}/status").read_text() for pid in family)
+    return sum(int(line.split()[1]) for text in status for line in text.splitlines() if "RssAnon" in line) / 1e3
+
+
+def training_rate(dataset: LipSyncDataset, width: float) -> float:
+    """Samples/s of the training step alone."""
+    config = TrainConfig(steps=100, batch_size=BATCH, width=width)
+    networks = build_networks(config, torch.device("cpu"))
+    batch = next(iter(batches(dataset, 0, 1, BATCH)))
+    seconds = []
+    for step in range(STEPS):
+        start = time.perf_counter()
+        train_step(networks, batch, config, step)
+        seconds.append(time.perf_counter() - start)
+    return BATCH / min(seconds[1:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", type=Path)
+    parser.add_argument("--samples", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--width", type=float, default=0.25)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if args.shards is None:
+            write_noise(Path(folder))
+        dataset = LipSyncDataset(args.shards or folder)
+        needed = training_rate(dataset, args.width)
+        steps = args.samples // BATCH
+        held, start = {}, None
+        for n, _ in enumerate(batches(dataset, 0, steps, BATCH, args.workers)):
+            start = start or time.perf_counter()  # the workers are there
+            if n in (steps // 10, steps // 2, steps - 1):
+                held[n * BATCH] = private_megabytes()
+        read = (steps - 1) * BATCH / (time.perf_counter() - start)
+    print(f"read by {args.workers} workers at random from {len(dataset)} frames: {read:.0f} samples/s")
+    print(f"a training step of width {args.width} on {torch.get_num_threads()} threads: {needed:.0f} samples/s")
+    print(f"reading is {read / needed:.1f} times as fast as training needs")
+    print("memory held: " + ", ".join(f"{megabytes:.0f} MB after {n} samples" for n, megabytes in held.items()))
+
+
+if __name__ == "__main__":
+    main()
