@@ -78,6 +78,7 @@ class GenerateReport:
     Attributes:
         path: the finished video.
         frames: how many it has, at fps frames a second.
+        spoken: in which part of the time somebody speaks, 0 to 1; None where pauses were not looked for.
         without_face: stretches (first, last) of frames in which the person was not seen; they are as they were.
         turned_away: frames in which the face was turned too far to be changed fully.
         seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
@@ -87,6 +88,7 @@ class GenerateReport:
     path: Path
     frames: int = 0
     fps: Fraction = PHOTO_FPS
+    spoken: float | None = None
     without_face: list[tuple[int, int]] = field(default_factory=list)
     turned_away: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -98,6 +100,8 @@ class GenerateReport:
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.frames} frames, {float(self.frames / self.fps):.2f} s"
+        if self.spoken == 0:
+            text += "; no speech is heard, so the mouth rests (pauses=off lets every sound move it)"
         if self.without_face:
             stretches = [f"{float(a / self.fps):.1f}-{float((b + 1) / self.fps):.1f} s" for a, b in self.without_face]
             where = ", ".join(stretches[:5]) + (", ..." if len(stretches) > 5 else "")
@@ -165,7 +169,9 @@ def generate(
     with report.stage("speech"):
         features = hears.features(wave)
         if rule := PAUSE_RULES[options.pauses]:
-            features = rest_in_pauses(features, speaking(wave, rule), hears)
+            follow = speaking(wave, rule)
+            report.spoken = float(follow.mean())
+            features = rest_in_pauses(features, follow, hears)
 
     def spoken() -> Iterator[np.ndarray]:
         """The frames of the result, made in this order: seen, generated in batches, pasted."""

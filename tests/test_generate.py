@@ -257,6 +257,13 @@ def test_the_sound_keeps_its_quality(shared, painter, tmp_path):
         assert container.streams.audio[0].rate == 44_100
 
 
+def test_a_sound_without_speech_is_told(shared, painter, tmp_path):
+    photo = shared / "data" / "photos" / "obama_240p.jpg"
+    report = generate(photo, shared / "data" / "speech" / "noise_3s.wav", painter, tmp_path / "out.mp4")
+    assert report.spoken == 0
+    assert "no speech is heard" in str(report)
+
+
 def test_wrong_options_are_one_line():
     with pytest.raises(InputError, match="gentle, normal, strict, off"):
         GenerateOptions(pauses="never")
