@@ -19,6 +19,8 @@ def test_preprocess_train_generate_one_after_the_other(drawn_videos, tmp_path, c
     assert "3 clips, 75 frames" in capsys.readouterr().out
     small = ["--steps", "2", "--batch-size", "2", "--width", "0.25"]
     assert main(["train", "--shards", str(shards), "--run", str(run), *small]) == 0
+    assert main(["status", "--run", str(run)]) == 0
+    assert "resume   yes: the same train command goes on from step 2" in capsys.readouterr().out
     assert main(["generate", "--face", str(face), "--speech", str(face), "--weights", str(run), "--out", str(out)]) == 0
     assert "out.mp4: 25 frames, 1.00 s" in capsys.readouterr().out
     assert media.probe_video(out).has_sound

@@ -1,0 +1,23 @@
+import pytest
+import torch
+
+from lipgan_colab.device import autocast, describe, fast_dtype, pick_device, pick_dtype
+from lipgan_colab.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def test_precisions_have_names():
+    assert pick_device("cpu") == CPU
+    assert pick_dtype("float16", CPU) == torch.float16
+    assert pick_dtype("auto", CPU) == fast_dtype(CPU)
+    with pytest.raises(InputError, match="choose auto, float32, bfloat16, float16"):
+        pick_dtype("double", CPU)
+
+
+def test_networks_compute_in_the_type_asked_for():
+    layer, x = torch.nn.Linear(2, 2), torch.ones(1, 2)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        with autocast(CPU, dtype):
+            assert layer(x).dtype == dtype
+    assert "threads" in describe(CPU)
