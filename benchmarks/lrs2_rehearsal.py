@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "grid" / "s1"
-DISTINCT, PROGRAMMES, PARTS = 20, 20, 5
+DISTINCT, PROGRAMMES, PARTS = 20, 19, 5
 PER_SHARD = 5  # of a few hundred; what waits unfinished is a part of the whole as it is with 200 of LRS2's 144 000
 
 

@@ -182,8 +182,9 @@ class JoinedParts(io.RawIOBase):
                 return block
             except (OSError, http.client.HTTPException) as error:
                 self._close_stream()
-                refused = isinstance(error, PermissionError) or getattr(error, "code", 0) in (403, 404, 410)
-                if isinstance(part, FilePart) or refused or attempt == TRIES - 1:
+                gone = isinstance(error, FileNotFoundError | PermissionError)
+                refused = getattr(error, "code", 0) in (403, 404, 410)
+                if gone or refused or attempt == TRIES - 1:  # a mounted Drive, too, errs for a moment
                     raise InputError(f"{part.name}: cannot be read ({error}); run the same again to go on") from error
                 time.sleep(PAUSE * 2**attempt)
         raise AssertionError("unreachable")

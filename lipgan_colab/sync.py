@@ -93,6 +93,7 @@ class GroupSync:
 def group_sync(curves: np.ndarray) -> GroupSync:
     """Judge clips by the mean of their correlations, (clips, 31) as of clip_sync."""
     curves = curves[np.isfinite(curves).all(axis=1)].astype(np.float64)
+    curves = np.unique(curves, axis=0)  # a copy of a clip is no second witness
     if not len(curves):
         return GroupSync(0, 0, 0.0, 0.0)
     mean = curves.mean(axis=0)
