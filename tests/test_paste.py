@@ -78,7 +78,7 @@ def test_skin_takes_on_the_originals_light():
     rng = np.random.default_rng(0)
     original = rng.integers(90, 160, (96, 96, 3), np.uint8)
     mask = place(a_face([0, 0, 96, 96]), (96, 96, 3)).crop_mask
-    tinted = (original.astype(int) + [12, -9, 5]).astype(np.uint8)
+    tinted = (original + np.array([12, -9, 5])).astype(np.uint8)
     matched = match_colour(tinted, original, mask)
     border = (mask > 0.05) & (mask < 0.95)
     assert np.abs((matched - original)[border].mean(axis=0)).max() < 0.5
