@@ -4,6 +4,7 @@ A thread writes that copy to the local disk, checksummed; another (mirror.py) br
 """
 
 import copy
+import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -70,6 +71,7 @@ class Saver:
         self._thread = ThreadPoolExecutor(1, "saver", initializer=give_way)
         self._writing: Future | None = None
         self._others: list[Future] = []
+        self._warned_of_space = False
         clear_unfinished(self.folder, truncate=False)
 
     @property
@@ -147,6 +149,7 @@ class Saver:
             self.written = write_checkpoint(self.folder, step, state)
             # Nothing is emptied that the mirror may still be copying.
             prune(self.folder, self.written, KEEP, truncate=self.mirror is None)
+            self._warn_of_space()
             self._mirror(self.written)
             self._put(*self.export(state))
         except OSError as error:
@@ -154,6 +157,13 @@ class Saver:
                 f"step {step} was NOT saved in {self.folder}: {error.strerror or error}. "
                 "Training goes on, and tries again next time; make room on that disk"
             )
+
+    def _warn_of_space(self) -> None:
+        """Say so once before the disk is full: the next checkpoint is written before an older one is deleted."""
+        free, size = shutil.disk_usage(self.folder).free, self.written.path.stat().st_size
+        if free < 2 * size and not self._warned_of_space:
+            self.say(f"{self.folder}: nearly full, {free / 1e9:.1f} GB free for checkpoints of {size / 1e9:.1f} GB")
+        self._warned_of_space = free < 2 * size
 
     def _mirror(self, checkpoint: Checkpoint) -> None:
         self._put(f"{CHECKPOINTS}/{checkpoint.path.name}")

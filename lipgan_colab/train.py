@@ -84,6 +84,7 @@ def train(
     run = Path(run)
     local = Path(local) if local is not None else local_folder(run)
     device = distributed.join(_pick_device(device))
+    torch.backends.cudnn.benchmark = True  # every batch has the same shapes
     if config.batch_size < 2 or config.batch_size % distributed.count():
         raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
     dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)

@@ -64,6 +64,17 @@ def test_a_disk_that_fails_is_reported_and_tried_again(tmp_path, monkeypatch):
     assert load_newest_checkpoint(tmp_path / "checkpoints")[0].step == 1
 
 
+def test_a_disk_that_is_nearly_full_is_warned_of_and_training_goes_on(small_disk):
+    said = []
+    saver = Saver(small_disk, small_disk, say=said.append)
+    for step, size in ((1, 100_000), (2, 100_000), (3, 200_000)):
+        saver.save(step, {"step": step, "weights": torch.zeros(size)}, wait=True)
+    saver.finish(0)
+    assert any("nearly full" in line for line in said)
+    assert "step 3 was NOT saved" in said[-1]
+    assert load_newest_checkpoint(small_disk / "checkpoints")[0].step == 2
+
+
 def test_any_other_error_is_not_swallowed(tmp_path):
     saver = Saver(tmp_path, tmp_path, export=lambda state: 1 / 0)
     saver.save(1, {"step": 1})
