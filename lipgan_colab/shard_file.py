@@ -17,6 +17,7 @@ utterances:
 Its metadata are one JSON text: utterances (id, speaker, licence of each), skipped (id and reason), settings.
 """
 
+import errno
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ def _offsets(lengths: Sequence[int]) -> np.ndarray:
 def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequence[dict], settings: dict) -> None:
     """Write one shard, whole or not at all. A shard of which every clip was skipped has no utterance.
 
+    OSError where the disk does not take it.
+
     Args:
         path: the file to make.
         records: what was kept, in the order of the corpus.
@@ -97,7 +100,10 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
     }
     with written_whole(path) as unfinished:
         # One entry, because safetensors writes several in a random order, and the same clips must give the same bytes.
-        save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
+        try:
+            save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
+        except SafetensorError as error:  # a full disk, most likely
+            raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def read_metadata(path: Path) -> dict:

@@ -83,10 +83,10 @@ class UnfinishedShard:
     def finish(self) -> str:
         """Write the shard, move it to where it belongs, and return its SHA-256."""
         kept, left_out = {}, {}
-        for source in [self.path, *(self._file(n) for n in range(len(self.utterances)))]:
-            if source.exists():
-                kept |= {record.id: record for record in read_records(source)}
-                left_out |= {entry["id"]: entry for entry in read_metadata(source)["skipped"]}
+        done = [self._file(n) for n in range(len(self.utterances)) if self._is_kept(n)]
+        for source in [*done, *([self.path] if self.path.exists() else [])]:
+            kept |= {record.id: record for record in read_records(source)}
+            left_out |= {entry["id"]: entry for entry in read_metadata(source)["skipped"]}
         records = [kept[u.id] for u in self.utterances if u.id in kept]
         skipped = [left_out[u.id] for u in self.utterances if u.id in left_out]
         made = self.folder / self.path.name if self.moves else self.path
@@ -94,7 +94,7 @@ class UnfinishedShard:
         digest = file_sha256(made)
         if self.moves:
             _copy(made, self.path)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # not empty: others are in the making
             self.folder.parent.rmdir()
         return digest
