@@ -22,7 +22,7 @@ from sessions import SAVE_EVERY, TINY, kill, log_lines, read_report, start_sessi
 from lipgan_colab.checkpoint import find_checkpoints, is_whole, load_newest_checkpoint
 from lipgan_colab.models.weights import load_generator
 
-RUNS = 200 if os.environ.get("LIPGAN_THOROUGH") else 5
+RUNS = 200 if os.environ.get("LIPGAN_THOROUGH") else 2
 CONFIG = replace(TINY, steps=6, adversarial=False)
 KINDS = ("enospc", "lost", "enotconn", "eio", "short", "stall", "eio")
 SHUT = 120  # seconds after which a session counts as hanging
