@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -28,14 +29,23 @@ TIMINGS = {"minutes", "samples_per_second", "gpu_gb"}  # what two equal runs' lo
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports half of PyTorch, and would in every session
 
 
-def start_session(*arguments, **options) -> multiprocessing.Process:
-    """Begin `session` in a process of its own."""
+def start_process(target: Callable, *arguments, **options) -> multiprocessing.Process:
+    """Call `target` in a process of its own.
+
+    It is forked from a server that has never computed: the child of a process whose OpenMP threads have run waits for
+    them for ever at its first large tensor.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sessions"])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # or the server would find no module to import
-    process = context.Process(target=session, args=arguments, kwargs=options)
+    process = context.Process(target=target, args=arguments, kwargs=options)
     process.start()
     return process
+
+
+def start_session(*arguments, **options) -> multiprocessing.Process:
+    """Begin `session` in a process of its own."""
+    return start_process(session, *arguments, **options)
 
 
 def session(shards: Path, run: Path, local: Path, report: Path, config=TINY, pictures: bool = True, **options) -> None:

@@ -1,13 +1,12 @@
 """Checkpoints: the newest that verifies is the one that is loaded, whatever happened to the others."""
 
 import errno
-import multiprocessing
 import os
-import signal
 import time
 
 import pytest
 import torch
+from sessions import kill, start_process
 
 from lipgan_colab.checkpoint import (
     DamagedCheckpoint,
@@ -133,15 +132,12 @@ def write_on_and_on(folder):
 
 def test_a_killed_process_leaves_the_checkpoints_before(tmp_path):
     """kill -9 in the middle of writing, again and again."""
-    context = multiprocessing.get_context("fork")
     steps = []
     for seed in range(10):
-        process = context.Process(target=write_on_and_on, args=(tmp_path,))
-        process.start()
+        process = start_process(write_on_and_on, tmp_path)
         while not find_checkpoints(tmp_path) or not list(tmp_path.glob(".*.part")):
             time.sleep(0.001 * (1 + seed))
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
+        kill(process)
         found = find_checkpoints(tmp_path)
         assert all(is_whole(c) for c in found)
         checkpoint, state = load_newest_checkpoint(tmp_path)

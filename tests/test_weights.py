@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from lipgan_colab import media
 from lipgan_colab.audio import SpeechInput
 from lipgan_colab.errors import InputError
-from lipgan_colab.generate import generate
+from lipgan_colab.generate import GenerateOptions, generate
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, Wav2LipGenerator
 from lipgan_colab.models.weights import load_generator, load_network, save_generator, save_network
@@ -229,7 +229,7 @@ def talking(shared, tmp_path):
     def talk(weights, name: str, **options) -> np.ndarray:
         data = shared / "data"
         photo, speech = data / "photos" / "obama_240p.jpg", data / "speech" / "very_short_0.1s.wav"
-        report = generate(photo, speech, weights, tmp_path / name, **options)
+        report = generate(photo, speech, weights, tmp_path / name, GenerateOptions(pauses="off", **options))
         return np.stack([frame for _, frame in media.read_video(report.path)])
 
     return talk
