@@ -22,7 +22,7 @@ from lipgan_colab.step import TrainConfig
 CONFIG, LOG = "config.json", "log.csv"
 LOG_FIELDS = (
     *("step", "samples", "minutes", "samples_per_second", "gpu_gb", "learning_rate", "l1", "weighted_l1"),
-    *("adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
+    *("edges", "adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
 )
 MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
 

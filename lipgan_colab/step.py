@@ -30,6 +30,7 @@ class TrainConfig:
         speech: "mfcc" or "mel".
         adversarial: train against the contrastive discriminator, as in the paper.
         lip_weight: how many times as much a pixel near the lips counts in the reconstruction loss; 1 is plain L1.
+        edge_weight: of the edges' error in the generator's loss, which makes sharper lips and teeth; 0 leaves it out.
         adversarial_weight: of the discriminator's verdict in the generator's loss; 0.01 is the authors'.
         learning_rate: Adam's, after the warm-up.
         warmup: steps over which the learning rate rises.
@@ -46,6 +47,7 @@ class TrainConfig:
     speech: str = "mfcc"
     adversarial: bool = False
     lip_weight: float = 6.0
+    edge_weight: float = 1.0
     adversarial_weight: float = 0.01
     learning_rate: float = 3e-4
     warmup: int = 200
@@ -188,6 +190,9 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
     weights = losses.lip_weights(lips, config.lip_weight)
     reported = {"l1": losses.l1(generated, target)}
     loss = reported["weighted_l1"] = losses.weighted_l1(generated, target, weights)
+    if config.edge_weight:
+        reported["edges"] = losses.edge_l1(generated, target, weights)
+        loss = loss + config.edge_weight * reported["edges"]
     good = True
     if networks.discriminator is not None:
         judged, good = _discriminator_step(networks, generated.detach(), target, batch, config, step)

@@ -32,6 +32,16 @@ def test_weighted_l1_counts_an_error_on_the_lips_more():
     assert losses.weighted_l1(on_lips, target, losses.lip_weights(lips, 1)) == losses.l1(on_lips, target)
 
 
+def test_a_blur_costs_edges_more_than_it_costs_pixels():
+    target = torch.zeros(1, 3, 9, 9)
+    target[..., ::2, :] = 1  # stripes, and a blur that leaves grey
+    even = torch.ones(1, 1, 9, 9)
+    blurred, lighter = torch.full_like(target, 0.5), target + 0.5
+    assert losses.weighted_l1(blurred, target, even) == losses.weighted_l1(lighter, target, even)
+    assert losses.edge_l1(blurred, target, even).item() == pytest.approx(1)  # every step down the picture is lost
+    assert losses.edge_l1(lighter, target, even) == 0
+
+
 def test_contrastive_pulls_synced_pairs_together_and_pushes_others_to_the_margin():
     distance = torch.tensor([0.5, 0.2, 1.5])
     synced, unsynced = losses.contrastive_for(distance, True), losses.contrastive_for(distance, False)
