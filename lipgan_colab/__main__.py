@@ -132,9 +132,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--run", type=Path, required=True, help="folder of the run; made, or gone on with")
     sub.add_argument("--steps", type=int, help="where the run ends")
     sub.add_argument("--width", type=float, help="1.0 is the original, 0.5 and 0.25 suit small machines")
+    sub.add_argument(
+        "--most-channels", type=int, help="no layer has more: 128 at width 0.5 makes a file a third as big"
+    )
     sub.add_argument("--batch-size", type=int)
     sub.add_argument("--learning-rate", type=float)
     sub.add_argument("--lip-weight", type=float, help="how much more a pixel near the lips counts; 1: plain L1")
+    sub.add_argument("--edge-weight", type=float, help="of the edges' error in the loss (default: 1); 0: none")
     sub.add_argument("--speech", choices=["mfcc", "mel"], help="speech feature")
     sub.add_argument("--balance", type=float, help="0 draws every frame alike, 1 every speaker alike (default: 0.5)")
     sub.add_argument("--start-from", type=Path, help="weights that a new run begins with (run folder or .safetensors)")

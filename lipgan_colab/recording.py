@@ -172,7 +172,8 @@ class Recorder:
         """Write generator.safetensors from a saved state; runs in the background."""
         config = self.about
         with torch.device("meta"):  # no memory of its own: it is given the saved tensors
-            average = LipGANGenerator(GeneratorConfig(config["width"], config["speech"]))
+            shape = GeneratorConfig(config["width"], config["speech"], most_channels=config["most_channels"])
+            average = LipGANGenerator(shape)
         average.load_state_dict(state["networks"]["average"], assign=True)
         samples = state["step"] * config["batch_size"]
         save_generator(self.local / EXPORT, average, {"step": state["step"], "samples": samples})

@@ -27,6 +27,7 @@ class TrainConfig:
         steps: where the run ends, and where the learning rate's cosine reaches its end.
         batch_size: samples a step, over all processes.
         width: factor on the networks' channels (1.0: the original's).
+        most_channels: no layer of the generator has more (None: as many as the width gives).
         speech: "mfcc" or "mel".
         adversarial: train against the contrastive discriminator, as in the paper.
         lip_weight: how many times as much a pixel near the lips counts in the reconstruction loss; 1 is plain L1.
@@ -44,6 +45,7 @@ class TrainConfig:
     steps: int = 100_000
     batch_size: int = 32
     width: float = 1.0
+    most_channels: int | None = None
     speech: str = "mfcc"
     adversarial: bool = False
     lip_weight: float = 6.0
@@ -111,10 +113,15 @@ class Networks:
         return self._unchanged
 
 
+def generator_config(config: TrainConfig) -> GeneratorConfig:
+    """The generator that a run trains."""
+    return GeneratorConfig(config.width, config.speech, most_channels=config.most_channels)
+
+
 def build_networks(config: TrainConfig, device: torch.device, dtype: torch.dtype = torch.float32) -> Networks:
     """The networks and optimizers of a run at step 0; the same for the same seed."""
     torch.manual_seed(config.seed)
-    generator = LipGANGenerator(GeneratorConfig(config.width, config.speech))
+    generator = LipGANGenerator(generator_config(config))
     generator.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)

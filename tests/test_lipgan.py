@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lipgan_colab.models.lipgan import SPEECH_SHAPE, GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+from lipgan_colab.models.weights import load_generator, save_generator
 
 LAYOUTS = {
     "lipgan_residual": GeneratorConfig(),
@@ -81,3 +82,12 @@ def test_width_scales_the_weights():
 def test_unknown_speech_feature_is_refused():
     with pytest.raises(ValueError, match="unknown speech feature 'lpc'"):
         LipGANGenerator(GeneratorConfig(speech="lpc"))
+
+
+def test_layers_have_no_more_channels_than_asked_for(tmp_path):
+    capped = LipGANGenerator(GeneratorConfig(0.5, most_channels=48))
+    assert max(p.shape[0] for name, p in capped.named_parameters() if p.ndim == 1) == 48
+    assert capped.face[1][0][0].out_channels == LipGANGenerator(GeneratorConfig(0.5)).face[1][0][0].out_channels == 32
+    assert capped(torch.zeros(2, 6, 96, 96), torch.zeros(2, 1, 12, 35)).shape == (2, 3, 96, 96)
+    save_generator(tmp_path / "capped.safetensors", capped)
+    assert load_generator(tmp_path / "capped.safetensors").config == capped.config
