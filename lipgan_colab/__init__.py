@@ -3,7 +3,9 @@
 The verbs are loaded when they are first used, so that importing the package costs nothing.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 _VERBS = {
     "open_workspace": "lipgan_colab.workspace",
@@ -16,7 +18,17 @@ _VERBS = {
 __all__ = sorted(_VERBS)
 
 
-def __getattr__(name: str):
-    if name in _VERBS:
-        return getattr(import_module(_VERBS[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+class _Verb:
+    """A function of the package; the module of the same name, which importing would bind in its place, is ignored."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, package, owner=None):
+        return getattr(import_module(_VERBS[self.name]), self.name)
+
+    def __set__(self, package, module) -> None:
+        pass
+
+
+sys.modules[__name__].__class__ = type("_Package", (ModuleType,), {name: _Verb(name) for name in _VERBS})

@@ -73,9 +73,7 @@ def session(shards: Path, run: Path, local: Path, report: Path, config=TINY, pic
 
     mirror.FIRST_PAUSE, mirror.LONGEST_PAUSE = 0.05, 0.5
     recording.PATIENCE = (0.1, 0.2, 0.4)
-    import lipgan_colab.train as module
-
-    module.Recorder = Session
+    sys.modules[train.__module__].Recorder = Session
     output = os.open(report.with_suffix(".txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)

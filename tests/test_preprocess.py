@@ -157,7 +157,7 @@ def test_late_sound_is_moved_back(drawn_videos, twos, tmp_path):
 
 
 def test_long_clips_are_read_twice_rather_than_kept(drawn_videos, twos, tmp_path, monkeypatch):
-    monkeypatch.setattr("lipgan_colab.preprocess.KEPT_FRAMES", 1_000_000)
+    monkeypatch.setattr(sys.modules[preprocess.__module__], "KEPT_FRAMES", 1_000_000)
     preprocess(folder(drawn_videos), tmp_path, TWO, workers=0)
     assert content(tmp_path) == content(twos)
 

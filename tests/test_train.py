@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from dataclasses import replace
 
@@ -14,7 +15,6 @@ import torch
 from sessions import TINY, kill, log_lines, read_report, start_session
 
 from lipgan_colab import losses, workspace
-from lipgan_colab import train as train_module
 from lipgan_colab.checkpoint import find_checkpoints, is_whole, load_newest_checkpoint
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.weights import load_generator
@@ -22,6 +22,7 @@ from lipgan_colab.runs import read_log
 from lipgan_colab.train import train
 
 SMALL = replace(TINY, steps=4, warmup=2)
+train_module = sys.modules[train.__module__]
 train_module.SHOWN = 2  # faces in a preview
 KILLS = 20 if os.environ.get("LIPGAN_THOROUGH") else 3
 
