@@ -217,7 +217,8 @@ def discard(path: Path, truncate: bool = True) -> None:
 def prune(folder: Path, newest: Checkpoint, keep: int = KEEP, truncate: bool = True) -> None:
     """Keep `keep` checkpoints of a folder: the one just written and the newest before it.
 
-    Files of later steps were passed over when the run was resumed, so they are damaged, and go as well.
+    Files of later steps were passed over when the run was resumed, so they are damaged, and go as well. A process that
+    is killed here leaves at most one that is emptied but still there, older than those kept; the next call deletes it.
     """
     others = [c for c in find_checkpoints(folder) if c.path.name != newest.path.name]
     earlier = [c for c in others if c.step <= newest.step]

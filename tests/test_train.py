@@ -15,7 +15,7 @@ import torch
 from sessions import TINY, kill, log_lines, read_report, start_session
 
 from lipgan_colab import losses, workspace
-from lipgan_colab.checkpoint import find_checkpoints, is_whole, load_newest_checkpoint
+from lipgan_colab.checkpoint import KEEP, find_checkpoints, is_whole, load_newest_checkpoint
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.weights import load_generator
 from lipgan_colab.runs import read_log
@@ -80,6 +80,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(drawn_shards, straight, t
     assert [line["step"] for line in log_lines(tmp_path)] == ["1", "2", "3", "4"]
 
 
+@pytest.mark.timeout(200 * KILLS)
 def test_kill_9_at_any_moment_changes_nothing(drawn_shards, tmp_path):
     """LIPGAN_THOROUGH=1 makes it 20 times."""
     seed = random.randrange(1000)
@@ -108,7 +109,8 @@ def test_kill_9_at_any_moment_changes_nothing(drawn_shards, tmp_path):
             break
         kill(process)
         kills += 1
-        assert all(is_whole(c) for c in find_checkpoints(broken / "checkpoints"))
+        # An older one may have been emptied, and not yet deleted.
+        assert all(is_whole(c) for c in find_checkpoints(broken / "checkpoints")[:KEEP])
     assert read_report(report)["end"] == "done"
     assert kills >= KILLS / 2
     assert_equal_runs(straight, broken)
