@@ -32,6 +32,8 @@ BLANK, BLANK_SLACK, BLANK_SHARE = 128, 8, 0.25  # Y, U and V of what decoders pa
 CRF, PRESET = 17, "veryfast"  # visually lossless; at this quality slower presets take time and save little
 SOUND_BITRATE = 96_000
 SOUND_PIECE = 1024  # samples encoded at once
+# Titles that are not UTF-8 are no reason to refuse a file. PyAV 19 thinks so by itself.
+ANY_TAGS = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
@@ -227,7 +229,7 @@ def _open(path: str | Path) -> Iterator[av.container.InputContainer]:
     if Path(path).stat().st_size == 0:
         raise InputError(f"{path}: this file is empty; copy or upload it again")
     try:
-        container = av.open(str(path), metadata_errors="ignore")
+        container = av.open(str(path), **ANY_TAGS)
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"{path}: this is no video or sound, or it is cut off; use another copy") from error
     with container:
