@@ -150,7 +150,8 @@ def generate(
         out: the .mp4 to make.
         options: who speaks, and how.
         device: None takes the GPU where there is one.
-        on_progress: called with (frames done, of how many); what it raises stops the work and leaves no file.
+        on_progress: called with (frames done, of how many), instead of a progress bar; what it raises stops the work
+            and leaves no file.
 
     Raises:
         InputError: a file cannot be used; the message says which, why, and what to do.
@@ -218,8 +219,9 @@ def _comment(weights: str | Path | Generator, options: GenerateOptions) -> str:
 
 
 def _counted(frames: Iterator[np.ndarray], report: GenerateReport, on_progress) -> Iterator[np.ndarray]:
-    """The frames, with a progress bar and calls of `on_progress`."""
-    with closing(frames), tqdm(total=report.frames, desc="generate", unit="frame") as progress:
+    """The frames, with calls of `on_progress`, or a progress bar where nobody else shows it."""
+    bar = tqdm(total=report.frames, desc="generate", unit="frame", disable=on_progress is not None)
+    with closing(frames), bar as progress:
         for done, frame in enumerate(frames, 1):
             yield frame
             progress.update()
