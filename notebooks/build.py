@@ -1,0 +1,57 @@
+"""Makes the notebooks of their sources: python notebooks/build.py
+
+A source is Markdown whose code blocks become the cells. [badge] becomes the link that opens the notebook in Colab,
+[setup] the cell that all of them begin with.
+"""
+
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+HERE = Path(__file__).parent
+SOURCES = HERE / "sources"
+METADATA = {
+    "accelerator": "GPU",
+    "colab": {"gpuType": "T4", "provenance": [], "toc_visible": True},
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def repository() -> str:
+    """The address that the setup cell installs from."""
+    return re.search(r'^repository = "(.+?)"', (SOURCES / "setup.md").read_text(), re.MULTILINE)[1]
+
+
+def badge(name: str) -> str:
+    """The link, as Markdown, that opens a notebook in Colab."""
+    address = repository().replace("https://github.com/", "https://colab.research.google.com/github/")
+    picture = "https://colab.research.google.com/assets/colab-badge.svg"
+    return f"[![Open in Colab]({picture})]({address}/blob/main/notebooks/{name}.ipynb)"
+
+
+def build(source: Path) -> nbformat.NotebookNode:
+    """The notebook of a source, without outputs."""
+    text = source.read_text().replace("[badge]", badge(source.stem))
+    text = text.replace("[setup]", (SOURCES / "setup.md").read_text().strip())
+    notebook = jupytext.reads(text, fmt="md")
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for number, cell in enumerate(notebook.cells):
+        title = re.match(r"# @title (\w+)", cell.source)
+        cell.id = f"{number:02}-{title[1].lower()}" if title else f"{number:02}-text"
+        cell.metadata = nbformat.from_dict({"cellView": "form", "id": cell.id} if cell.cell_type == "code" else {})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    nbformat.validate(notebook)
+    return notebook
+
+
+def text_of(notebook: nbformat.NotebookNode) -> str:
+    """What is written to the .ipynb."""
+    return nbformat.writes(notebook, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    for source in sorted(SOURCES.glob("0*.md")):
+        (HERE / f"{source.stem}.ipynb").write_text(text_of(build(source)))

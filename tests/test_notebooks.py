@@ -1,0 +1,217 @@
+"""The notebooks, run from top to bottom as their readers run them: here, and on a Colab that is played."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+import pytest
+from bad_drive import why_not
+from notebook_runs import NOTEBOOKS, errors_in, execute, filled_in, one_after_the_other, pictures_in, text_of
+
+from lipgan_colab.checkpoint import find_checkpoints, is_whole
+from lipgan_colab.models.weights import load_generator
+from lipgan_colab.runs import read_log
+from lipgan_colab.synthetic import draw_corpus, draw_photo, write_speech
+
+sys.path.insert(0, str(NOTEBOOKS))
+from build import SOURCES, badge, build, repository
+from build import text_of as file_of
+
+ROOT = NOTEBOOKS.parent
+NAMES = ("01_preprocess", "02_train", "03_generate", "04_evaluate")
+SMALL = {"shards_name": "small", "width": 0.02, "batch_size": 2, "run_name": "tried"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_what_its_source_says(name):
+    made = (NOTEBOOKS / f"{name}.ipynb").read_text()
+    assert made == file_of(build(SOURCES / f"{name}.md")), "run python notebooks/build.py"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_fit_for_colab(name):
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4)
+    assert notebook.metadata["accelerator"] == "GPU" and notebook.metadata["colab"]["toc_visible"]
+    head, inputs, setup = notebook.cells[:3]
+    assert badge(name) in head.source and "What you get" in head.source and "How long" in head.source
+    assert "# @param" in inputs.source and "import " not in inputs.source
+    assert setup.source.startswith("# @title Setup")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(re.match(r"# @title \w", cell.source) and cell.metadata["cellView"] == "form" for cell in code)
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+
+
+def test_the_address_and_the_version_are_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f'version = "v{project["version"]}"  # @param' in (SOURCES / "setup.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    assert all(badge(name) in readme for name in NAMES)
+    assert repository().startswith("https://github.com/")
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory) -> dict[str, Path]:
+    """Four clips, a photo and a speech clip: real ones where they are beside the checkout."""
+    shared, folder = ROOT.parent / "shared" / "data", tmp_path_factory.mktemp("material")
+    videos = folder / "videos"
+    if shared.is_dir():
+        videos.mkdir()
+        for clip in sorted((shared / "grid" / "s1").glob("*.mpg"))[:4]:
+            shutil.copy(clip, videos)
+        speech = shared / "grid" / "s4" / "bbaf2a.mpg"
+        face = min((shared / "grid" / "others").glob("*.mpg"))
+        return {"videos": videos, "face": face, "speech": speech}
+    draw_corpus(videos, clips=4, identities=2, seconds=1)
+    draw_photo(folder / "face.png")
+    write_speech(folder / "speech.wav", seconds=2)
+    return {"videos": videos, "face": folder / "face.png", "speech": folder / "speech.wav"}
+
+
+def all_four(material: dict[str, Path], steps: int, **everywhere) -> list[nbformat.NotebookNode]:
+    """The notebooks with their forms filled in for something small."""
+    return [
+        filled_in(
+            "01_preprocess",
+            corpus="my own folder",
+            my_folder=str(material["videos"]),
+            hours=0,
+            held_back=1,
+            shards_name="small",
+            **everywhere,
+        ),
+        filled_in("02_train", steps=steps, save_minutes=0.02, train_without_gpu=True, **SMALL, **everywhere),
+        filled_in("03_generate", face=str(material["face"]), speech=str(material["speech"]), **everywhere),
+        filled_in("04_evaluate", runs="tried", videos="small", clips=1, **everywhere),
+    ]
+
+
+def last_step(run: Path) -> int:
+    return int(read_log(run / "log.csv")[-1]["step"])
+
+
+def contents(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+def test_all_four_run_and_run_again(material, tmp_path):
+    here = {"PYTHONPATH": str(ROOT)}
+    workspace = tmp_path / "mine"
+    run = workspace / "runs" / "tried"
+
+    first = all_four(material, steps=100_000, workspace_name="mine")
+    for name, notebook in zip(NAMES, first, strict=True):
+        # The stop button ends the training, and the cells after it still run.
+        execute(notebook, tmp_path, here, stop_when=run / "log.csv" if name == "02_train" else None)
+        assert not errors_in(notebook), name
+        assert pictures_in(notebook), name
+    stopped = last_step(run)
+    assert 0 < stopped < 100_000 and "stopped after step" in text_of(first[1])
+    assert f"tried-step-{stopped}.safetensors" in text_of(first[1])
+    assert "last saved less than a minute ago" in str(first[1])
+    assert "1 clips are held back" in text_of(first[0])
+    results = contents(workspace / "results")
+    assert sum(name.endswith(".mp4") for name in results) == 1
+    shards = contents(workspace / "shards")
+
+    second = all_four(material, steps=stopped + 2, workspace_name="mine")
+    for name, notebook in zip(NAMES, second, strict=True):
+        execute(notebook, tmp_path, here)
+        assert not errors_in(notebook), name
+    assert contents(workspace / "shards").keys() == shards.keys()
+    assert {
+        n: t for n, t in contents(workspace / "shards").items() if n.endswith("safetensors")
+    }.items() <= shards.items()
+    assert f"going on from step {stopped} " in text_of(second[1])
+    assert last_step(run) == stopped + 2
+    again = contents(workspace / "results")
+    assert results.items() <= again.items(), "a result was written over"
+    assert sum(name.endswith("-2.mp4") for name in again) == 1
+    assert sum(name.endswith("clips.csv") for name in again) == 2
+
+
+@pytest.fixture
+def colab(tmp_path, monkeypatch):
+    """The folder of a Colab that is played (see google_colab_stand_in), and the environment of its kernels."""
+    if why_not() is not None:
+        pytest.skip(f"no FUSE file system here: {why_not()}")
+    home = tmp_path / "colab"
+    (home / "content").mkdir(parents=True)
+    stand_in = Path(__file__).parent / "google_colab_stand_in"
+    environment = {"PYTHONPATH": str(stand_in), "COLAB_STAND_IN": str(home), "COLAB_RELEASE_TAG": "stand-in"}
+    model = ROOT.parent / "shared" / "models" / "face_landmarker.task"
+    if model.is_file():  # it is looked for beside the checkout, and the clone lies elsewhere
+        environment["LIPGAN_FACE_MODEL"] = str(model)
+    yield home, environment
+    subprocess.run(["fusermount3", "-u", "-z", home / "drive"], check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> str:
+    """The package as a git repository to clone, whose requirements this environment meets."""
+    folder = tmp_path_factory.mktemp("published")
+    leave_out = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "lipgan_colab", folder / "lipgan_colab", ignore=leave_out)
+    names = re.findall(r"^[\w-]+(?===)", (ROOT / "requirements-colab.txt").read_text(), re.MULTILINE)
+    (folder / "requirements-colab.txt").write_text("".join(f"{name}=={version(name)}\n" for name in names))
+    tag = re.search(r'^version = "(.+?)"', (SOURCES / "setup.md").read_text(), re.MULTILINE)[1]
+    person = ["-c", "user.name=Anybody", "-c", "user.email=anybody@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*person, "commit", "-q", "-m", "All of it"], ["tag", tag]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder.as_uri()
+
+
+def test_all_four_run_on_a_colab_whose_drive_disconnects(material, colab, published, tmp_path):
+    home, environment = colab
+    # Some operations after the training began, for about two of its saves.
+    (home / "faults.json").write_text(json.dumps([["enotconn", 450, 480]]))
+    session = one_after_the_other(*all_four(material, steps=40, repository=published))
+    execute(session, home / "content", environment)
+    assert not errors_in(session)
+    told = text_of(session)
+    assert "Mounted at" in told and told.count("Drive already mounted") == 3
+    assert "NO GPU" in told
+    run = home / "of_drive" / "MyDrive" / "lipgan" / "runs" / "tried"
+    assert "Transport endpoint is not connected" in told and "works again; catching up" in told
+    assert "last saved to Drive less than a minute ago (step 40)" in str(session)
+    saved = find_checkpoints(run / "checkpoints")[0]
+    assert saved.step == 40 and is_whole(saved)
+    assert load_generator(run) is not None
+    results = home / "of_drive" / "MyDrive" / "lipgan" / "results"
+    assert len(list(results.glob("*.mp4"))) == 1 and len(list(results.glob("evaluation-*/clips.csv"))) == 1
+
+    # The machine is gone with its disk; a new one goes on from Drive.
+    subprocess.run(["fusermount3", "-u", "-z", home / "drive"], check=True)
+    for lost in ("disk", "content/lipgan_colab"):
+        shutil.rmtree(home / lost)
+    (home / "faults.json").unlink()
+    again = all_four(material, steps=42, repository=published)[1]
+    execute(again, home / "content", environment)
+    assert not errors_in(again)
+    assert "going on from step 40 " in text_of(again)
+    assert find_checkpoints(run / "checkpoints")[0].step == 42
+
+
+def test_a_colab_whose_drive_is_not_to_be_had(material, colab, published):
+    home, environment = colab
+    (home / "answers.json").write_text(json.dumps(["declined", "timeout", "policy"]))
+    train = filled_in("02_train", repository=published, **SMALL)
+    setup = filled_in("02_train", repository=published).cells[2]
+    train.cells = [*train.cells[:3], *[nbformat.from_dict({**setup, "id": f"again-{n}"}) for n in range(3)]]
+    gpu = "from lipgan_colab.train import train\ntrain('shards', 'run')"
+    train.cells.append(nbformat.v4.new_code_cell(gpu))
+    execute(train, home / "content", environment, errors=True)
+    declined, timeout, policy, allowed, without_gpu = [
+        text_of(nbformat.from_dict({**train, "cells": [c]})) for c in train.cells[2:]
+    ]
+    assert "Drive was refused" in declined and "will NOT last" in declined and "NOT kept" in declined
+    assert "InputError" in timeout and "timeout during initial read" in timeout and "run this again" in timeout
+    assert "InputError" in policy and "domain policy" in policy
+    assert "Traceback" not in timeout + policy
+    assert "Mounted at" in allowed and "GB free in" in allowed
+    assert "NO GPU" in without_gpu or "holds no shard" in without_gpu
