@@ -3,6 +3,7 @@
 import hashlib
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,10 +88,14 @@ def grid(root: str | Path, speakers: Sequence[str | int] | None = None) -> list[
         InputError: no such folder, no video in it, or a speaker who is not there.
     """
     root = Path(root)
+    clips = defaultdict(list)
+    for u in folder(root, GRID_LICENCE):
+        clips[u.id.split("/")[0] if "/" in u.id else root.name].append(u)
+    words = _word_times(root, {speaker: {u.path.stem for u in of_speaker} for speaker, of_speaker in clips.items()})
     utterances = [
-        replace(u, speaker=speaker, duration=GRID_SECONDS, transcript=_alignment(root, speaker, u.path.stem))
-        for u in folder(root, GRID_LICENCE)
-        for speaker in [u.id.split("/")[0] if "/" in u.id else root.name]
+        replace(u, speaker=speaker, duration=GRID_SECONDS, transcript=words[speaker].get(u.path.stem))
+        for speaker, of_speaker in clips.items()
+        for u in of_speaker
     ]
     if speakers is None:
         return utterances
@@ -109,10 +114,19 @@ def speaker_name(speaker: str | int) -> str:
     return f"s{speaker}" if str(speaker).isdecimal() else str(speaker)
 
 
-def _alignment(root: Path, speaker: str, clip: str) -> Path | None:
-    """GRID's word times of a clip, in either of the places where people unpack them."""
-    paths = (place / f"{clip}.align" for place in (root / "alignments" / speaker, root / speaker / "align"))
-    return next((path for path in paths if path.is_file()), None)
+def _word_times(root: Path, clips: dict[str, set[str]]) -> dict[str, dict[str, Path]]:
+    """Of each GRID speaker the files that say when which word is said, by clip, from either of the places where people
+    unpack them.
+
+    The open archive has some speakers' files under another's number (those of s5 under s6). But nearly all sentences
+    are said by one speaker alone, so the folder that knows most of a speaker's clips is theirs.
+    """
+    folders = [{p.stem: p for p in place.glob("*.align")} for place in sorted(root.glob("alignments/s*"))]
+    found = {}
+    for speaker, stems in clips.items():
+        own = {p.stem: p for p in (root / speaker / "align").glob("*.align")}
+        found[speaker] = own or max(folders, key=lambda files: len(stems & files.keys()), default={})
+    return found
 
 
 def lrs2(root: str | Path, split: str = "train", unpacked: bool = True) -> list[Utterance]:

@@ -61,6 +61,18 @@ def test_grid_knows_speakers_lengths_and_words(tmp_path):
         grid(tmp_path, [4, 7])
 
 
+def test_grid_word_times_under_another_speakers_number(tmp_path):
+    """As the open archive has them: a few sentences are said by both."""
+    for name in ("s5/bbaf2n.mpg", "s5/lbax4n.mpg", "s6/swiz3n.mpg", "s6/bbaf2n.mpg", "s6/pwbx1s.mpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        place = tmp_path / "alignments" / {"s5": "s6", "s6": "s5"}[name[:2]]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{name[3:9]}.align").touch()
+    folders = {(u.speaker, u.transcript.parent.name) for u in grid(tmp_path)}
+    assert folders == {("s5", "s6"), ("s6", "s5")}
+
+
 def test_grid_beside_the_checkout(shared):
     clips = grid(shared / "data" / "grid", ["s1", "s4"])
     assert len(clips) == sum(1 for s in ("s1", "s4") for _ in (shared / "data" / "grid" / s).iterdir()) > 280
