@@ -1,0 +1,62 @@
+"""One line for a person in a notebook: what happened, or what is wrong and what to do."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+
+import ipywidgets
+
+from lipgan_colab.errors import InputError
+
+COLOURS = {"info": "#1a73e8", "good": "#188038", "bad": "#d93025"}
+
+
+class Notice:
+    """A line under the things it is about; nothing is seen of it while it is empty.
+
+    Attributes:
+        box: the widget to show.
+        text: what it says, as plain text.
+    """
+
+    def __init__(self):
+        self.box = ipywidgets.HTML()
+        self.clear()
+
+    def clear(self) -> None:
+        """Say nothing."""
+        self.text, self.box.value, self.box.layout.display = "", "", "none"
+
+    def say(self, text: str, kind: str = "info", details: str = "") -> None:
+        """Show a line.
+
+        Args:
+            text: any text; it is escaped.
+            kind: "info", "good" or "bad".
+            details: more lines, folded away.
+        """
+        self.text = text
+        folded = f"<details><summary>details</summary><pre>{escape(details)}</pre></details>" if details else ""
+        self.box.value = (
+            f'<div class="lipgan-notice" role="{"alert" if kind == "bad" else "status"}"'
+            f' style="border-left-color: {COLOURS[kind]}">{escape(text)}{folded}</div>'
+        )
+        self.box.layout.display = ""
+
+    def fail(self, error: BaseException) -> None:
+        """Show what went wrong: an `InputError` speaks for itself, of any other the calls that led to it are folded
+        away."""
+        if isinstance(error, InputError):
+            self.say(str(error), "bad")
+        else:
+            text = f"This should not have happened. {type(error).__name__}: {' '.join(str(error).split())}"
+            self.say(text, "bad", "".join(traceback.format_exception(error)))
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Show what the block raises: out of a widget's callback nobody would see it."""
+        try:
+            yield
+        except Exception as error:  # shown, whatever it is
+            self.fail(error)
