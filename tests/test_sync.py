@@ -99,7 +99,7 @@ def test_a_clip_without_landmarks_or_too_short_says_nothing():
 def test_files_made_with_late_sound_are_noticed_on_the_way_to_shards(tmp_path, capsys):
     """Drawn faces whose sound is put 6 frames late, from file to manifest."""
     clips = []
-    for n, path in enumerate(draw_corpus(tmp_path / "right", clips=10, identities=1, seconds=2.0)):
+    for n, path in enumerate(draw_corpus(tmp_path / "right", 10, identities=1, seconds=1.4, size=(160, 160))):
         late = tmp_path / f"late{n}.mp4"
         frames = media.resample_frames(media.read_video(path), 25)
         media.write_video(late, frames, 25, shifted(media.read_speech(path), 6))
