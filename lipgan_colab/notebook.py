@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import shutil
 import threading
 import time
@@ -258,8 +259,14 @@ def some_clips(place: str | Path, count: int) -> list[str]:
 
 
 def side_by_side(judged: Mapping[str, Evaluation]) -> str:
-    """The means of every measure, a column for each run."""
-    lines = ["".join([f"{'':22}", *(f"{name:>20}" for name in judged)])]
+    """The means of every measure: of the true videos, of a still picture, and of each run (named by the keys)."""
+    first = next(iter(judged.values()))
+    columns = {"true": (first, "true"), "still": (first, "still")}
+    columns |= {name: (evaluation, "generated") for name, evaluation in judged.items()}
+    width = max(12, *(len(name) + 2 for name in columns))
+    lines = [f"{'':18}" + "".join(f"{name:>{width}}" for name in columns)]
     for measure in MEASURES:
-        lines.append(f"{measure:22}" + "".join(f"{about.mean(measure):>20.3f}" for about in judged.values()))
+        means = [evaluation.mean(measure, variant=variant) for evaluation, variant in columns.values()]
+        cells = [f"{mean:.3f}" if math.isfinite(mean) else "-" for mean in means]
+        lines.append(f"{measure:18}" + "".join(f"{cell:>{width}}" for cell in cells))
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,47 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from lipgan_colab.synthetic import draw_corpus, draw_photo, write_speech
+
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-TIMEOUT = 300  # seconds a cell
+TIMEOUT = 600  # seconds a cell
+NAMES = ("01_preprocess", "02_train", "03_generate", "04_evaluate")
+SMALL = {"shards_name": "small", "width": 0.02, "batch_size": 2, "run_name": "tried"}
+
+
+def small_material(folder: Path) -> dict[str, Path]:
+    """Four clips, a photo and a speech clip: real ones where they are beside the checkout."""
+    shared = NOTEBOOKS.parents[1] / "shared" / "data"
+    videos = folder / "videos"
+    if shared.is_dir():
+        videos.mkdir()
+        for clip in sorted((shared / "grid" / "s1").glob("*.mpg"))[:4]:
+            shutil.copy(clip, videos)
+        speech = shared / "grid" / "s4" / "bbaf2a.mpg"
+        face = min((shared / "grid" / "others").glob("*.mpg"))
+        return {"videos": videos, "face": face, "speech": speech}
+    draw_corpus(videos, clips=4, identities=2, seconds=1)
+    draw_photo(folder / "face.png")
+    write_speech(folder / "speech.wav", seconds=2)
+    return {"videos": videos, "face": folder / "face.png", "speech": folder / "speech.wav"}
+
+
+def all_four(material: dict[str, Path], steps: int, **everywhere) -> list[nbformat.NotebookNode]:
+    """The notebooks with their forms filled in for something small."""
+    return [
+        filled_in(
+            "01_preprocess",
+            corpus="my own folder",
+            my_folder=str(material["videos"]),
+            hours=0,
+            held_back=1,
+            shards_name="small",
+            **everywhere,
+        ),
+        filled_in("02_train", steps=steps, save_minutes=0.02, train_without_gpu=True, **SMALL, **everywhere),
+        filled_in("03_generate", face=str(material["face"]), speech=str(material["speech"]), **everywhere),
+        filled_in("04_evaluate", runs="tried", videos="small", clips=1, **everywhere),
+    ]
 
 
 def filled_in(name: str, **answers) -> nbformat.NotebookNode:
@@ -41,6 +81,7 @@ def execute(
     environment: Mapping[str, str],
     stop_when: Path | None = None,
     errors: bool = False,
+    kernel: str = "python3",
 ) -> nbformat.NotebookNode:
     """Run a notebook from top to bottom.
 
@@ -49,12 +90,13 @@ def execute(
         environment: added to this process'.
         stop_when: press the stop button a while after this file has come into being.
         errors: go on after a cell that fails.
+        kernel: name of the kernel.
     """
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
         allow_errors=errors,
-        kernel_name="python3",
+        kernel_name=kernel,
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--IPKernelApp.log_level=40"],
     )
