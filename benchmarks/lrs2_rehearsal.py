@@ -93,7 +93,7 @@ class Disk(threading.Thread):
                     with suppress(OSError):  # gone meanwhile
                         used += os.path.getsize(os.path.join(folder, name))
             self.peak = max(self.peak, used)
-            time.sleep(0.02)
+            time.sleep(0.1)
 
 
 def command(*arguments) -> list[str]:
