@@ -25,7 +25,7 @@ from lipgan_colab.models.weights import load_generator
 RUNS = 200 if os.environ.get("LIPGAN_THOROUGH") else 2
 CONFIG = replace(TINY, steps=6, adversarial=False)
 KINDS = ("enospc", "lost", "enotconn", "eio", "short", "stall", "eio")
-SHUT = 120  # seconds after which a session counts as hanging
+SHUT = 300  # seconds after which a session counts as hanging
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no FUSE file system here: {why_not()}")
 
