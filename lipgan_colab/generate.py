@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -119,6 +120,15 @@ class GenerateReport:
         finally:
             self.seconds[name] += time.perf_counter() - start
 
+    def in_stage(self, name: str, work: Callable) -> Callable:
+        """The same function; the time that it takes counts as this stage's."""
+
+        def counted(*arguments):
+            with self.stage(name):
+                return work(*arguments)
+
+        return counted
+
     def timed(self, name: str, items: Iterator) -> Iterator:
         """The same items; the time that they take to come counts as this stage's."""
         while True:
@@ -161,23 +171,29 @@ def generate(
     with report.stage("read"):
         wave = media.read_speech(speech)
         sound, sound_rate = media.read_sound(speech)
-        photo = _read_photo(face) if media.is_image(face) else None
-        report.fps = PHOTO_FPS if photo is not None else media.probe_video(face).fps
+        is_photo = media.is_image(face)
+        photo = _read_photo(face) if is_photo else None
+        report.fps = PHOTO_FPS if is_photo else media.probe_video(face).fps
         report.frames = max(1, round(len(wave) / media.SAMPLE_RATE * report.fps))
-    with report.stage("generator"):
-        generator = ready_generator(weights, device, options.window_offset)
+    with ThreadPoolExecutor(2) as pool:  # libraries and networks are loaded side by side
+        rule = PAUSE_RULES[options.pauses]
+        listening = pool.submit(report.in_stage("speech", speaking), wave, rule) if rule else None
+        finding = pool.submit(report.in_stage("faces", _face_in_photo), photo, face, options) if is_photo else None
+        with report.stage("generator"):
+            generator = ready_generator(weights, device, options.window_offset)
+        follow = listening and listening.result()
+        photographed = finding and finding.result()
     hears = generator.speech_input
     with report.stage("speech"):
         features = hears.features(wave)
-        if rule := PAUSE_RULES[options.pauses]:
-            follow = speaking(wave, rule)
+        if follow is not None:
             report.spoken = float(follow.mean())
             features = rest_in_pauses(features, follow, hears)
 
     def spoken() -> Iterator[np.ndarray]:
         """The frames of the result, made in this order: seen, generated in batches, pasted."""
-        if photo is not None:
-            seen = _see_photo(photo, face, report, options)
+        if is_photo:
+            seen = (_Shot(number, photo, photographed) for number in range(report.frames))
         else:
             seen = ahead(_see_film(face, report, options))
         batches = _generated(seen, generator, features, report, options)
@@ -248,18 +264,13 @@ def _read_photo(path: str | Path) -> np.ndarray:
     return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def _see_photo(
-    photo: np.ndarray, path: str | Path, report: GenerateReport, options: GenerateOptions
-) -> Iterator[_Shot]:
-    """The photo as often as there are frames, and the one face in it."""
-    with report.stage("faces"), faces.FaceFinder() as finder:
+def _face_in_photo(photo: np.ndarray, path: str | Path, options: GenerateOptions) -> faces.Face:
+    with faces.FaceFinder() as finder:
         found = finder.find(photo)
-        face = next(faces.follow([found], options.person))
+    face = next(faces.follow([found], options.person))
     if face is None:
         raise _nobody(path, options.person, len(found))
-    face = _padded(face, options.pads)
-    for number in range(report.frames):
-        yield _Shot(number, photo, face)
+    return _padded(face, options.pads)
 
 
 def _see_film(path: str | Path, report: GenerateReport, options: GenerateOptions) -> Iterator[_Shot]:
