@@ -61,8 +61,10 @@ def _weights(_args: argparse.Namespace) -> None:
 
     folder = weights_folder()
     for name, entry in PRETRAINED.items():
-        where = "here" if (folder / entry.file).is_file() else "to be downloaded"
-        print(f"{name:16} {entry.megabytes:3} MB, {where:16}  {entry.what}\n{'':42}{entry.licence}")
+        where = (
+            "with the package" if not entry.urls else "here" if (folder / entry.file).is_file() else "to be downloaded"
+        )
+        print(f"{name:16} {entry.megabytes:3} MB, {where:17}  {entry.what}\n{'':43}{entry.licence}")
     print(f"They lie in {folder} (the environment variable {FOLDER_VARIABLE} says where).")
 
 
@@ -72,42 +74,18 @@ def _convert_weights(args: argparse.Namespace) -> None:
     if args.out.suffix != ".safetensors":
         raise InputError(f"{args.out}: only .safetensors files are written; give it a name that ends so")
     network = load_network(args.source)
-    save_network(args.out, network, network.about)
+    save_network(args.out, network, network.about, args.half)
     print(f"{args.out}: {network.about.get('what', type(network).__name__)}")
 
 
 def _demo(args: argparse.Namespace) -> None:
-    """All of it once, on a drawn face: corpus, shards, a small model, a talking video."""
-    from lipgan_colab import synthetic
-    from lipgan_colab.corpora import folder
-    from lipgan_colab.generate import GenerateOptions, generate
-    from lipgan_colab.preprocess import PreprocessConfig, preprocess
-    from lipgan_colab.train import TrainConfig, train
+    from lipgan_colab.demo import speaking_photo, trained_on_drawings
 
-    out, started = args.out, time.monotonic()
-    print("1/4 drawing a talking person")
-    # One person only: a network learns faces before it learns speech, and the minutes are to be enough for both.
-    synthetic.draw_corpus(out / "videos", clips=8, identities=1, seconds=2.0)
-    print("2/4 preprocessing the clips")
-    preprocess(folder(out / "videos", licence="drawn by lipgan_colab"), out / "shards", PreprocessConfig())
-    print("3/4 training a small model on them")
-    config = TrainConfig(
-        steps=args.steps,
-        batch_size=8,
-        width=0.25,
-        lip_weight=12,
-        learning_rate=3e-3,
-        warmup=20,
-        ema=0.98,
-        augment=False,
-    )
-    weights = train(out / "shards", out / "run", config, preview_every=100)
-    print("4/4 making a photo speak")
-    synthetic.draw_photo(out / "photo.png")
-    synthetic.write_speech(out / "speech.wav", seconds=4.0, seed=99)
-    options = GenerateOptions(pauses="off")  # no detector takes the drawn person's voice for speech
-    report = generate(out / "photo.png", out / "speech.wav", weights, out / "talking.mp4", options)
-    print(f"{report}\nmade in {(time.monotonic() - started) / 60:.1f} minutes; open {report.path.resolve()}")
+    started = time.monotonic()
+    report = trained_on_drawings(args.out, args.steps) if args.train else speaking_photo(args.out)
+    seconds, path = time.monotonic() - started, report.path.resolve()
+    print(f"{report}\nmade in {f'{seconds / 60:.1f} minutes' if seconds > 90 else f'{seconds:.0f} s'}; open {path}")
+    print(path.as_uri())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add_weights(sub: argparse.ArgumentParser) -> None:
         text = "run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); or a name that `weights` lists"
-        sub.add_argument("--weights", type=Path, required=True, help=text)
+        sub.add_argument("--weights", type=Path, default="starter", help=f"{text} (default: starter)")
         text = "frames of 1/25 s by which the speech windows begin later (default: what the weights were trained with)"
         sub.add_argument("--window-offset", type=int, help=text)
 
@@ -189,10 +167,12 @@ def _parser() -> argparse.ArgumentParser:
     convert.set_defaults(run_verb=_convert_weights)
     convert.add_argument("source", metavar="IN", type=Path, help="LipGAN's .h5, Wav2Lip's .pth, or a name")
     convert.add_argument("out", metavar="OUT", type=Path, help="the .safetensors file to make")
+    convert.add_argument("--half", action="store_true", help="as float16: half the size")
 
-    sub = verb("demo", _demo, "try everything without data or network, on a drawn face")
+    sub = verb("demo", _demo, "a photograph speaks a sentence")
     sub.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results (default: demo)")
-    sub.add_argument("--steps", type=int, default=450, help="training steps")
+    sub.add_argument("--train", action="store_true", help="all of it in minutes, training included, on a drawn face")
+    sub.add_argument("--steps", type=int, default=450, help="of --train (default: 450)")
     return parser
 
 

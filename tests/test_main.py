@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import wave
 
 import pytest
 
 from lipgan_colab import media
 from lipgan_colab.__main__ import main
+from lipgan_colab.models.pretrained import ASSETS
 
 
 def test_preprocess_train_generate_one_after_the_other(drawn_videos, tmp_path, capsys):
@@ -51,8 +53,19 @@ def test_importing_the_package_imports_no_heavy_library():
     assert done.stdout.strip() == "[]"
 
 
-def test_demo_makes_a_talking_video(tmp_path, capsys):
-    assert main(["demo", "--out", str(tmp_path), "--steps", "3"]) == 0
+@pytest.mark.skipif(not (ASSETS / "starter.safetensors").exists(), reason="no starter weights in the package")
+def test_a_photograph_speaks(shared, tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "talking.mp4").resolve().as_uri() in capsys.readouterr().out
+    with wave.open(str(ASSETS / "sample.wav")) as spoken:
+        seconds = spoken.getnframes() / spoken.getframerate()
+    info = media.probe_video(tmp_path / "talking.mp4")
+    assert info.has_sound
+    assert info.duration == pytest.approx(seconds, abs=0.04)
+
+
+def test_a_drawn_person_is_learnt_and_speaks(tmp_path, capsys):
+    assert main(["demo", "--train", "--out", str(tmp_path), "--steps", "3"]) == 0
     assert "talking.mp4" in capsys.readouterr().out
     info = media.probe_video(tmp_path / "talking.mp4")
     assert info.has_sound

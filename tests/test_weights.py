@@ -245,3 +245,16 @@ def test_converted_weights_generate_the_same_video(golden_file, talking, name, t
     first = talking(path, "first.mp4")
     assert np.array_equal(first, talking(ours, "second.mp4"))
     assert not np.array_equal(first, talking(ours, "third.mp4", window_offset=2))
+
+
+def test_half_precision_halves_the_file_and_is_read_as_float32(tmp_path):
+    torch.manual_seed(0)
+    network = LipGANGenerator(GeneratorConfig(0.1)).eval()
+    save_network(tmp_path / "whole.safetensors", network)
+    save_network(tmp_path / "half.safetensors", network, half=True)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * (tmp_path / "whole.safetensors").stat().st_size
+    loaded = load_generator(tmp_path / "half.safetensors")
+    assert {v.dtype for v in loaded.state_dict().values() if v.is_floating_point()} == {torch.float32}
+    face, speech = torch.rand(1, 6, 96, 96), torch.randn(1, 1, 12, 35)
+    with torch.no_grad():
+        assert torch.allclose(loaded(face, speech), network(face, speech), atol=2e-3)

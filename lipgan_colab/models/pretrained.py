@@ -10,6 +10,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.published import WAV2LIP_LICENCE
 
+ASSETS = Path(__file__).parents[1] / "assets"  # what comes with the package
 FOLDER_VARIABLE = "LIPGAN_WEIGHTS"  # a folder that outlives the machine, such as one on Drive
 CACHE = Path("~/.cache/lipgan_colab/weights").expanduser()
 
@@ -31,7 +32,7 @@ class Pretrained:
     Attributes:
         what: what they are.
         file: their name on disk.
-        urls: where they are downloaded from, tried in this order.
+        urls: where they are downloaded from, tried in this order; none: they come with the package.
         page: where a person finds them.
         licence: its terms and what it permits.
         megabytes: about how large the file is (1 MB = 1 000 000 bytes).
@@ -48,6 +49,14 @@ class Pretrained:
 
 
 PRETRAINED = {
+    "starter": Pretrained(
+        "what comes with the package: a small LipGAN generator, hears MFCC",
+        "starter.safetensors",
+        (),
+        "lipgan_colab/assets/README.md",
+        "learnt from the GRID corpus (Cooke, Barker, Cunningham and Shao 2006), CC BY 4.0",
+        11,
+    ),
     "lipgan": Pretrained(
         "LipGAN's residual generator, hears MFCC",
         "lipgan_residual.h5",
@@ -128,6 +137,10 @@ def fetch(weights: str | Pretrained, folder: str | Path | None = None) -> Path:
             the file that is there is not the one that it was.
     """
     entry = PRETRAINED[weights] if isinstance(weights, str) else weights
+    if not entry.urls:
+        if not (ASSETS / entry.file).is_file():
+            raise InputError(f"{entry.file} is missing from the package; install it anew, or choose other weights")
+        return ASSETS / entry.file
     path = Path(folder or weights_folder()) / entry.file
     try:
         if not path.is_file():

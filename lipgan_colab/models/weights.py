@@ -61,7 +61,8 @@ def load_network(source: str | Path, device: str | torch.device = "cpu") -> nn.M
 def _load(source: str | Path, device: str | torch.device, wanted: tuple[type, ...], what: str) -> nn.Module:
     path, licence = Path(source), ""
     if str(source) in PRETRAINED and not path.exists():
-        path, licence = fetch(str(source)), PRETRAINED[str(source)].licence
+        entry = PRETRAINED[str(source)]
+        path, licence = fetch(entry), entry.licence if entry.urls else ""  # our own restrict nothing
     elif path.is_dir():
         path = path / EXPORT
         if not path.exists():
@@ -80,15 +81,18 @@ def _load(source: str | Path, device: str | torch.device, wanted: tuple[type, ..
     return network.eval().to(device, memory_format=torch.channels_last)
 
 
-def save_network(path: str | Path, network: nn.Module, about: dict | None = None) -> None:
+def save_network(path: str | Path, network: nn.Module, about: dict | None = None, half: bool = False) -> None:
     """Write a network as one .safetensors file, whole or not at all.
 
     Args:
         path: the file to make.
         network: its weights are written as they are; its configuration and what it hears, into the header.
         about: plain data for the header: where the weights come from (step, corpus, licence).
+        half: as float16, in half the space; read back they are float32 again, rounded to 3 digits.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    if half:
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     header = {"network": _kind(network), "config": asdict(network.config) if hasattr(network, "config") else {}}
     if hasattr(network, "speech_input"):
         header["speech_input"] = asdict(network.speech_input)
@@ -158,6 +162,7 @@ def _read_ours(path: Path) -> nn.Module:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"{path}: not a whole network of ours ({reason}); fetch or export it again") from error
     _check_fit(path, kind, network, tensors)
+    tensors = {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
     network.load_state_dict(tensors, assign=True)
     network.about = header.get("about", {})
     return network

@@ -1,0 +1,62 @@
+"""Two things to try that need no data: a photograph speaks, and the whole way from videos to a trained network."""
+
+from pathlib import Path
+
+from lipgan_colab.files import written_whole
+from lipgan_colab.generate import GenerateOptions, GenerateReport, generate
+from lipgan_colab.models.pretrained import ASSETS
+
+SENTENCE = ASSETS / "sample.wav"
+
+
+def speaking_photo(out: Path) -> GenerateReport:
+    """The astronaut Eileen Collins, as scikit-image ships her (NASA, public domain), speaks a synthetic sentence.
+
+    Args:
+        out: folder for photo.png and talking.mp4.
+    """
+    from PIL import Image
+    from skimage.data import astronaut
+
+    out.mkdir(parents=True, exist_ok=True)
+    photo = out / "photo.png"
+    with written_whole(photo) as unfinished:
+        Image.fromarray(astronaut()).save(unfinished, "PNG")
+    return generate(photo, SENTENCE, "starter", out / "talking.mp4", GenerateOptions(mark=True))
+
+
+def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
+    """Corpus, shards, a small network, and a talking video, all of it once, on a drawn face.
+
+    Args:
+        out: folder for all that is made.
+        steps: of the training; 450 are enough for lips that follow the sound.
+    """
+    from lipgan_colab import synthetic
+    from lipgan_colab.corpora import folder
+    from lipgan_colab.preprocess import PreprocessConfig, preprocess
+    from lipgan_colab.train import TrainConfig, train
+
+    print("1/4 drawing a talking person")
+    # One person only: a network learns faces before it learns speech, and the minutes are to be enough for both.
+    synthetic.draw_corpus(out / "videos", clips=8, identities=1, seconds=2.0)
+    print("2/4 preprocessing the clips")
+    preprocess(folder(out / "videos", licence="drawn by lipgan_colab"), out / "shards", PreprocessConfig())
+    print("3/4 training a small model on them")
+    config = TrainConfig(
+        steps=steps,
+        batch_size=8,
+        width=0.25,
+        lip_weight=12,
+        edge_weight=0,
+        learning_rate=3e-3,
+        warmup=20,
+        ema=0.98,
+        augment=False,
+    )
+    weights = train(out / "shards", out / "run", config, preview_every=100)
+    print("4/4 making a photo speak")
+    synthetic.draw_photo(out / "photo.png")
+    synthetic.write_speech(out / "speech.wav", seconds=4.0, seed=99)
+    options = GenerateOptions(pauses="off")  # no detector takes the drawn person's voice for speech
+    return generate(out / "photo.png", out / "speech.wav", weights, out / "talking.mp4", options)
