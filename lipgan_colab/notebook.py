@@ -177,13 +177,12 @@ class TrainingView:
 
     def __exit__(self, *exception) -> None:
         self._stop.set()
-        self._thread.join(timeout=5)  # a Drive that does not answer must not hold the cell up
-        if not self._thread.is_alive():
-            self._show()
+        self._thread.join(timeout=60)  # a Drive that does not answer must not hold the cell up for ever
 
     def _work(self) -> None:
         while not self._stop.wait(self.every):
             self._show()
+        self._show()  # how it ended
 
     def _show(self) -> None:
         from IPython.display import HTML

@@ -3,16 +3,17 @@
 import json
 import os
 import re
-import shutil
 import signal
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
-from lipgan_colab.synthetic import draw_corpus, draw_photo, write_speech
+from lipgan_colab import media
+from lipgan_colab.synthetic import draw_corpus
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TIMEOUT = 600  # seconds a cell
@@ -21,20 +22,26 @@ SMALL = {"shards_name": "small", "width": 0.02, "batch_size": 2, "run_name": "tr
 
 
 def small_material(folder: Path) -> dict[str, Path]:
-    """Four clips, a photo and a speech clip: real ones where they are beside the checkout."""
-    shared = NOTEBOOKS.parents[1] / "shared" / "data"
-    videos = folder / "videos"
-    if shared.is_dir():
-        videos.mkdir()
-        for clip in sorted((shared / "grid" / "s1").glob("*.mpg"))[:4]:
-            shutil.copy(clip, videos)
-        speech = shared / "grid" / "s4" / "bbaf2a.mpg"
-        face = min((shared / "grid" / "others").glob("*.mpg"))
-        return {"videos": videos, "face": face, "speech": speech}
-    draw_corpus(videos, clips=4, identities=2, seconds=1)
-    draw_photo(folder / "face.png")
-    write_speech(folder / "speech.wav", seconds=2)
-    return {"videos": videos, "face": folder / "face.png", "speech": folder / "speech.wav"}
+    """Four clips, a face and a speech clip, of a second each: real ones where they are beside the checkout."""
+    grid = NOTEBOOKS.parents[1] / "shared" / "data" / "grid"
+    videos, face, speech = folder / "videos", folder / "face.mp4", folder / "speech.mp4"
+    if grid.is_dir():
+        for clip in sorted((grid / "s1").glob("*.mpg"))[:4]:
+            shorten(clip, videos / f"{clip.stem}.mp4")
+        shorten(min((grid / "others").glob("*.mpg")), face)
+        shorten(min((grid / "s4").glob("*.mpg")), speech)
+    else:
+        draw_corpus(videos, clips=4, identities=2, seconds=1)
+        face = speech = min(videos.glob("*.mp4"))
+    return {"videos": videos, "face": face, "speech": speech}
+
+
+def shorten(source: Path, target: Path, start: int = 15, count: int = 25) -> None:
+    """Some frames of a clip of 25 a second, and their sound."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    frames = (frame for _, frame in islice(media.read_video(source), start, start + count))
+    first, last = (n * media.SAMPLE_RATE // 25 for n in (start, start + count))
+    media.write_video(target, frames, 25, media.read_speech(source)[first:last])
 
 
 def all_four(material: dict[str, Path], steps: int, **everywhere) -> list[nbformat.NotebookNode]:

@@ -17,15 +17,14 @@ from notebook_runs import NAMES, all_four, errors_in, execute, pictures_in, smal
 ROOT = Path(__file__).resolve().parents[1]
 # What the package imports of Colab's image, and what that needs.
 PACKAGES = """
-    absl-py beautifulsoup4 certifi cffi charset-normalizer contourpy cycler debugpy decorator filelock flatbuffers
-    fonttools fsspec gdown h5py idna imageio ipykernel ipython ipython-genutils ipywidgets jinja2 jupyter-client
-    jupyter-core jupyterlab-widgets kiwisolver lazy-loader markupsafe matplotlib matplotlib-inline mpmath nest-asyncio
-    networkx numpy opencv-contrib-python opencv-python opencv-python-headless packaging parso pexpect pickleshare pillow
-    platformdirs prompt-toolkit protobuf psutil ptyprocess pycparser pygments pyparsing pysocks python-dateutil pyzmq
-    requests safetensors scikit-image scipy setuptools six soupsieve sympy tifffile tornado tqdm traitlets
-    typing-extensions urllib3 wcwidth widgetsnbextension xxhash
+    absl-py backcall beautifulsoup4 certifi cffi charset-normalizer contourpy cycler debugpy decorator filelock
+    flatbuffers fonttools fsspec gdown h5py idna imageio ipykernel ipython ipython-genutils ipywidgets jinja2
+    jupyter-client jupyter-core jupyterlab-widgets kiwisolver lazy-loader markupsafe matplotlib matplotlib-inline
+    mpmath nest-asyncio networkx numpy opencv-contrib-python opencv-python opencv-python-headless packaging parso
+    pexpect pickleshare pillow platformdirs prompt-toolkit protobuf psutil ptyprocess pycparser pygments pyparsing
+    pysocks python-dateutil pyzmq requests safetensors scikit-image scipy setuptools six soupsieve sympy tifffile
+    tornado tqdm traitlets typing-extensions urllib3 wcwidth widgetsnbextension xxhash
 """
-BESIDES = ("jedi", "sounddevice")  # Colab has them as well, but its list does not name them
 
 IMPORTS = """
 import importlib, pkgutil, sys, lipgan_colab
@@ -79,7 +78,7 @@ def colab_python(tmp_path_factory) -> Path:
         run(interpreter, "-m", "venv", folder)
         versions = dict(re.findall(r"^([\w.-]+)==(\S+)", pins.read_text(), re.MULTILINE))
         wanted = [f"{name}=={versions[name]}" for name in versions if canonical(name) in PACKAGES.split()]
-        run(python, "-m", "pip", "install", "-q", "--no-deps", *wanted, *BESIDES)
+        run(python, "-m", "pip", "install", "-q", "--no-deps", *wanted)
         torch = ("install", "-q", f"torch=={versions['torch'].partition('+')[0]}", "-c", pins)
         subprocess.run([python, "-m", "pip", *torch], capture_output=True, check=False)  # or it is left out
     return python

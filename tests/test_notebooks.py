@@ -94,7 +94,7 @@ def test_all_four_run_and_run_again(material, tmp_path):
     stopped = last_step(run)
     assert 0 < stopped < 100_000 and "stopped after step" in text_of(first[1])
     assert f"tried-step-{stopped}.safetensors" in text_of(first[1])
-    assert "last saved less than a minute ago" in str(first[1])
+    assert re.search(rf"last saved [\w ]+ ago \(step {stopped}\)", str(first[1]))
     assert "1 clips are held back" in text_of(first[0])
     results = contents(workspace / "results")
     assert sum(name.endswith(".mp4") for name in results) == 1
@@ -148,7 +148,7 @@ def test_all_four_run_on_a_colab_whose_drive_disconnects(material, colab, publis
     home, environment = colab
     # Operations of Drive while the first checkpoints are copied there.
     (home / "faults.json").write_text(json.dumps([["enotconn", 155, 158]]))
-    session = one_after_the_other(*all_four(material, steps=40, repository=published))
+    session = one_after_the_other(*all_four(material, steps=12, repository=published))
     execute(session, home / "content", environment)
     assert not errors_in(session)
     told = text_of(session)
@@ -156,9 +156,9 @@ def test_all_four_run_on_a_colab_whose_drive_disconnects(material, colab, publis
     assert "NO GPU" in told
     run = home / "of_drive" / "MyDrive" / "lipgan" / "runs" / "tried"
     assert "Transport endpoint is not connected" in told and "works again; catching up" in told
-    assert "last saved to Drive less than a minute ago (step 40)" in str(session)
+    assert re.search(r"last saved to Drive [\w ]+ ago \(step 12\)", str(session))
     saved = find_checkpoints(run / "checkpoints")[0]
-    assert saved.step == 40 and is_whole(saved)
+    assert saved.step == 12 and is_whole(saved)
     assert load_generator(run) is not None
     results = home / "of_drive" / "MyDrive" / "lipgan" / "results"
     assert len(list(results.glob("*.mp4"))) == 1 and len(list(results.glob("evaluation-*/clips.csv"))) == 1
@@ -168,11 +168,11 @@ def test_all_four_run_on_a_colab_whose_drive_disconnects(material, colab, publis
     for lost in ("disk", "content/lipgan_colab"):
         shutil.rmtree(home / lost)
     (home / "faults.json").unlink()
-    again = all_four(material, steps=42, repository=published)[1]
+    again = all_four(material, steps=14, repository=published)[1]
     execute(again, home / "content", environment)
     assert not errors_in(again)
-    assert "going on from step 40 " in text_of(again)
-    assert find_checkpoints(run / "checkpoints")[0].step == 42
+    assert "going on from step 12 " in text_of(again)
+    assert find_checkpoints(run / "checkpoints")[0].step == 14
 
 
 def test_a_colab_whose_drive_is_not_to_be_had(material, colab, published):
