@@ -62,7 +62,7 @@ def _weights(_args: argparse.Namespace) -> None:
     folder = weights_folder()
     for name, entry in PRETRAINED.items():
         where = (
-            "with the package" if not entry.urls else "here" if (folder / entry.file).is_file() else "to be downloaded"
+            "with the package" if entry.bundled else "here" if (folder / entry.file).is_file() else "to be downloaded"
         )
         print(f"{name:16} {entry.megabytes:3} MB, {where:17}  {entry.what}\n{'':43}{entry.licence}")
     print(f"They lie in {folder} (the environment variable {FOLDER_VARIABLE} says where).")

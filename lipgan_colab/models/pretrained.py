@@ -32,11 +32,12 @@ class Pretrained:
     Attributes:
         what: what they are.
         file: their name on disk.
-        urls: where they are downloaded from, tried in this order; none: they come with the package.
+        urls: where they are downloaded from, tried in this order.
         page: where a person finds them.
         licence: its terms and what it permits.
         megabytes: about how large the file is (1 MB = 1 000 000 bytes).
         sha256: of the file, where it is known; else the one of the first download is noted beside it.
+        bundled: they come with the package.
     """
 
     what: str
@@ -46,6 +47,7 @@ class Pretrained:
     licence: str
     megabytes: int
     sha256: str | None = None
+    bundled: bool = False
 
 
 PRETRAINED = {
@@ -56,6 +58,7 @@ PRETRAINED = {
         "lipgan_colab/assets/README.md",
         "learnt from the GRID corpus (Cooke, Barker, Cunningham and Shao 2006), CC BY 4.0",
         11,
+        bundled=True,
     ),
     "lipgan": Pretrained(
         "LipGAN's residual generator, hears MFCC",
@@ -137,7 +140,7 @@ def fetch(weights: str | Pretrained, folder: str | Path | None = None) -> Path:
             the file that is there is not the one that it was.
     """
     entry = PRETRAINED[weights] if isinstance(weights, str) else weights
-    if not entry.urls:
+    if entry.bundled:
         if not (ASSETS / entry.file).is_file():
             raise InputError(f"{entry.file} is missing from the package; install it anew, or choose other weights")
         return ASSETS / entry.file

@@ -62,7 +62,7 @@ def _load(source: str | Path, device: str | torch.device, wanted: tuple[type, ..
     path, licence = Path(source), ""
     if str(source) in PRETRAINED and not path.exists():
         entry = PRETRAINED[str(source)]
-        path, licence = fetch(entry), entry.licence if entry.urls else ""  # our own restrict nothing
+        path, licence = fetch(entry), "" if entry.bundled else entry.licence  # our own restrict nothing
     elif path.is_dir():
         path = path / EXPORT
         if not path.exists():
