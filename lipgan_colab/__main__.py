@@ -53,7 +53,8 @@ def _evaluate(args: argparse.Namespace) -> None:
     from lipgan_colab.evaluate import evaluate
 
     ids = args.only.read_text().split() if args.only else None
-    print(evaluate(args.videos, args.weights, args.out, ids, window_offset=args.window_offset))
+    options = {"window_offset": args.window_offset, "syncnet": args.syncnet}
+    print(evaluate(args.videos, args.weights, args.out, ids, **options))
 
 
 def _weights(_args: argparse.Namespace) -> None:
@@ -161,6 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--only", type=Path, help="text file of clip ids (paths below the folder); default: all")
     add_weights(sub)
     sub.add_argument("--out", type=Path, required=True, help="folder of the results")
+    sub.add_argument("--syncnet", type=Path, help="the authors' syncnet_v2.model, to measure LSE-D and LSE-C")
 
     sub = verb("weights", _weights, "list the pretrained weights that can be had by name")
     convert = sub.add_subparsers(metavar="ACTION").add_parser("convert", help="any weights to our .safetensors")
