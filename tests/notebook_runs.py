@@ -5,7 +5,8 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -86,7 +87,8 @@ def execute(
     notebook: nbformat.NotebookNode,
     folder: Path,
     environment: Mapping[str, str],
-    stop_when: Path | None = None,
+    when: Path | None = None,
+    then: Callable[[NotebookClient], object] = lambda client: None,
     errors: bool = False,
     kernel: str = "python3",
 ) -> nbformat.NotebookNode:
@@ -95,7 +97,7 @@ def execute(
     Args:
         folder: where the kernel runs.
         environment: added to this process'.
-        stop_when: press the stop button a while after this file has come into being.
+        when, then: what is done as soon as this file is there.
         errors: go on after a cell that fails.
         kernel: name of the kernel.
     """
@@ -109,20 +111,25 @@ def execute(
     )
     done = threading.Event()
 
-    def press_stop() -> None:
-        while not stop_when.exists():
+    def wait() -> None:
+        while not when.exists():
             if done.wait(0.1):
                 return
-        if not done.wait(2):
-            os.kill(client.km.provisioner.pid, signal.SIGINT)
+        then(client)
 
-    if stop_when is not None:
-        threading.Thread(target=press_stop, daemon=True).start()
+    if when is not None:
+        threading.Thread(target=wait, daemon=True).start()
     try:
         client.execute(env={**os.environ, **environment})
     finally:
         done.set()
     return notebook
+
+
+def press_stop(client: NotebookClient) -> None:
+    """Interrupt what runs, a while after it began."""
+    time.sleep(2)
+    os.kill(client.km.provisioner.pid, signal.SIGINT)
 
 
 def outputs_of(notebook: nbformat.NotebookNode) -> list[dict]:

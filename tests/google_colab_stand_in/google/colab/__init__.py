@@ -4,7 +4,7 @@ drive/          where Drive is mounted, through a file system like Drive's (bad_
 of_drive/       what Drive really holds
 disk/           the machine's own disk
 answers.json    what comes of the next mounts: "yes", "declined", "timeout" or "policy"; then always "yes"
-faults.json     of the mounted Drive (see bad_drive.py)
+disconnect      when this file appears, Drive does not answer for some calls
 secrets.json    {name: value}, null for one that this notebook may not read
 uploads/        what the person uploads when asked
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from lipgan_colab import workspace
 
 HOME = Path(os.environ["COLAB_STAND_IN"])
-SERVER = Path(__file__).parents[3] / "bad_drive.py"
+SERVER = Path(__file__).parents[2] / "drive_server.py"
 workspace.DRIVE, workspace.COLAB_DISK = HOME / "drive", HOME / "disk"  # no test machine has a /content
 
 
@@ -35,9 +35,8 @@ def mount(mountpoint: str, force_remount: bool = False, timeout_ms: int = 120_00
         raise ValueError("mount failed: The domain policy has disabled Drive File Stream: https://…")
     os.makedirs(mountpoint, exist_ok=True)
     (HOME / "of_drive" / "MyDrive").mkdir(parents=True, exist_ok=True)
-    faults = HOME / "faults.json"
     subprocess.Popen(
-        [sys.executable, SERVER, HOME / "of_drive", mountpoint, faults.read_text() if faults.exists() else "[]"],
+        [sys.executable, SERVER, HOME / "of_drive", mountpoint, HOME / "disconnect"],
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # the notebook's stop button does not reach it
     )
