@@ -14,6 +14,7 @@ from lipgan_colab.manifest import read_manifest, shard_paths
 from lipgan_colab.shard_file import CURE, Shard, fingerprint_of
 
 FAR_FRAMES = 6  # a reference frame is at least this far from its target, as in the authors' train.py
+PAINTED_OVER = 0.4  # of the references, when augmenting, have their mouths hidden
 MOST_DRAWS = 8  # of other speech, until one is far enough away
 MOST_DAMAGED = 100  # frames in a row, until too little is whole to go on
 
@@ -40,6 +41,40 @@ def _recolour(rng: np.random.Generator) -> np.ndarray:
     gamma = np.exp(rng.uniform(-0.35, 0.35))
     gain = np.exp(rng.uniform(-0.25, 0.15) + rng.uniform(-0.12, 0.12, size=3))
     return (np.clip(levels**gamma * gain, 0, 1) * 255).astype(np.uint8)[:, None, :]
+
+
+def _painted_over(rng: np.random.Generator, face: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A face (S, S, 3) whose mouth is gone under skin, with or without a broad smile drawn there instead.
+
+    A network that has seen the mouths of few people copies an unknown one, smile and all. From such references it
+    learns that only the speech tells how the mouth is to be.
+
+    Args:
+        points: (L, 2) lip landmarks in [0, 1]; nan where there are none, and the face is left as it is.
+    """
+    if not np.isfinite(points).all():
+        return face
+    size = len(face)
+    mask = lip_region(points, size).astype(np.float32)[..., None] / 255
+    skin = cv2.GaussianBlur(face * (1 - mask), (0, 0), size / 10) / (
+        cv2.GaussianBlur(1 - mask, (0, 0), size / 10)[..., None] + 1e-3
+    )
+    painted = face + mask * (skin - face)
+    if rng.random() < 0.7:
+        low, high = points.min(axis=0) * size, points.max(axis=0) * size
+        middle = (low + high) / 2 + rng.normal(0, size / 60, 2)
+        half = (high[0] - low[0]) / 2 * rng.uniform(0.8, 1.5), size * rng.uniform(0.03, 0.08)
+        lips = face[tuple((points[0] * size).astype(int).clip(0, size - 1)[::-1])] * rng.uniform(0.6, 1.0)
+        teeth = rng.uniform(60, 240) * np.float32([1, 0.95, 0.88])
+        bend = rng.uniform(-0.2, 0.8) * half[1]
+        for part, colour in ((1.0, lips), (rng.uniform(0.3, 0.75), teeth)):
+            x = np.linspace(-1, 1, 15)
+            arc, open_by = bend * (1 - x**2) - bend / 2, part * half[1] * np.sqrt(1 - x**2)
+            outline = np.r_[np.c_[x, arc - open_by], np.c_[x, arc + open_by][::-1]] * [half[0] * (0.5 + part / 2), 1]
+            drawn = np.zeros((size, size), np.float32)
+            cv2.fillPoly(drawn, [(16 * (middle + outline)).round().astype(np.int32)], 1, cv2.LINE_AA, 4)
+            painted += cv2.GaussianBlur(drawn, (0, 0), 0.8)[..., None] * (colour - painted)
+    return painted.clip(0, 255).astype(np.uint8)
 
 
 def _new_shape(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -160,10 +195,13 @@ class LipSyncDataset(Dataset):
         first, last = shard.first_frame[utterance : utterance + 2]
         reference = _reference_frame(rng, int(frame), int(last - first))
         target = shard.frame(int(first + frame))
+        lips_there = shard.rows("lip_landmarks", int(first) + reference, int(first) + reference + 1)[0]
         reference = shard.frame(int(first) + reference)
         lips = lip_region(shard.rows("lip_landmarks", int(first + frame), int(first + frame) + 1)[0], len(target))
         elsewhere_shard, elsewhere, elsewhere_frame = self._elsewhere(rng, s, utterance, frame)
         if self.augment:
+            if rng.random() < PAINTED_OVER:
+                reference = _painted_over(rng, reference, lips_there)
             table = _recolour(rng)
             reference, target = cv2.LUT(reference, table), cv2.LUT(target, table)
             shape = _new_shape(rng, len(target))

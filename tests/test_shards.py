@@ -133,6 +133,9 @@ def test_augmentation_frames_each_face_anew_and_the_lips_with_the_target(tmp_pat
         for name, places in middles.items():
             places.append(torch.nonzero(sample[name] > 100).float().mean(dim=0))
     target, reference = (torch.stack(places) for places in middles.values())
+    mouth_there = reference.isfinite().all(dim=1)  # in some references it is painted over
+    assert 10 < mouth_there.sum() < 30
+    target, reference = target[mouth_there], reference[mouth_there]
     assert (target.std(dim=0) > 1).all()  # rows and columns, in pixels
     assert (reference.std(dim=0) > 1).all()
     assert ((target - reference).std(dim=0) > 1).all()
