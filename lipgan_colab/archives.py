@@ -98,6 +98,8 @@ class _Journal:
 
 
 def _read_journal(folder: Path, parts: Sequence[Part], wanted: Collection[str] | None) -> _Journal:
+    for left in folder.glob(f".{JOURNAL}.*.part"):  # by a process that was killed while it wrote
+        left.unlink(missing_ok=True)
     archive = {"parts": [[p.name, p.size] for p in parts], "wanted": None if wanted is None else fingerprint(wanted)}
     try:
         journal = _Journal(**json.loads((folder / JOURNAL).read_text()))
