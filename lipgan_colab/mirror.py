@@ -203,8 +203,10 @@ class Mirror:
             return  # pruned meanwhile: a newer checkpoint is waiting
         if checkpoint is None:
             return
-        self.reached = (checkpoint, time.time())
-        prune(target.parent, checkpoint, KEEP)
+        # After trouble an older one can come after the newest; to prune by it would delete the newest.
+        if self.reached is None or self.reached[0].step <= checkpoint.step:
+            self.reached = (checkpoint, time.time())
+        prune(target.parent, self.reached[0], KEEP)
         self._warn_of_space(target)
 
     def _make_room(self, size: int, coming: Checkpoint) -> None:

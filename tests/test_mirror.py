@@ -59,6 +59,22 @@ def test_files_arrive_and_only_two_checkpoints_stay(places):
     assert sorted(p.name for p in lasting.rglob(".*")) == []
 
 
+def test_a_checkpoint_that_comes_late_takes_the_place_of_none(places):
+    """The older one waits while Drive fails, the newest goes first when it works again, and then the older one."""
+    local, lasting = places
+    lasting.rmdir()  # Drive is away
+    mirror = Mirror(local, lasting, say=lambda line: None)
+    mirror.put(save(local, 10))
+    while mirror.trouble is None:
+        time.sleep(0.01)
+    mirror.put(save(local, 20))
+    lasting.mkdir()
+    assert mirror.flush(10) == []
+    mirror.close()
+    assert steps(lasting) == [20, 10]
+    assert mirror.reached[0].step == 20
+
+
 def test_what_fails_is_reported_once_and_caught_up_with(places):
     local, lasting = places
     said = []

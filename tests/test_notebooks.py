@@ -156,7 +156,8 @@ def test_all_four_run_on_a_colab_whose_drive_disconnects(material, colab, publis
     assert "NO GPU" in told
     run = home / "of_drive" / "MyDrive" / "lipgan" / "runs" / "tried"
     assert "Transport endpoint is not connected" in told and "works again; catching up" in told
-    assert re.search(r"last saved to Drive [\w ]+ ago \(step 12\)", str(session))
+    shown = re.findall(r"tried</b>: ([^<]+)<", str(session))
+    assert shown and re.search(r"last saved to Drive [\w ]+ ago \(step 12\)", shown[-1]), shown
     saved = find_checkpoints(run / "checkpoints")[0]
     assert saved.step == 12 and is_whole(saved)
     assert load_generator(run) is not None
