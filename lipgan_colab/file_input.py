@@ -18,21 +18,28 @@ from lipgan_colab.workspace import on_colab
 # What the notebook's connection carries in one piece. A larger upload is dropped without a word to the kernel, so that
 # only the browser can tell.
 UPLOAD_LIMIT = "1 MB" if on_colab() else "10 MB"
+LOST = (
+    f"The file has not arrived: this button carries at most {UPLOAD_LIMIT}. "
+    + ("Take Upload a large file" if on_colab() else "Put a larger one where the notebook runs")
+    + ", or give its path below"
+)
 
-# Python answers an upload by a new button. A button that counts a file and is still there after a while has lost it.
+LARGEST_UPLOAD = (1 if on_colab() else 10) << 20  # bytes that the front end passes on
+
+# A file that is too large is not let through: JupyterLab would send it again and again, and nothing else any more.
+# Python answers an upload by a new button. A button that counts a file and is still there after a while has lost it, and
+# waits for an answer for ever: then the hidden button beside it is pressed, until Python answers that.
 WATCH_UPLOADS = """
 if (!window.lipganWatchesUploads) {
   window.lipganWatchesUploads = true;
   const seen = new WeakSet();
   const look = () => {
-    for (const button of document.querySelectorAll(".lipgan-upload")) {
-      if (seen.has(button) || !/\\([1-9]\\d*\\)/.test(button.textContent)) continue;
-      seen.add(button);
-      setTimeout(() => {
-        if (!button.isConnected) return;
-        const lost = button.closest(".lipgan-input").querySelector(".lipgan-lost");
-        lost.style.display = "block";
-        seen.delete(button);
+    for (const upload of document.querySelectorAll(".lipgan-upload")) {
+      if (seen.has(upload) || !/\\([1-9]\\d*\\)/.test(upload.textContent)) continue;
+      seen.add(upload);
+      const waiting = setInterval(() => {
+        if (upload.isConnected) upload.parentElement.querySelector(".lipgan-lost").click();
+        else clearInterval(waiting);
       }, 4000);
     }
   };
@@ -106,12 +113,15 @@ class FileInput:
         )
         self.upload.add_class("lipgan-upload")
         self.upload.observe(self._on_upload, "value")
-        lost = ipywidgets.HTML(
-            '<div class="lipgan-notice lipgan-lost" role="alert" style="display: none; border-left-color: #d93025">'
-            f"The file has not arrived. This button carries files up to {UPLOAD_LIMIT}: put a larger one where the "
-            "notebook runs (or on Drive) and give its path below.</div>"
-        )
+        lost = Button(layout=Layout(display="none"))
+        lost.add_class("lipgan-lost")
+        lost.on_click(lambda _, upload=self.upload: self._on_lost(upload))
         self._uploading.children = [self.upload, lost]
+
+    def _on_lost(self, upload: ipywidgets.FileUpload) -> None:
+        if upload is self.upload:  # else it has arrived meanwhile
+            self._offer_upload()
+            self.notice.say(LOST, "bad")
 
     def _on_upload(self, change) -> None:
         for name, content in uploaded(change["new"])[:1]:

@@ -2,16 +2,14 @@
 
 import time
 from html import escape
-from pathlib import Path
 
 from ipywidgets import HTML, Button, Dropdown, HBox, Layout, Text, VBox
 
-from lipgan_colab.models.pretrained import PRETRAINED
+from lipgan_colab.models.pretrained import ASSETS, PRETRAINED
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.runs import ago
 from lipgan_colab.workspace import Workspace
 
-STARTER = Path(__file__).with_name("assets") / "starter.safetensors"
 OTHER = "other"  # in the list: the path below it
 NONE_HERE = "Neither starter weights nor a run of yours is here: train one with 02_train, or choose published ones."
 
@@ -45,7 +43,8 @@ class WeightsInput:
     @property
     def download(self) -> int:
         """How many megabytes are downloaded when these weights are used for the first time."""
-        return PRETRAINED[self.chosen].megabytes if self.chosen in PRETRAINED else 0
+        entry = PRETRAINED.get(self.chosen)
+        return 0 if entry is None or entry.bundled else entry.megabytes
 
     def look(self) -> None:
         """List what there is now; the choice stays where it can."""
@@ -58,7 +57,8 @@ class WeightsInput:
     def _describe(self) -> None:
         chosen, text = self.list.value, ""
         if chosen in PRETRAINED:
-            text = f"{PRETRAINED[chosen].what}. {PRETRAINED[chosen].licence}."
+            text = f"{PRETRAINED[chosen].what}; {PRETRAINED[chosen].licence}"
+            text = f"{text[0].upper()}{text[1:]}."
         elif not chosen:
             text = NONE_HERE
         self.path.layout.display = "" if chosen == OTHER else "none"
@@ -70,13 +70,16 @@ def weights_choices(workspace: Workspace) -> list[tuple[str, str]]:
 
     An empty choice leads where there are neither starter weights nor runs, so that nothing large is downloaded unasked.
     """
-    choices = [("starter (comes with the project)", str(STARTER))] if STARTER.exists() else []
+    bundled = {name: entry for name, entry in PRETRAINED.items() if entry.bundled}
+    choices = [
+        (f"{name} (comes with the project)", name) for name, entry in bundled.items() if (ASSETS / entry.file).exists()
+    ]
     runs = [(path.stat().st_mtime, path.parent) for path in workspace.runs.glob(f"*/{EXPORT}")]
     for saved, run in sorted(runs, reverse=True):
         choices.append((f"my run {run.name} (saved {ago(time.time() - saved)} ago)", str(run)))
     if not choices:
         choices.append(("choose …", ""))
     for name, entry in PRETRAINED.items():
-        if "generator" in entry.what:
+        if name not in bundled and "generator" in entry.what:
             choices.append((f"published: {name}", name))
     return [*choices, ("another file …", OTHER)]

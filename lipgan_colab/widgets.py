@@ -20,11 +20,12 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.face_view import FaceView, draw_faces, find_faces
 from lipgan_colab.file_input import WATCH_UPLOADS, FileInput, Source
 from lipgan_colab.generate import GenerateOptions, GenerateReport, generate
+from lipgan_colab.models.pretrained import ASSETS
+from lipgan_colab.notebook import unused_name
 from lipgan_colab.notice import Notice
 from lipgan_colab.weights_input import WeightsInput
 from lipgan_colab.workspace import Workspace, on_colab
 
-ASSETS = Path(__file__).with_name("assets")
 SAMPLE_SPEECH = ASSETS / "sample.wav"
 LARGEST_SHOWN = 20 << 20  # bytes of a video that is played in place
 LARGEST_HEARD = 5 << 20  # bytes of a sound file that is played in place
@@ -125,28 +126,24 @@ class GenerateWidget:
         self.mark = Checkbox(description='Write "AI-generated" into the picture', indent=False)
 
     def _laid_out(self) -> VBox:
-        def card(title: str, *children, width: str = "460px") -> VBox:
-            made = VBox([ipywidgets.HTML(f"<h3>{title}</h3>"), *children], layout=Layout(width=width))
+        def card(title: str, *children) -> VBox:
+            made = VBox([ipywidgets.HTML(f"<h3>{title}</h3>"), *children], layout=Layout(flex="1 1 340px"))
             made.add_class("lipgan-card")
             return made
 
         absent = [] if on_colab() else [ipywidgets.HTML("<small>Webcam and microphone: in Colab only.</small>")]
-        adjust = Accordion(
-            [VBox([self.pauses, self.sync, self.sharpen, self.chin, self.yaw, self.mark])], selected_index=None
-        )
+        options = [self.pauses, self.sync, self.sharpen, self.chin, self.yaw, self.mark]
+        adjust = Accordion([VBox(options)], selected_index=None)
         adjust.set_title(0, "Adjust")
-        files = HBox(
-            [
-                card("1 · Face", self.face.box, self.person, self.picture),
-                card("2 · Speech", self.speech.box, self.heard, *absent),
-            ],
-            layout=Layout(flex_flow="row wrap", align_items="stretch"),
-        )
         buttons = HBox([self.button, self.cancel_button, self.progress], layout=Layout(align_items="center"))
-        made = card("3 · Video", self.weights.box, adjust, self.consent, buttons,
-                    self.notice.box, self.result, width="944px")  # fmt: skip
-        made.layout.max_width = "98%"
-        box = VBox([ipywidgets.HTML(STYLE), files, made])
+        cards = [
+            card("1 · Face", self.face.box, self.person, self.picture),
+            card("2 · Speech", self.speech.box, self.heard, *absent),
+            card("3 · Video", self.weights.box, adjust, self.consent, buttons, self.notice.box, self.result),
+        ]
+        cards[2].layout.flex = "0 0 auto"  # in a column the 340 px would be its height
+        files = HBox(cards[:2], layout=Layout(flex_flow="row wrap", align_items="stretch"))
+        box = VBox([ipywidgets.HTML(STYLE), files, cards[2]])
         box.add_class("lipgan")
         return box
 
@@ -317,12 +314,7 @@ class GenerateWidget:
 
 def result_name(folder: Path, face: Path, speech: Path, now: datetime) -> Path:
     """results/FACE-SPEECH-DATE-TIME.mp4; with a number where that is taken."""
-    stem = f"{face.stem}-{speech.stem}-{now:%Y%m%d-%H%M%S}"
-    path, number = folder / f"{stem}.mp4", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}.mp4"
-    return path
+    return unused_name(folder / f"{face.stem}-{speech.stem}-{now:%Y%m%d-%H%M%S}.mp4")
 
 
 def release_memory() -> None:

@@ -1,0 +1,51 @@
+"""A browser and the notebook servers; what is missing skips the tests that need it, with the reason."""
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+SCREENSHOTS = "LIPGAN_SCREENSHOTS"  # a folder: what was seen is kept there
+THOROUGH = "LIPGAN_THOROUGH"  # set: the front end of Colab's generation too, which is installed for it (a minute)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's Chromium, driven by playwright. (Playwright's own plays no H.264.)"""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium here (apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        browser = driver.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session", params=["lab", "classic"])
+def server(request, tmp_path_factory):
+    """(kind, folder of the notebooks, address) of a running notebook server."""
+    import front_ends
+
+    lab = request.param == "lab"
+    if lab and importlib.util.find_spec("jupyterlab") is None:
+        pytest.skip("jupyterlab is not installed")
+    if not lab and not os.environ.get(THOROUGH):
+        pytest.skip(f"notebook 6.5 with ipywidgets 7.7.1 is driven where {THOROUGH} is set")
+    folder = tmp_path_factory.mktemp(request.param)
+    python = Path(sys.executable) if lab else front_ends.colabs_python(folder / "venv")
+    notebooks = front_ends.lay_out(folder / "checkout")
+    with front_ends.served(python, notebooks, lab) as url:
+        yield request.param, notebooks, url
+
+
+@pytest.fixture(scope="session")
+def screenshots():
+    """Where to keep screenshots; None for nowhere."""
+    return Path(os.environ[SCREENSHOTS]) if os.environ.get(SCREENSHOTS) else None
