@@ -27,25 +27,39 @@ LOST = (
 LARGEST_UPLOAD = (1 if on_colab() else 10) << 20  # bytes that the front end passes on
 
 # A file that is too large is not let through: JupyterLab would send it again and again, and nothing else any more.
-# Python answers an upload by a new button. A button that counts a file and is still there after a while has lost it, and
+# Python answers an upload by a new button. One that counts a file and is still there after a while has lost it, and
 # waits for an answer for ever: then the hidden button beside it is pressed, until Python answers that.
 WATCH_UPLOADS = """
 if (!window.lipganWatchesUploads) {
   window.lipganWatchesUploads = true;
+  const tell = upload => upload.parentElement.querySelector(".lipgan-lost").click();
+  let pressed = null;
+  document.addEventListener("click", event => { pressed = event.target.closest(".lipgan-upload"); }, true);
+  const click = HTMLInputElement.prototype.click;
+  HTMLInputElement.prototype.click = function () {
+    const upload = this.type === "file" && pressed;
+    if (upload) this.addEventListener("change", event => {
+      if (![...this.files].some(file => file.size > LARGEST)) return;
+      event.stopImmediatePropagation();
+      this.value = "";
+      tell(upload);
+    }, {capture: true, once: true});
+    return click.call(this);
+  };
   const seen = new WeakSet();
   const look = () => {
     for (const upload of document.querySelectorAll(".lipgan-upload")) {
       if (seen.has(upload) || !/\\([1-9]\\d*\\)/.test(upload.textContent)) continue;
       seen.add(upload);
       const waiting = setInterval(() => {
-        if (upload.isConnected) upload.parentElement.querySelector(".lipgan-lost").click();
+        if (upload.isConnected) tell(upload);
         else clearInterval(waiting);
       }, 4000);
     }
   };
   new MutationObserver(look).observe(document.body, {childList: true, subtree: true, characterData: true});
 }
-"""
+""".replace("LARGEST", str(LARGEST_UPLOAD))
 
 
 @dataclass(frozen=True)

@@ -66,3 +66,14 @@ def test_who_thinks_better_of_it_is_asked_nothing_more(given):
     box, taken = given
     box.buttons["None"].click()
     assert not taken and not box.notice.text
+
+
+def test_a_lost_upload_is_said_and_gets_a_new_button_but_not_one_that_arrived(given):
+    box, taken = given
+    first = box.upload
+    (lost,) = [child for child in box._uploading.children if child is not first]
+    lost.click()
+    assert "has not arrived" in box.notice.text and box.upload is not first
+    box._on_upload({"new": VALUES[8]})
+    lost.click()  # sent while the upload was on its way
+    assert box.notice.text == "a.txt: 2 bytes" and len(taken) == 1
