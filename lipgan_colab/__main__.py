@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int)
     sub.add_argument("--no-augment", dest="augment", action="store_false", help="samples as they are")
     sub.add_argument("--adversarial", action="store_true", help="with the contrastive discriminator, as in the paper")
+    sub.add_argument(
+        "--quality-weight", type=float, help="of a judge of picture quality, for sharp mouths, such as 0.03; 0: none"
+    )
     sub.add_argument("--max-hours", type=float, help="stop and save after so long, before the session ends")
     sub.add_argument("--save-minutes", type=float, default=5, help="time between checkpoints (default: 5)")
     sub.add_argument("--device", help="cuda, cuda:1, cpu (default: a GPU where there is one; on Colab not without)")

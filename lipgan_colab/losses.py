@@ -1,6 +1,7 @@
-"""What a generated face is compared by: reconstruction (plain and lip-weighted) and the contrastive loss."""
+"""What a generated face is judged by: reconstruction (plain, lip-weighted, edges), sync (contrastive), quality."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -54,3 +55,9 @@ def contrastive(distance: Tensor, unsynced: Tensor, margin: float = 1.0) -> Tens
 def contrastive_for(distance: Tensor, in_sync: bool) -> Tensor:
     """`contrastive` for a batch that is in sync (or meant to look so) as a whole, or out of sync as a whole."""
     return contrastive(distance, torch.zeros_like(distance) if in_sync else torch.ones_like(distance))
+
+
+def looks(real: bool, verdict: Tensor) -> Tensor:
+    """Logistic loss of a judge's logits for pictures that are real (or meant to look so), or that are generated
+    (Goodfellow et al., "Generative adversarial nets", NIPS 2014; the generator's is the non-saturating one)."""
+    return F.softplus(-verdict if real else verdict).mean()

@@ -13,7 +13,12 @@ from lipgan_colab.models.lipgan import LipGANGenerator
 from lipgan_colab.step import generator_input
 
 CURVES = "curves.png"
-PLOTS = (("l1", "weighted_l1", "edges"), ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"), ("grad_norm",))
+PLOTS = (
+    ("l1", "weighted_l1", "edges"),
+    ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
+    ("quality", "quality_judge"),
+    ("grad_norm",),
+)
 
 
 @torch.no_grad()

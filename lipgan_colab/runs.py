@@ -23,6 +23,7 @@ CONFIG, LOG = "config.json", "log.csv"
 LOG_FIELDS = (
     *("step", "samples", "minutes", "samples_per_second", "gpu_gb", "learning_rate", "l1", "weighted_l1"),
     *("edges", "adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
+    *("quality", "quality_judge"),  # new ones go to the end: a run that goes on has lines of before
 )
 MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
 

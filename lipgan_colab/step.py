@@ -1,6 +1,7 @@
 """One training step: the networks, their optimizers, and how a batch changes them.
 
-LipGAN's generator alone, or against its contrastive discriminator (section 3.2 of the paper).
+LipGAN's generator alone, or against its contrastive discriminator (section 3.2 of the paper), which judges the sync,
+or against one that judges the quality of the picture, or against both.
 """
 
 import copy
@@ -16,6 +17,7 @@ from lipgan_colab import distributed, losses
 from lipgan_colab.device import autocast
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+from lipgan_colab.models.patchgan import PatchDiscriminator
 from lipgan_colab.models.weights import load_generator
 
 
@@ -33,6 +35,8 @@ class TrainConfig:
         lip_weight: how many times as much a pixel near the lips counts in the reconstruction loss; 1 is plain L1.
         edge_weight: of the edges' error in the generator's loss, which makes sharper lips and teeth; 0 leaves it out.
         adversarial_weight: of the discriminator's verdict in the generator's loss; 0.01 is the authors'.
+        quality_weight: of a judge of picture quality in the generator's loss, which makes sharp mouths at the price of
+            some L1; 0 trains without one. For the last part of a run, when the mouths move but are soft.
         learning_rate: Adam's, after the warm-up.
         warmup: steps over which the learning rate rises.
         clip: a network's gradient is scaled down to this norm where it is longer; 0 leaves it alone.
@@ -51,6 +55,7 @@ class TrainConfig:
     lip_weight: float = 6.0
     edge_weight: float = 1.0
     adversarial_weight: float = 0.01
+    quality_weight: float = 0.0
     learning_rate: float = 3e-4
     warmup: int = 200
     clip: float = 1.0
@@ -66,6 +71,8 @@ class Networks:
 
     Attributes:
         average: moving average of the generator.
+        discriminator: judges the sync.
+        quality: judges the picture.
         scaler: keeps small gradients from vanishing in float16; does nothing in the other types.
         dtype: what the networks compute in.
     """
@@ -76,6 +83,8 @@ class Networks:
     scaler: torch.amp.GradScaler
     discriminator: LipGANDiscriminator | None = None
     discriminator_optimizer: torch.optim.Optimizer | None = None
+    quality: PatchDiscriminator | None = None
+    quality_optimizer: torch.optim.Optimizer | None = None
     dtype: torch.dtype = torch.float32
     _statistics: list[Tensor] = field(default_factory=list, repr=False)
     _unchanged: bool = False  # within a step: no weight has been changed yet
@@ -92,19 +101,22 @@ class Networks:
 
     def compile(self) -> None:
         """Have PyTorch compile the networks, in place."""
-        self.generator.compile()
-        if self.discriminator is not None:
-            self.discriminator.compile()
+        for network in (self.generator, self.discriminator, self.quality):
+            if network is not None:
+                network.compile()
+
+    def _buffers(self) -> list[Tensor]:
+        return [b for network in (self.generator, self.quality) if network is not None for b in network.buffers()]
 
     def begin_step(self) -> None:
-        """Keep the batch norms' running statistics, which the forward pass changes."""
-        self._statistics = self._statistics or [b.clone() for b in self.generator.buffers()]
-        torch._foreach_copy_(self._statistics, list(self.generator.buffers()))
+        """Keep what the forward pass changes: the batch norms' running statistics and the spectral norms' vectors."""
+        self._statistics = self._statistics or [b.clone() for b in self._buffers()]
+        torch._foreach_copy_(self._statistics, self._buffers())
         self._unchanged = True
 
     def restore_statistics(self) -> None:
         """Undo what the forward pass has done to them."""
-        torch._foreach_copy_(list(self.generator.buffers()), self._statistics)
+        torch._foreach_copy_(self._buffers(), self._statistics)
 
     def roll_back(self) -> bool:
         """Undo a step that an error broke off; False where half of it was done, which cannot be undone."""
@@ -131,6 +143,10 @@ def build_networks(config: TrainConfig, device: torch.device, dtype: torch.dtype
         networks.discriminator = LipGANDiscriminator(config.width, config.speech)
         networks.discriminator.to(device, memory_format=torch.channels_last)
         networks.discriminator_optimizer = _adam(networks.discriminator, config)
+    if config.quality_weight:
+        networks.quality = PatchDiscriminator()
+        networks.quality.to(device, memory_format=torch.channels_last)
+        networks.quality_optimizer = _adam(networks.quality, config, betas=(0.5, 0.99))
     return networks
 
 
@@ -147,8 +163,8 @@ def start_from_weights(networks: Networks, source: str | Path) -> None:
         network.load_state_dict(weights.state_dict())
 
 
-def _adam(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), config.learning_rate, fused=True)
+def _adam(network: nn.Module, config: TrainConfig, betas=(0.9, 0.999)) -> torch.optim.Optimizer:
+    return torch.optim.Adam(network.parameters(), config.learning_rate, betas, fused=True)
 
 
 def learning_rate_factor(step: int, config: TrainConfig) -> float:
@@ -165,7 +181,7 @@ def generator_input(reference: Tensor, target: Tensor) -> Tensor:
 
 
 def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig, step: int) -> dict[str, Tensor]:
-    """One update of the generator and, when adversarial, of the discriminator before it.
+    """One update of the generator and, before it, of the discriminators that it is trained against.
 
     A network whose gradient is not finite is left as it was, and the average with it: one bad batch, or one overflow
     in float16, must not ruin a run.
@@ -186,7 +202,7 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
     )
     batch = batch | {name: batch[name].to(exact) for name in ("speech", "unsynced_speech")}
     speech = batch["speech"]
-    for optimizer in (networks.generator_optimizer, networks.discriminator_optimizer):
+    for optimizer in (networks.generator_optimizer, networks.discriminator_optimizer, networks.quality_optimizer):
         if optimizer is not None:
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * learning_rate_factor(step, config)
@@ -210,6 +226,15 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
         networks.discriminator.requires_grad_(True)
         reported["adversarial"] = losses.contrastive_for(distance, in_sync=True)
         loss = loss + config.adversarial_weight * reported["adversarial"]
+    if networks.quality is not None:
+        reported["quality_judge"], fine = _quality_step(networks, generated.detach(), target, config)
+        good = good and fine
+        networks.quality.requires_grad_(False)
+        with autocast(device, networks.dtype):
+            verdict = networks.quality(generated)
+        networks.quality.requires_grad_(True)
+        reported["quality"] = losses.looks(True, verdict)
+        loss = loss + config.quality_weight * reported["quality"]
     updated, reported["grad_norm"] = _update(networks, networks.generator, networks.generator_optimizer, loss, config)
     networks.scaler.update()
     networks._unchanged = False
@@ -237,6 +262,15 @@ def _discriminator_step(
     loss = far_loss + near_loss
     updated, _ = _update(networks, networks.discriminator, networks.discriminator_optimizer, loss, config)
     return {"disc_fake" if coin else "disc_unsynced": far_loss, "disc_synced": near_loss}, updated
+
+
+def _quality_step(networks: Networks, generated: Tensor, target: Tensor, config: TrainConfig) -> tuple[Tensor, bool]:
+    """The judge of quality learns to tell this batch's generated faces from the real ones."""
+    with autocast(target.device, networks.dtype):
+        generated_looks, real_looks = networks.quality(torch.cat([generated, target])).chunk(2)
+    loss = losses.looks(False, generated_looks) + losses.looks(True, real_looks)
+    updated, _ = _update(networks, networks.quality, networks.quality_optimizer, loss, config)
+    return loss, updated
 
 
 def _update(

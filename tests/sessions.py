@@ -22,7 +22,16 @@ from lipgan_colab.recording import Recorder
 from lipgan_colab.step import TrainConfig
 from lipgan_colab.train import train
 
-TINY = TrainConfig(steps=12, batch_size=2, width=0.02, learning_rate=1e-3, warmup=4, adversarial=True, augment=False)
+TINY = TrainConfig(
+    steps=12,
+    batch_size=2,
+    width=0.02,
+    learning_rate=1e-3,
+    warmup=4,
+    adversarial=True,
+    quality_weight=0.01,
+    augment=False,
+)
 SAVE_EVERY = 2  # steps
 TIMINGS = {"minutes", "samples_per_second", "gpu_gb"}  # what two equal runs' logs differ in
 

@@ -14,7 +14,9 @@ from lipgan_colab.shards import LipSyncDataset, batches
 from lipgan_colab.step import TrainConfig, build_networks, train_step
 from lipgan_colab.train import train
 
-CONFIG = TrainConfig(steps=3, batch_size=4, width=0.02, learning_rate=1e-4, warmup=1, adversarial=True, ema=0.5)
+CONFIG = TrainConfig(
+    steps=3, batch_size=4, width=0.02, learning_rate=1e-4, warmup=1, adversarial=True, quality_weight=0.01, ema=0.5
+)
 
 
 def test_alone_everything_is_as_it_was():
@@ -36,13 +38,14 @@ def in_double(shards, steps: int = 2) -> dict[str, torch.Tensor]:
     """The weights after some steps in float64, in which rounding is far from everything else."""
     device = distributed.join(torch.device("cpu"))
     networks = build_networks(CONFIG, device)
-    for network in (networks.generator, networks.average, networks.discriminator):
+    for network in (networks.generator, networks.average, networks.discriminator, networks.quality):
         network.double()
     networks.generator.train()
     loader = batches(LipSyncDataset(shards), 0, steps, CONFIG.batch_size, 0, distributed.rank(), distributed.count())
     for step, batch in enumerate(loader):
         train_step(networks, batch, CONFIG, step)
     parts = {"generator": networks.generator, "average": networks.average, "judge": networks.discriminator}
+    parts["quality"] = networks.quality
     return {f"{p} {name}": value for p, part in parts.items() for name, value in part.state_dict().items()}
 
 
@@ -74,7 +77,7 @@ def test_two_processes_train_as_one(drawn_shards, tmp_path):
     train(drawn_shards, tmp_path / "one", CONFIG, log_every=1, preview_every=1000)
     one, two = (read_log(tmp_path / run / "log.csv") for run in ("one", "run"))
     assert [line["samples"] for line in one] == [line["samples"] for line in two] == ["4", "8", "12"]
-    for name in ("l1", "disc_synced", "adversarial"):
+    for name in ("l1", "disc_synced", "adversarial", "quality"):
         alone, together = ([float(line[name]) for line in run] for run in (one, two))
         # After that Adam's first steps, which follow the gradient's sign, make much of float32's rounding.
         assert alone[0] == pytest.approx(together[0], rel=1e-4)

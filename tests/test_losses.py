@@ -1,5 +1,7 @@
 """The losses, against values worked out by hand."""
 
+import math
+
 import pytest
 import torch
 
@@ -49,3 +51,10 @@ def test_contrastive_pulls_synced_pairs_together_and_pushes_others_to_the_margin
     assert unsynced.item() == pytest.approx((0.25 + 0.64 + 0) / 3)
     mixed = losses.contrastive(distance, torch.tensor([0.0, 1.0, 1.0]))
     assert mixed.item() == pytest.approx((0.25 + 0.64 + 0) / 3)
+
+
+def test_a_judge_pays_for_being_wrong_and_the_generator_for_being_found_out():
+    sure, unsure = torch.full((2, 1, 6, 12), 5.0), torch.zeros(2, 1, 6, 12)
+    assert losses.looks(True, sure) < 0.01 < losses.looks(True, unsure) < losses.looks(True, -sure)
+    assert losses.looks(False, -sure) < 0.01 < losses.looks(False, unsure) < losses.looks(False, sure)
+    assert losses.looks(True, unsure) == pytest.approx(math.log(2))

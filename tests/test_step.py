@@ -60,18 +60,19 @@ def test_a_long_gradient_is_cut_to_length(batch):
 
 
 def test_a_step_that_is_not_finite_changes_nothing_at_all(batch):
-    networks = build_networks(TINY, CPU)
+    config = replace(TINY, quality_weight=0.01)
+    networks = build_networks(config, CPU)
     networks.generator.train()
-    train_step(networks, batch, TINY, 0)
+    train_step(networks, batch, config, 0)
     before = {name: part for name, part in networks.state().items()}
     before = torch.utils._pytree.tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, before)
     batch["speech"][0, 0, 0, 0] = float("nan")
-    reported = train_step(networks, batch, TINY, 1)
+    reported = train_step(networks, batch, config, 1)
     assert list(reported) == ["skipped"] and reported["skipped"] == 1
     after = networks.state()
-    for name in ("generator", "average", "discriminator"):
+    for name in ("generator", "average", "discriminator", "quality"):
         assert all(torch.equal(before[name][k], after[name][k]) for k in before[name]), name
-    for name in ("generator_optimizer", "discriminator_optimizer"):
+    for name in ("generator_optimizer", "discriminator_optimizer", "quality_optimizer"):
         old, new = before[name]["state"], after[name]["state"]
         assert all(torch.equal(old[i][k], new[i][k]) for i in old for k in old[i]), name
 
