@@ -2,7 +2,11 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -54,3 +58,37 @@ def ahead(items: Iterable[Item], depth: int = 4) -> Iterator[Item]:
     finally:
         stop.set()
         thread.join()
+
+
+@dataclass
+class StageClock:
+    """Seconds spent in each stage; those of stages that work at the same time may sum up to more than has passed."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time spent inside as this stage's."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+    def around(self, name: str, work: Callable) -> Callable:
+        """The same function; the time that it takes counts as this stage's."""
+
+        def counted(*arguments):
+            with self.stage(name):
+                return work(*arguments)
+
+        return counted
+
+    def timed(self, name: str, items: Iterator) -> Iterator:
+        """The same items; the time that they take to come counts as this stage's."""
+        while True:
+            with self.stage(name):
+                item = next(items, self)
+            if item is self:
+                return
+            yield item

@@ -10,8 +10,9 @@ import torch
 
 from lipgan_colab import media
 from lipgan_colab.errors import InputError
-from lipgan_colab.generate import GenerateOptions, bounced_frames, generate, generate_crops
+from lipgan_colab.generate import GenerateOptions, generate, generate_crops
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.shots import bounced_frames
 
 
 class Painter(LipGANGenerator):
