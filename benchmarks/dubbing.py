@@ -1,5 +1,6 @@
 """Does dubbing a long film take more memory than a short one, and do its stages really work at the same time?
 
+Wall time cannot fall below the slowest stage, nor below the CPU time of all stages over the number of cores.
 A clip is made into a film of one minute and into a long one, and both are dubbed, each in a process of its own.
 
 PYTHONPATH=. python benchmarks/dubbing.py CLIP [--minutes 10] [--height 720] [--width 0.5]
@@ -7,6 +8,7 @@ PYTHONPATH=. python benchmarks/dubbing.py CLIP [--minutes 10] [--height 720] [--
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,8 +30,9 @@ film, weights, out = sys.argv[1:]
 start = time.perf_counter()
 report = generate(film, film, weights, out, GenerateOptions(pauses="off"))
 wall = time.perf_counter() - start
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"wall": wall, "peak": peak, "frames": report.frames, "stages": report.seconds}))
+used = resource.getrusage(resource.RUSAGE_SELF)
+about = {"wall": wall, "peak": used.ru_maxrss / 1024, "cpu": used.ru_utime + used.ru_stime}
+print(json.dumps({**about, "frames": report.frames, "stages": report.seconds}))
 """
 
 
@@ -49,7 +52,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=0.5, help="of the (untrained) generator")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder, done = Path(name), {}
+        folder, done, cores = Path(name), {}, len(os.sched_getaffinity(0))
         save_generator(folder / "untrained.safetensors", LipGANGenerator(GeneratorConfig(args.width)))
         sound, rate = media.read_sound(args.clip)
         for minutes in (1.0, args.minutes):
@@ -63,7 +66,7 @@ def main() -> None:
             print(
                 f"{minutes:g} min at {args.height}p: {run['wall']:.0f} s = {run['frames'] / run['wall']:.1f} frames/s, "
                 f"{run['wall'] / run['stages'][slowest]:.2f} times the slowest stage ({slowest}), "
-                f"peak memory {run['peak']:.0f} MB"
+                f"{run['cpu'] / run['wall']:.2f} cores busy of {cores}, peak memory {run['peak']:.0f} MB"
             )
             for stage, seconds in sorted(run["stages"].items(), key=lambda item: -item[1]):
                 print(f"  {stage:10} {seconds:7.1f} s, {1000 * seconds / run['frames']:6.1f} ms a frame")

@@ -4,9 +4,12 @@ import argparse
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+
+from tqdm.auto import tqdm
 
 from lipgan_colab.corpus_verbs import add_verbs as add_corpus_verbs
 from lipgan_colab.errors import InputError
@@ -181,11 +184,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _say_warning(message: Warning | str, *_where) -> None:
+    """One line: whoever calls a verb does not want the line of our code that Python shows."""
+    tqdm.write(f"warning: {message}", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb. Exit status: 0 done, 1 with one line on stderr that says what is wrong, 130 interrupted."""
     args = _parser().parse_args(arguments)
     try:
-        args.run_verb(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
+            args.run_verb(args)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -86,3 +86,11 @@ def test_weights_are_listed_and_converted(golden_file, tmp_path, monkeypatch, ca
     assert "LipGAN discriminator (mel)" in capsys.readouterr().out
     assert main(["weights", "convert", str(ours), str(tmp_path / "theirs.h5")]) == 1
     assert "only .safetensors files are written" in capsys.readouterr().err
+
+
+def test_a_warning_is_one_line_without_our_code(tmp_path, capsys):
+    (tmp_path / "config.json").write_text("{")
+    main(["status", "--run", str(tmp_path)])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"warning: {tmp_path / 'config.json'}: cannot be read")
+    assert not [line for line in lines if "warnings.warn" in line or ".py:" in line]
