@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--no-augment", dest="augment", action="store_false", help="samples as they are")
     sub.add_argument("--adversarial", action="store_true", help="with the contrastive discriminator, as in the paper")
     sub.add_argument(
-        "--quality-weight", type=float, help="of a judge of picture quality, for sharp mouths, such as 0.03; 0: none"
+        "--quality-weight", type=float, help="of a judge of picture quality, for sharp mouths, such as 0.01; 0: none"
     )
     sub.add_argument("--max-hours", type=float, help="stop and save after so long, before the session ends")
     sub.add_argument("--save-minutes", type=float, default=5, help="time between checkpoints (default: 5)")

@@ -105,18 +105,15 @@ class Networks:
             if network is not None:
                 network.compile()
 
-    def _buffers(self) -> list[Tensor]:
-        return [b for network in (self.generator, self.quality) if network is not None for b in network.buffers()]
-
     def begin_step(self) -> None:
-        """Keep what the forward pass changes: the batch norms' running statistics and the spectral norms' vectors."""
-        self._statistics = self._statistics or [b.clone() for b in self._buffers()]
-        torch._foreach_copy_(self._statistics, self._buffers())
+        """Keep the batch norms' running statistics, which the forward pass changes."""
+        self._statistics = self._statistics or [b.clone() for b in self.generator.buffers()]
+        torch._foreach_copy_(self._statistics, list(self.generator.buffers()))
         self._unchanged = True
 
     def restore_statistics(self) -> None:
         """Undo what the forward pass has done to them."""
-        torch._foreach_copy_(self._buffers(), self._statistics)
+        torch._foreach_copy_(list(self.generator.buffers()), self._statistics)
 
     def roll_back(self) -> bool:
         """Undo a step that an error broke off; False where half of it was done, which cannot be undone."""
