@@ -6,6 +6,8 @@ or against one that judges the quality of the picture, or against both.
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,9 +96,11 @@ class Networks:
         return {name: part.state_dict() for name, part in vars(self).items() if hasattr(part, "state_dict")}
 
     def load(self, state: dict) -> None:
-        """Take over the states that `state` gave. A scaler's is left out where either side has none in use."""
+        """Take over the states that `state` gave. A scaler's is left out where either side has none in use, and a judge
+        of quality begins anew where there was none: runs begun before there were judges had none."""
+        optional = ("scaler", "quality", "quality_optimizer")
         for name, part in vars(self).items():
-            if hasattr(part, "load_state_dict") and (name != "scaler" or state.get(name)):
+            if hasattr(part, "load_state_dict") and (name not in optional or state.get(name)):
                 part.load_state_dict(state[name])
 
     def compile(self) -> None:
@@ -207,31 +211,22 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
     networks.begin_step()
     with autocast(device, networks.dtype):
         generated = networks.generator(generator_input(reference, target), speech)
-    weights = losses.lip_weights(lips, config.lip_weight)
-    reported = {"l1": losses.l1(generated, target)}
-    loss = reported["weighted_l1"] = losses.weighted_l1(generated, target, weights)
-    if config.edge_weight:
-        reported["edges"] = losses.edge_l1(generated, target, weights)
-        loss = loss + config.edge_weight * reported["edges"]
+    loss, reported = _reconstruction(generated, target, lips, config)
     good = True
     if networks.discriminator is not None:
-        judged, good = _discriminator_step(networks, generated.detach(), target, batch, config, step)
-        reported |= judged
-        networks.discriminator.requires_grad_(False)
-        with autocast(device, networks.dtype):
+        judged, learnt = _discriminator_step(networks, generated.detach(), target, batch, config, step)
+        good = good and learnt
+        with _frozen(networks.discriminator), autocast(device, networks.dtype):
             distance = networks.discriminator(generated, speech)
-        networks.discriminator.requires_grad_(True)
-        reported["adversarial"] = losses.contrastive_for(distance, in_sync=True)
-        loss = loss + config.adversarial_weight * reported["adversarial"]
+        judged["adversarial"] = losses.contrastive_for(distance, in_sync=True)
+        loss, reported = loss + config.adversarial_weight * judged["adversarial"], reported | judged
     if networks.quality is not None:
-        reported["quality_judge"], fine = _quality_step(networks, generated.detach(), target, config)
-        good = good and fine
-        networks.quality.requires_grad_(False)
-        with autocast(device, networks.dtype):
+        judged, learnt = _quality_step(networks, generated.detach(), target, config)
+        good = good and learnt
+        with _frozen(networks.quality), autocast(device, networks.dtype):
             verdict = networks.quality(generated)
-        networks.quality.requires_grad_(True)
-        reported["quality"] = losses.looks(True, verdict)
-        loss = loss + config.quality_weight * reported["quality"]
+        judged["quality"] = losses.looks(True, verdict)
+        loss, reported = loss + config.quality_weight * judged["quality"], reported | judged
     updated, reported["grad_norm"] = _update(networks, networks.generator, networks.generator_optimizer, loss, config)
     networks.scaler.update()
     networks._unchanged = False
@@ -242,6 +237,29 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
     if not (good and updated):
         return {"skipped": torch.ones(())}
     return {name: value.detach() for name, value in reported.items()} | {"skipped": torch.zeros(())}
+
+
+def _reconstruction(
+    generated: Tensor, target: Tensor, lips: Tensor, config: TrainConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """How unlike the target the generated faces are: the loss, and what it is made of."""
+    weights = losses.lip_weights(lips, config.lip_weight)
+    loss = losses.weighted_l1(generated, target, weights)
+    reported = {"l1": losses.l1(generated, target), "weighted_l1": loss}
+    if config.edge_weight:
+        reported["edges"] = losses.edge_l1(generated, target, weights)
+        loss = loss + config.edge_weight * reported["edges"]
+    return loss, reported
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Gradients pass through the network, but its weights get none."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
 def _discriminator_step(
@@ -261,13 +279,15 @@ def _discriminator_step(
     return {"disc_fake" if coin else "disc_unsynced": far_loss, "disc_synced": near_loss}, updated
 
 
-def _quality_step(networks: Networks, generated: Tensor, target: Tensor, config: TrainConfig) -> tuple[Tensor, bool]:
+def _quality_step(
+    networks: Networks, generated: Tensor, target: Tensor, config: TrainConfig
+) -> tuple[dict[str, Tensor], bool]:
     """The judge of quality learns to tell this batch's generated faces from the real ones."""
     with autocast(target.device, networks.dtype):
         generated_looks, real_looks = networks.quality(torch.cat([generated, target])).chunk(2)
     loss = losses.looks(False, generated_looks) + losses.looks(True, real_looks)
     updated, _ = _update(networks, networks.quality, networks.quality_optimizer, loss, config)
-    return loss, updated
+    return {"quality_judge": loss}, updated
 
 
 def _update(

@@ -90,3 +90,12 @@ def test_a_state_can_be_taken_over_without_a_scaler():
     full.load(half.state())
     half.load(full.state())
     assert half.scaler.get_scale() == 65536.0
+
+
+def test_a_run_of_before_there_were_judges_of_quality_gets_a_new_one():
+    before, now = build_networks(TINY, CPU), build_networks(replace(TINY, seed=1, quality_weight=0.01), CPU)
+    judge = {name: value.clone() for name, value in now.quality.state_dict().items()}
+    now.load(before.state())
+    assert all(torch.equal(judge[name], value) for name, value in now.quality.state_dict().items())
+    old, new = before.generator.state_dict(), now.generator.state_dict()
+    assert all(torch.equal(old[name], new[name]) for name in old)
