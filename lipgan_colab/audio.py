@@ -82,13 +82,19 @@ def mfcc(wave: np.ndarray) -> np.ndarray:
     shorter than one window is filled up with silence to one column. Digital silence gives zeros.
     InputError if there is no sample at all.
     """
-    # The authors' features come from samples in 16-bit range.
-    signal = preemphasis(_checked(wave) * 32768.0, PREEMPHASIS)
-    signal = np.pad(signal, (0, max(0, MFCC_WINDOW - len(signal))))
+    wave = _checked(wave)
     filters = _mfcc_filters().T
     taper = np.hamming(MFCC_WINDOW)
     columns = []
-    for frames in _frames(signal, MFCC_WINDOW, MFCC_STEP):
+    # In pieces: in float64 an hour of speech takes half a gigabyte, and each copy of it another.
+    piece = BLOCK * MFCC_STEP
+    for start in range(0, max(1, len(wave) - MFCC_WINDOW + 1), piece):
+        before = min(start, 1)  # the sample that pre-emphasis takes from
+        samples = np.asarray(wave[start - before : start + piece + MFCC_WINDOW - MFCC_STEP], np.float64)
+        # The authors' features come from samples in 16-bit range.
+        signal = preemphasis(samples * 32768.0, PREEMPHASIS)[before:]
+        signal = np.pad(signal, (0, max(0, MFCC_WINDOW - len(signal))))
+        frames = sliding_window_view(signal, MFCC_WINDOW)[::MFCC_STEP]
         energy = magspec(frames * taper, MFCC_FFT) @ filters
         log_energy = np.log(np.maximum(energy, np.finfo(float).eps))
         cepstra = dct(log_energy, type=2, axis=1, norm="ortho")[:, :CEPSTRA]
@@ -103,7 +109,7 @@ def mel(wave: np.ndarray, pad: str = "constant") -> np.ndarray:
     (librosa before 0.10, which the authors trained with) or "constant" silence (librosa since).
     InputError if there is no sample at all.
     """
-    signal = preemphasis(_checked(wave), PREEMPHASIS)
+    signal = preemphasis(np.float64(_checked(wave)), PREEMPHASIS)
     signal = np.pad(signal, MEL_WINDOW // 2, mode=pad)
     filters = _mel_filters().T
     taper = np.hanning(MEL_WINDOW + 1)[:-1]  # periodic
@@ -164,7 +170,7 @@ def as_fraction(fps: Fraction | float) -> Fraction:
 
 
 def _checked(wave: np.ndarray) -> np.ndarray:
-    wave = np.asarray(wave, dtype=np.float64)
+    wave = np.asarray(wave)
     if wave.ndim != 1:
         raise ValueError(f"speech must be mono, of shape (n,), not {wave.shape}")
     if wave.size == 0:

@@ -65,7 +65,8 @@ class TimeLine:
         waves = [np.nan_to_num(wave, copy=False, posinf=1, neginf=-1) for wave in waves]
         wave = _mix(*waves) if len(waves) == 2 else waves[0]
         # Floating-point files and the mixing of many channels can exceed the range.
-        return wave / max(np.float32(1), wave.max(), -wave.min())
+        loudest = max(wave.max(), -wave.min())
+        return np.divide(wave, loudest, out=wave) if loudest > 1 else wave  # an hour of sound is copied only if it must
 
     def _end_at(self, stamp: float) -> None:
         """Cut off, or fill up with silence, what is there, so that it ends at a time stamp in s."""
@@ -84,7 +85,8 @@ class TimeLine:
 
 def _mix(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """The mean of two channels, unless that would lose level: then the louder one."""
-    mean = (left + right) / 2
+    mean = left + right
+    mean /= 2
     weaker, louder = sorted((left, right), key=_loudness)
     if _loudness(weaker) < SILENT_SIDE * _loudness(louder) or _loudness(mean) < CANCELLED * _loudness(louder):
         return louder

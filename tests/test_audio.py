@@ -1,6 +1,7 @@
 """The speech features against the authors' own numbers, and their windows against a plain loop."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -57,6 +58,17 @@ def test_long_sound_is_the_same_as_in_pieces():
     columns = mfcc(wave)
     late = mfcc(wave[160 * 5000 :])
     assert np.abs(columns[:, 5001 : 5000 + late.shape[1]] - late[:, 1:]).max() < 1e-4
+
+
+def test_memory_does_not_grow_with_the_speech():
+    most = []
+    for minutes in (2, 8):
+        wave = np.random.default_rng(0).normal(0, 0.1, minutes * 60 * 16_000).astype(np.float32)
+        tracemalloc.start()
+        mfcc(wave)
+        most.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert most[1] < most[0] + wave.nbytes / 2  # the features themselves grow
 
 
 def test_a_tone_lands_in_its_band():
