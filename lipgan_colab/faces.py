@@ -416,6 +416,22 @@ def crop_points(points: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarr
     return ((points - box[:2]) * size / (box[2:] - box[:2])).astype(np.float32)
 
 
+def lip_region(points: np.ndarray, size: int) -> np.ndarray:
+    """The mouth in a crop: the lips' hull, grown by a twelfth of the crop and softened, uint8 (size, size), 255 inside.
+
+    Args:
+        points: (L, 2) lip landmarks in [0, 1]; nan (no landmarks) gives the place where the lips usually are.
+    """
+    if not np.isfinite(points).all():
+        points = np.array([[0.3, 0.68], [0.7, 0.68], [0.7, 0.9], [0.3, 0.9]], np.float32)
+    mask = np.zeros((size, size), np.uint8)
+    hull = cv2.convexHull((points * size).astype(np.float32)).round().astype(np.int32)
+    cv2.fillConvexPoly(mask, hull, 255)
+    grown = 2 * (size // 24) + 1
+    mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grown, grown)))
+    return cv2.GaussianBlur(mask, (0, 0), size / 48)
+
+
 def lip_mask(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The lips and all between them: float32 (H, W) in [0, 1], from landmarks (478, 2) in its pixels."""
     return _polygon(landmarks[LIPS], shape)

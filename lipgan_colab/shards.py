@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lipgan_colab.augmentation import jittered, new_shape, painted_over, recolouring, taken
 from lipgan_colab.errors import InputError
+from lipgan_colab.faces import lip_region
 from lipgan_colab.manifest import read_manifest, shard_paths
 from lipgan_colab.shard_file import CURE, Shard, fingerprint_of
 
@@ -17,98 +19,6 @@ FAR_FRAMES = 6  # a reference frame is at least this far from its target, as in 
 PAINTED_OVER = 0.4  # of the references, when augmenting, have their mouths hidden
 MOST_DRAWS = 8  # of other speech, until one is far enough away
 MOST_DAMAGED = 100  # frames in a row, until too little is whole to go on
-
-
-def lip_region(points: np.ndarray, size: int) -> np.ndarray:
-    """The mouth in a crop: the lips' hull, grown by a twelfth of the crop and softened, uint8 (size, size), 255 inside.
-
-    Args:
-        points: (L, 2) lip landmarks in [0, 1]; nan (no landmarks) gives the place where the lips usually are.
-    """
-    if not np.isfinite(points).all():
-        points = np.array([[0.3, 0.68], [0.7, 0.68], [0.7, 0.9], [0.3, 0.9]], np.float32)
-    mask = np.zeros((size, size), np.uint8)
-    hull = cv2.convexHull((points * size).astype(np.float32)).round().astype(np.int32)
-    cv2.fillConvexPoly(mask, hull, 255)
-    grown = 2 * (size // 24) + 1
-    mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grown, grown)))
-    return cv2.GaussianBlur(mask, (0, 0), size / 48)
-
-
-def _recolour(rng: np.random.Generator) -> np.ndarray:
-    """A random lookup table (256, 1, 3): gain, gamma and tint, within what light and cameras do to a face."""
-    levels = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
-    gamma = np.exp(rng.uniform(-0.35, 0.35))
-    gain = np.exp(rng.uniform(-0.25, 0.15) + rng.uniform(-0.12, 0.12, size=3))
-    return (np.clip(levels**gamma * gain, 0, 1) * 255).astype(np.uint8)[:, None, :]
-
-
-def _painted_over(rng: np.random.Generator, face: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A face (S, S, 3) whose mouth is gone under skin, with or without a broad smile drawn there instead.
-
-    A network that has seen the mouths of few people copies an unknown one, smile and all. From such references it
-    learns that only the speech tells how the mouth is to be.
-
-    Args:
-        points: (L, 2) lip landmarks in [0, 1]; nan where there are none, and the face is left as it is.
-    """
-    if not np.isfinite(points).all():
-        return face
-    size = len(face)
-    mask = lip_region(points, size).astype(np.float32)[..., None] / 255
-    skin = cv2.GaussianBlur(face * (1 - mask), (0, 0), size / 10) / (
-        cv2.GaussianBlur(1 - mask, (0, 0), size / 10)[..., None] + 1e-3
-    )
-    painted = face + mask * (skin - face)
-    if rng.random() < 0.7:
-        low, high = points.min(axis=0) * size, points.max(axis=0) * size
-        middle = (low + high) / 2 + rng.normal(0, size / 60, 2)
-        half = (high[0] - low[0]) / 2 * rng.uniform(0.8, 1.5), size * rng.uniform(0.03, 0.08)
-        lips = face[tuple((points[0] * size).astype(int).clip(0, size - 1)[::-1])] * rng.uniform(0.6, 1.0)
-        teeth = rng.uniform(60, 240) * np.float32([1, 0.95, 0.88])
-        bend = rng.uniform(-0.2, 0.8) * half[1]
-        for part, colour in ((1.0, lips), (rng.uniform(0.3, 0.75), teeth)):
-            x = np.linspace(-1, 1, 15)
-            arc, open_by = bend * (1 - x**2) - bend / 2, part * half[1] * np.sqrt(1 - x**2)
-            outline = np.r_[np.c_[x, arc - open_by], np.c_[x, arc + open_by][::-1]] * [half[0] * (0.5 + part / 2), 1]
-            drawn = np.zeros((size, size), np.float32)
-            cv2.fillPoly(drawn, [(16 * (middle + outline)).round().astype(np.int32)], 1, cv2.LINE_AA, 4)
-            painted += cv2.GaussianBlur(drawn, (0, 0), 0.8)[..., None] * (colour - painted)
-    return painted.clip(0, 255).astype(np.uint8)
-
-
-def _new_shape(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Where the pixels of a face of another shape are taken from, (size, size, 2): a few people become many.
-
-    Height and width change by up to 10 % each, the head turns by up to 6 degrees, and a smooth random field moves
-    features by some pixels more.
-    """
-    grid = np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2), axis=2) - size / 2
-    turn, (wide, high) = np.deg2rad(rng.uniform(-6, 6)), 1 + rng.uniform(-0.1, 0.1, size=2)
-    turned = grid @ np.float32(
-        [[wide * np.cos(turn), high * np.sin(turn)], [-wide * np.sin(turn), high * np.cos(turn)]]
-    )
-    bent = cv2.resize(
-        rng.normal(0, size / 60, (5, 5, 2)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
-    )
-    return turned + bent + size / 2 + rng.uniform(-size / 32, size / 32, size=2)
-
-
-def _jittered(rng: np.random.Generator, where: np.ndarray) -> np.ndarray:
-    """The same places, a little shifted (1/48 of the crop), scaled (2 %) and turned (1.5 degrees).
-
-    Landmarks, and so boxes, move a little with the mouth. A network finds that out, and reads the lips off the framing
-    of the target instead of listening: a third of a pixel was enough. More than that noise would be too much: it
-    would unlearn to take skin and teeth from the place where the reference has them.
-    """
-    size = len(where)
-    jitter = cv2.getRotationMatrix2D((size / 2, size / 2), rng.uniform(-1.5, 1.5), 1 + rng.uniform(-0.02, 0.02))
-    jitter[:, 2] += rng.uniform(-size / 48, size / 48, size=2)
-    return cv2.transform(where, jitter)
-
-
-def _taken(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return cv2.remap(picture, where.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 class LipSyncDataset(Dataset):
@@ -162,7 +72,7 @@ class LipSyncDataset(Dataset):
             raise InputError(f"{folder}: no frame with a face in its shards; preprocess other videos")
         self.settings = self.shards[0].metadata["settings"]
         speakers = [clip["speaker"] for s in self.shards for clip in s.metadata["utterances"]]
-        self._cumulative = _cumulative_shares(np.array(speakers), self._targets, balance)
+        self._cumulative = cumulative_shares(np.array(speakers), self._targets, balance)
 
     def _opened(self, path: Path) -> Shard | None:
         try:
@@ -201,13 +111,13 @@ class LipSyncDataset(Dataset):
         elsewhere_shard, elsewhere, elsewhere_frame = self._elsewhere(rng, s, utterance, frame)
         if self.augment:
             if rng.random() < PAINTED_OVER:
-                reference = _painted_over(rng, reference, lips_there)
-            table = _recolour(rng)
+                reference = painted_over(rng, reference, lips_there)
+            table = recolouring(rng)
             reference, target = cv2.LUT(reference, table), cv2.LUT(target, table)
-            shape = _new_shape(rng, len(target))
-            reference = _taken(reference, _jittered(rng, shape))
-            framing = _jittered(rng, shape)
-            target, lips = _taken(target, framing), _taken(lips, framing)
+            shape = new_shape(rng, len(target))
+            reference = taken(reference, jittered(rng, shape))
+            framing = jittered(rng, shape)
+            target, lips = taken(target, framing), taken(lips, framing)
             if rng.random() < 0.5:
                 reference, target, lips = reference[:, ::-1], target[:, ::-1], lips[:, ::-1]
         return {
@@ -239,7 +149,7 @@ class LipSyncDataset(Dataset):
         return other  # a corpus of one tiny clip has nothing further away
 
 
-def _cumulative_shares(speakers: np.ndarray, frames: np.ndarray, balance: float) -> np.ndarray:
+def cumulative_shares(speakers: np.ndarray, frames: np.ndarray, balance: float) -> np.ndarray:
     """Running sum of the utterances' probabilities (U,), from their speakers and numbers of frames.
 
     A speaker of n frames is drawn as often as n^(1 - balance), each of the frames alike.

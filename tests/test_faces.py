@@ -468,3 +468,14 @@ def test_start_is_quiet_but_errors_are_heard(capfd, finder):
         warnings.simplefilter("error")
         FaceFinder().close()
     assert capfd.readouterr().err == ""
+
+
+def test_lip_region_covers_the_lips_and_little_else():
+    points = np.float32([[0.4, 0.7], [0.6, 0.7], [0.6, 0.8], [0.4, 0.8]])
+    mask = faces.lip_region(points, 96)
+    assert mask[72, 48] == 255
+    assert mask[20, 48] == mask[72, 10] == mask[95, 48] == 0
+    assert 0.02 < (mask > 127).mean() < 0.08
+    unknown = faces.lip_region(np.full((4, 2), np.nan, np.float32), 96)
+    assert unknown[72, 48] == 255
+    assert unknown[:48].max() == 0

@@ -12,11 +12,12 @@ from safetensors.numpy import save_file
 
 from lipgan_colab import audio
 from lipgan_colab.errors import InputError
+from lipgan_colab.faces import lip_region
 from lipgan_colab.inspection import contact_sheet, describe
 from lipgan_colab.manifest import damaged_shards, set_aside, write_manifest
 from lipgan_colab.preprocess import _jpeg
 from lipgan_colab.shard_file import UtteranceRecord, fingerprint_of, read_metadata, read_records, write_shard
-from lipgan_colab.shards import FAR_FRAMES, LipSyncDataset, batches, lip_region
+from lipgan_colab.shards import FAR_FRAMES, LipSyncDataset, batches
 
 SETTINGS = {"fps": 25, "size": 96}
 
@@ -234,14 +235,3 @@ def test_a_folder_without_shards_or_faces_says_so(tmp_path):
     write_shard(tmp_path / "shard-00000.safetensors", [], [], SETTINGS)
     with pytest.raises(InputError, match="no frame with a face"):
         LipSyncDataset(tmp_path)
-
-
-def test_lip_region_covers_the_lips_and_little_else():
-    points = np.float32([[0.4, 0.7], [0.6, 0.7], [0.6, 0.8], [0.4, 0.8]])
-    mask = lip_region(points, 96)
-    assert mask[72, 48] == 255
-    assert mask[20, 48] == mask[72, 10] == mask[95, 48] == 0
-    assert 0.02 < (mask > 127).mean() < 0.08
-    unknown = lip_region(np.full((4, 2), np.nan, np.float32), 96)
-    assert unknown[72, 48] == 255
-    assert unknown[:48].max() == 0

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from lipgan_colab.audio import SpeechInput
-from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, Wav2LipGenerator, lower_halves
+from lipgan_colab.models.wav2lip import (
+    QualityDiscriminator,
+    SyncExpert,
+    SyncExpertConfig,
+    Wav2LipGenerator,
+    lower_halves,
+)
 from lipgan_colab.models.weights import load_generator, load_network
 
 EXPERT_FACES = 100003  # the number of the noise that the expert's golden faces are made of
@@ -78,11 +84,13 @@ def test_generator_answers_faces():
     assert ((answer >= 0) & (answer <= 1)).all()
 
 
-def test_expert_answers_unit_vectors():
+@pytest.mark.parametrize(("width", "numbers"), [(1.0, 512), (0.25, 128)])
+def test_expert_answers_unit_vectors(width, numbers):
     with torch.no_grad():
-        face, sound = SyncExpert()(torch.rand(2, 15, 48, 96), torch.randn(2, 1, 80, 16))
+        expert = SyncExpert(SyncExpertConfig(width))
+        face, sound = expert(torch.rand(2, 15, 48, 96), torch.randn(2, 1, 80, 16))
     for embedding in (face, sound):
-        assert embedding.shape == (2, 512)
+        assert embedding.shape == (2, numbers)
         assert torch.allclose(embedding.norm(dim=1), torch.ones(2))
         assert (embedding >= 0).all()
 

@@ -15,7 +15,7 @@ from lipgan_colab.audio import SpeechInput
 from lipgan_colab.errors import InputError
 from lipgan_colab.generate import GenerateOptions, generate
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
-from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, Wav2LipGenerator
+from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, SyncExpertConfig, Wav2LipGenerator
 from lipgan_colab.models.weights import load_generator, load_network, save_generator, save_network
 
 
@@ -61,8 +61,13 @@ def test_what_was_exported_before_networks_had_names_is_loaded(generator, tmp_pa
     assert same_weights(loaded, generator)
 
 
+def narrow_expert() -> SyncExpert:
+    return SyncExpert(SyncExpertConfig(0.25))
+
+
 @pytest.mark.parametrize(
-    "network", [lambda: LipGANDiscriminator(0.25, "mel"), Wav2LipGenerator, SyncExpert, QualityDiscriminator]
+    "network",
+    [lambda: LipGANDiscriminator(0.25, "mel"), Wav2LipGenerator, SyncExpert, narrow_expert, QualityDiscriminator],
 )
 def test_every_kind_of_network_comes_back(network, tmp_path):
     network, path = network(), tmp_path / "network.safetensors"

@@ -56,8 +56,8 @@ class GeneratorConfig:
 
     def channels(self, original: int) -> int:
         """How many channels a layer has that has so many in the original."""
-        scaled = _scaled(original, self.width)
-        return scaled if self.most_channels is None else min(scaled, self.most_channels)
+        channels = scaled(original, self.width)
+        return channels if self.most_channels is None else min(channels, self.most_channels)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class DiscriminatorConfig:
     speech: str = "mfcc"
 
 
-def _scaled(channels: int, width: float) -> int:
+def scaled(channels: int, width: float) -> int:
     """Channels at this width: a multiple of 8, which vector units and tensor cores want."""
     return max(8, round(channels * width / 8) * 8)
 
@@ -253,8 +253,8 @@ def _judge_stages(c_in: int, rows: list, width: float) -> list[nn.Module]:
     for channels, kernel, stride in rows:
         if stride == (1, 2):
             blocks.append(PadTop())
-        blocks.append(_judge_block(c_in, _scaled(channels, width), kernel, stride))
-        c_in = _scaled(channels, width)
+        blocks.append(_judge_block(c_in, scaled(channels, width), kernel, stride))
+        c_in = scaled(channels, width)
     return blocks
 
 
@@ -268,9 +268,9 @@ class LipGANDiscriminator(nn.Module):
     def __init__(self, width: float = 1.0, speech: str = "mfcc"):
         super().__init__()
         self.config = DiscriminatorConfig(width, speech)
-        top = _scaled(512, width)
+        top = scaled(512, width)
         speech_rows = DISCRIMINATOR_SPEECH[speech]
-        speech_top = _scaled(speech_rows[-1][0], width)
+        speech_top = scaled(speech_rows[-1][0], width)
         self.face = nn.Sequential(*_judge_stages(3, DISCRIMINATOR_FACE, width), nn.Conv2d(top, top, 3))
         tail = [nn.Conv2d(speech_top, top, LAST_KERNEL[speech])]
         if speech == "mel":  # the mel branch normalises once more and ends in a 1x1 block

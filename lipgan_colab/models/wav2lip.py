@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipgan_colab.audio import SpeechInput
-from lipgan_colab.models.lipgan import FACE_SIZE, join
+from lipgan_colab.models.lipgan import FACE_SIZE, join, scaled
 
 FRAMES = 5  # consecutive faces that the expert and the quality discriminator look at together
 
@@ -65,6 +65,13 @@ class Wav2LipConfig:
     speech: str = "wav2lip"
 
 
+@dataclass(frozen=True)
+class SyncExpertConfig:
+    """How wide a sync expert is: `width` is a factor on its channels, 1.0 the authors'."""
+
+    width: float = 1.0
+
+
 class ConvBlock(nn.Module):
     """A convolution (transposed or not), batch norm, ReLU; a residual block's input is added before the ReLU."""
 
@@ -91,6 +98,10 @@ class PlainBlock(nn.Module):
 
 def _residuals(channels: int, count: int) -> list[ConvBlock]:
     return [ConvBlock(nn.Conv2d(channels, channels, 3, 1, 1), residual=True) for _ in range(count)]
+
+
+def _narrowed(rows: list, width: float) -> list:
+    return [(scaled(channels, width), *rest) for channels, *rest in rows]
 
 
 def _encoder(c_in: int, rows: list) -> nn.Sequential:
@@ -150,20 +161,31 @@ class SyncExpert(nn.Module):
     Called as `expert(faces, speech)`:
         faces: (B, 15, 48, 96) float in [0, 1]: the lower halves of five consecutive faces, each RGB (`lower_halves`).
         speech: (B, 1, 80, 16) mel windows that begin at the first of the five frames.
-        answer: the faces' and the speech's embeddings, (B, 512) each, of length 1 and without negative values:
-            their product is in [0, 1], and 1 is in sync.
+        answer: the faces' and the speech's embeddings, (B, 512 x width) each, of length 1 and without negative
+            values: their product is in [0, 1], and 1 is in sync.
     """
 
-    def __init__(self):
+    def __init__(self, config: SyncExpertConfig = SyncExpertConfig()):
         super().__init__()
+        self.config = config
         self.speech_input = SpeechInput("wav2lip")
-        self.face_encoder = _encoder(3 * FRAMES, EXPERT_FACE)
-        self.audio_encoder = _encoder(1, EXPERT_SPEECH)
+        self.face_encoder = _encoder(3 * FRAMES, _narrowed(EXPERT_FACE, config.width))
+        self.audio_encoder = _encoder(1, _narrowed(EXPERT_SPEECH, config.width))
 
     def forward(self, faces: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
-        face, sound = self.face_encoder(faces).flatten(1), self.audio_encoder(speech).flatten(1)
-        exact = torch.promote_types(face.dtype, torch.float32)
-        return F.normalize(face.to(exact)), F.normalize(sound.to(exact))
+        return self.see(faces), self.hear(speech)
+
+    def see(self, faces: Tensor) -> Tensor:
+        """The faces' embeddings alone."""
+        return _unit(self.face_encoder(faces))
+
+    def hear(self, speech: Tensor) -> Tensor:
+        """The speech's embeddings alone."""
+        return _unit(self.audio_encoder(speech))
+
+
+def _unit(x: Tensor) -> Tensor:
+    return F.normalize(x.flatten(1).to(torch.promote_types(x.dtype, torch.float32)))
 
 
 def lower_halves(faces: Tensor) -> Tensor:

@@ -19,9 +19,16 @@ from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, Lip
 from lipgan_colab.models.pretrained import PRETRAINED, fetch
 from lipgan_colab.models.published import WAV2LIP, Published, to_our_channels
 from lipgan_colab.models.torchscript import is_torchscript, read_torchscript
-from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, Wav2LipConfig, Wav2LipGenerator
+from lipgan_colab.models.wav2lip import (
+    QualityDiscriminator,
+    SyncExpert,
+    SyncExpertConfig,
+    Wav2LipConfig,
+    Wav2LipGenerator,
+)
 
-EXPORT = "generator.safetensors"  # what a run folder holds for everybody else
+EXPORT, EXPERT = "generator.safetensors", "expert.safetensors"  # what a run folder holds for everybody else
+PAINTED_REFERENCES = "painted_references"  # in `about`: whether a generator has learnt from such (see augmentation)
 Generator = LipGANGenerator | Wav2LipGenerator
 
 # How a network in one of our files is built from the configuration in its header.
@@ -29,7 +36,7 @@ BUILD = {
     "LipGANGenerator": lambda config: LipGANGenerator(GeneratorConfig(**config)),
     "LipGANDiscriminator": lambda config: LipGANDiscriminator(**config),
     "Wav2LipGenerator": lambda config: Wav2LipGenerator(Wav2LipConfig(**config)),
-    "SyncExpert": lambda config: SyncExpert(),
+    "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
 }
 
@@ -52,21 +59,28 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Ge
     return _load(source, device, (LipGANGenerator, Wav2LipGenerator), "generator")
 
 
+def load_expert(source: str | Path, device: str | torch.device = "cpu") -> SyncExpert:
+    """A sync expert ready to judge, our own or Wav2Lip's: see `load_generator`."""
+    return _load(source, device, (SyncExpert,), "sync expert", EXPERT)
+
+
 def load_network(source: str | Path, device: str | torch.device = "cpu") -> nn.Module:
     """Any network in evaluation mode, generators and discriminators: see `load_generator`, and for what is in a file
     of the authors' `published`."""
     return _load(source, device, (nn.Module,), "network")
 
 
-def _load(source: str | Path, device: str | torch.device, wanted: tuple[type, ...], what: str) -> nn.Module:
+def _load(
+    source: str | Path, device: str | torch.device, wanted: tuple[type, ...], what: str, export: str = EXPORT
+) -> nn.Module:
     path, licence = Path(source), ""
     if str(source) in PRETRAINED and not path.exists():
         entry = PRETRAINED[str(source)]
         path, licence = fetch(entry), "" if entry.bundled else entry.licence  # our own restrict nothing
     elif path.is_dir():
-        path = path / EXPORT
+        path = path / export
         if not path.exists():
-            raise InputError(f"{source}: no {EXPORT} in this run folder; train until its first checkpoint")
+            raise InputError(f"{source}: no {export} in this run folder; train until its first checkpoint")
     if not path.exists():
         names = ", ".join(PRETRAINED)
         raise InputError(f"{source}: no such weights; give a run folder, a file of weights, or one of {names}")
