@@ -14,17 +14,18 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from lipgan_colab import faces, media
+from lipgan_colab import faces, media, resting_mouth
 from lipgan_colab.device import autocast, keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.fusing import fuse
-from lipgan_colab.models.weights import Generator, load_generator
+from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
 from lipgan_colab.paste import mark_synthetic, paste, place
 from lipgan_colab.pauses import PAUSE_RULES, rest_in_pauses, speaking
 from lipgan_colab.pipeline import StageClock, ahead
 from lipgan_colab.shots import Shot, find_in_photo, read_photo, see_film
 
 PHOTO_FPS = Fraction(25)
+REFERENCE_MOUTHS = ("auto", "own", "rest")
 CONSENT = (
     "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic "
     "(--consent says that you did)"
@@ -44,6 +45,9 @@ class GenerateOptions:
             what the weights were trained with.
         pads: by which part of its side the face's box grows at the top, right, bottom and left.
         largest_yaw: degrees; faces turned further away fade to what they were.
+        reference_mouth: how the generator sees the mouth that is there: "own", as it is; "rest", with a resting one
+            painted over it; "auto" rests the open mouth of a photo, a smile above all, for weights that have learnt
+            from painted references.
         sharpen: of the generated part: 0 for none, 1 for strong.
         mark: write "AI-generated" into the picture.
         consent: whether the person shown agreed, as far as the caller says; noted in the video's metadata.
@@ -56,6 +60,7 @@ class GenerateOptions:
     window_offset: int | None = None
     pads: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     largest_yaw: float = 45.0
+    reference_mouth: str = "auto"
     sharpen: float = 0.0
     mark: bool = False
     consent: bool = False
@@ -64,6 +69,8 @@ class GenerateOptions:
     def __post_init__(self):
         if self.pauses not in PAUSE_RULES:
             raise InputError(f"pauses cannot be {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
+        if self.reference_mouth not in REFERENCE_MOUTHS:
+            raise InputError(f"reference_mouth {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
         if min(self.pads) < -0.25 or max(self.pads) > 1:
             raise InputError(f"pads {self.pads}: parts of the face's side, each from -0.25 to 1")
 
@@ -78,6 +85,7 @@ class GenerateReport:
         spoken: in which part of the time somebody speaks, 0 to 1; None where pauses were not looked for.
         without_face: stretches (first, last) of frames in which the person was not seen; they are as they were.
         turned_away: frames in which the face was turned too far to be changed fully.
+        rested: whether the generator saw a resting mouth where there was another.
         seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
             time.
     """
@@ -88,6 +96,7 @@ class GenerateReport:
     spoken: float | None = None
     without_face: list[tuple[int, int]] = field(default_factory=list)
     turned_away: int = 0
+    rested: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -105,6 +114,8 @@ class GenerateReport:
             text += f"; {self.passed_through} frames without the face are left as they were ({where})"
         if self.turned_away:
             text += f"; in {self.turned_away} frames the face is turned too far and fades to the original"
+        if self.rested:
+            text += "; the generator saw the mouth at rest (reference_mouth=own shows it as it is)"
         return text
 
 
@@ -166,7 +177,7 @@ def generate(
             seen = (Shot(number, photo, photographed) for number in range(report.frames))
         else:
             seen = ahead(see_film(face, report.fps, report.frames, options.person, options.pads, clock))
-        batches = _generated(seen, generator, features, report.fps, options, clock)
+        batches = _generated(seen, generator, features, report, options, clock)
         # One batch ahead: while it is pasted and encoded, the next one is generated.
         for batch in ahead(batches, 1):
             for shot in batch:
@@ -219,7 +230,7 @@ def _generated(
     seen: Iterator[Shot],
     generator: Generator,
     features: np.ndarray,
-    fps: Fraction,
+    report: GenerateReport,
     options: GenerateOptions,
     clock: StageClock,
 ) -> Iterator[list[Shot]]:
@@ -229,18 +240,38 @@ def _generated(
         while batch := list(islice(seen, options.batch_size)):
             with_face = [shot for shot in batch if shot.face is not None]
             if with_face:
-                windows = hears.windows(features, len(batch), fps, batch[0].number - options.sync_offset)
+                windows = hears.windows(features, len(batch), report.fps, batch[0].number - options.sync_offset)
                 windows = windows[[shot.number - batch[0].number for shot in with_face]]
                 one = all(shot.face is with_face[0].face for shot in with_face)  # a photo: encoded once for all
+                references = []
                 for shot in with_face[:1] if one else with_face:
                     shot.original = faces.upright_crop(shot.picture, shot.face, size)
+                    rests = _rests(shot.face, one, generator, options)
+                    report.rested |= rests
+                    references.append(_with_mouth_at_rest(shot) if rests else shot.original)
                 crops = np.stack([shot.original for shot in with_face if shot.original is not None])
                 with clock.stage("generator"):
-                    answers = generate_crops(generator, crops, crops, windows)
+                    answers = generate_crops(generator, np.stack(references), crops, windows)
                 for shot, answer in zip(with_face, answers, strict=True):
                     shot.original = crops[0] if one else shot.original
                     shot.generated = answer
             yield batch
+
+
+def _rests(face: faces.Face, is_photo: bool, generator: Generator, options: GenerateOptions) -> bool:
+    """Whether the generator is to see this face with a resting mouth: see `GenerateOptions.reference_mouth`."""
+    if options.reference_mouth == "own" or face.landmarks is None:
+        return False
+    knows = getattr(generator, "about", {}).get(PAINTED_REFERENCES, False)
+    is_open = faces.mouth_opening(face.landmarks) > resting_mouth.OPEN
+    return options.reference_mouth == "rest" or bool(is_photo and knows and is_open)
+
+
+def _with_mouth_at_rest(shot: Shot) -> np.ndarray:
+    size = len(shot.original)
+    to_crop = faces.to_crop(shot.face, size)
+    points = shot.face.landmarks[faces.LIPS + faces.INNER_LIPS] @ to_crop[:, :2].T + to_crop[:, 2]
+    return resting_mouth.at_rest(shot.original, points / size)
 
 
 @torch.no_grad()

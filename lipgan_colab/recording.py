@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from lipgan_colab.checkpoint import PATIENCE, load_newest_checkpoint
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
-from lipgan_colab.models.weights import EXPORT, save_generator
+from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, save_generator
 from lipgan_colab.previews import CURVES, preview, write_curves, write_picture
 from lipgan_colab.runs import CONFIG, LOG, Log, ago, check_config, read_config, read_log, write_config
 from lipgan_colab.saving import CHECKPOINTS, Saver
@@ -176,7 +176,8 @@ class Recorder:
             average = LipGANGenerator(shape)
         average.load_state_dict(state["networks"]["average"], assign=True)
         samples = state["step"] * config["batch_size"]
-        save_generator(self.local / EXPORT, average, {"step": state["step"], "samples": samples})
+        about = {"step": state["step"], "samples": samples, PAINTED_REFERENCES: config["augment"]}
+        save_generator(self.local / EXPORT, average, about)
         return [EXPORT, LOG]
 
 

@@ -284,3 +284,38 @@ def test_lips_rest_in_pauses(shared, tmp_path):
     movement = np.abs(np.diff(bright))
     assert pause.sum() > 30
     assert movement[pause[1:]].mean() <= 0.1 * movement[loud[1:] > 0.05].mean()
+
+
+class Mirror(LipGANGenerator):
+    """Answers with the reference that it is given."""
+
+    def forward(self, faces, speech):
+        return faces[:, :3].expand(len(speech), 3, 96, 96)
+
+
+@pytest.mark.parametrize(
+    ("photo", "learnt", "wish", "rested"),
+    [
+        ("obama", True, "auto", True),  # he laughs
+        ("biden", True, "auto", False),  # his lips are closed
+        ("obama", False, "auto", False),
+        ("obama", True, "own", False),
+        ("biden", False, "rest", True),
+    ],
+)
+def test_an_open_mouth_is_seen_at_rest_by_weights_that_know_such(shared, tmp_path, photo, learnt, wish, rested):
+    mirror = Mirror(GeneratorConfig(0.25)).eval()
+    mirror.about = {"painted_references": learnt}
+    picture = shared / "data" / "photos" / f"{photo}.jpg"
+    options = GenerateOptions(reference_mouth=wish)
+    speech = shared / "data" / "speech" / "very_short_0.1s.wav"
+    report = generate(picture, speech, mirror, tmp_path / "out.mp4", options)
+    assert report.rested == rested == ("at rest" in str(report))
+    frame, original = read_back(report.path)[0].astype(int), media.read_image(picture).astype(int)
+    height, width = np.minimum(frame.shape, original.shape)[:2]
+    assert (np.abs(frame[:height, :width] - original[:height, :width]).max(axis=2) > 60).mean() > 0.001 or not rested
+
+
+def test_an_unknown_wish_for_the_mouth_is_refused():
+    with pytest.raises(InputError, match="choose one of auto, own, rest"):
+        GenerateOptions(reference_mouth="smile")
