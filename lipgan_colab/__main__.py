@@ -18,12 +18,24 @@ from lipgan_colab.errors import InputError
 def _train(args: argparse.Namespace) -> None:
     from lipgan_colab.train import TrainConfig, train
 
-    given = {f.name: getattr(args, f.name) for f in fields(TrainConfig) if getattr(args, f.name, None) is not None}
     options = ("start_from", "max_hours", "save_minutes", "device", "precision", "compile", "workers", "local")
     options = {name: getattr(args, name) for name in options}
-    exported = train(args.shards, args.run, TrainConfig(**given), **options)
+    exported = train(args.shards, args.run, _given(TrainConfig, args), **options)
     if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts one speaks
         print(f"generator: {exported}")
+
+
+def _train_expert(args: argparse.Namespace) -> None:
+    from lipgan_colab.train_expert import ExpertConfig, train_expert
+
+    options = {name: getattr(args, name) for name in ("device", "workers", "save_minutes")}
+    print(f"expert: {train_expert(args.shards, args.run, _given(ExpertConfig, args), **options)}")
+
+
+def _given(config: type, args: argparse.Namespace):
+    """A configuration, in which the arguments that were given replace the defaults."""
+    names = [f.name for f in fields(config)]
+    return config(**{name: getattr(args, name) for name in names if getattr(args, name, None) is not None})
 
 
 def _status(args: argparse.Namespace) -> None:
@@ -36,10 +48,9 @@ def _status(args: argparse.Namespace) -> None:
 def _generate(args: argparse.Namespace) -> None:
     from lipgan_colab.generate import CONSENT, GenerateOptions, generate
 
-    given = {f.name: getattr(args, f.name) for f in fields(GenerateOptions) if getattr(args, f.name, None) is not None}
     if not args.consent:
         print(CONSENT, file=sys.stderr)
-    print(generate(args.face, args.speech, args.weights, args.out, GenerateOptions(**given)))
+    print(generate(args.face, args.speech, args.weights, args.out, _given(GenerateOptions, args)))
 
 
 def _person(text: str) -> str | int | tuple[float, float]:
@@ -56,7 +67,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from lipgan_colab.evaluate import evaluate
 
     ids = args.only.read_text().split() if args.only else None
-    options = {"window_offset": args.window_offset, "syncnet": args.syncnet}
+    options = {"window_offset": args.window_offset, "syncnet": args.syncnet, "expert": args.expert}
     print(evaluate(args.videos, args.weights, args.out, ids, **options))
 
 
@@ -138,6 +149,20 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--workers", type=int, help="loader processes (default: what the device needs)")
     sub.add_argument("--local", type=Path, help="folder on this machine's own disk to work in, for a run on Drive")
 
+    sub = verb("train-expert", _train_expert, "shards to a judge of sync, for evaluate --expert; run again, it goes on")
+    sub.add_argument("--shards", type=Path, required=True, help="folder of shards")
+    sub.add_argument("--run", type=Path, required=True, help="folder of the run; made, or gone on with")
+    sub.add_argument("--steps", type=int, help="where the run ends")
+    sub.add_argument("--width", type=float, help="1.0 is Wav2Lip's (default: 0.25)")
+    sub.add_argument("--clips", type=int, help="of a batch (default: 12)")
+    sub.add_argument("--moments", type=int, help="of each clip, to be told from all others of the batch (default: 8)")
+    sub.add_argument("--learning-rate", type=float)
+    sub.add_argument("--balance", type=float, help="0 draws every frame alike, 1 every speaker alike (default: 0.5)")
+    sub.add_argument("--seed", type=int)
+    sub.add_argument("--device", help="cuda, cuda:1, cpu (default: a GPU where there is one)")
+    sub.add_argument("--save-minutes", type=float, default=5, help="time between checkpoints (default: 5)")
+    sub.add_argument("--workers", type=int, help="loader processes (default: what the device needs)")
+
     sub = verb("status", _status, "where a run stands, when and where it was saved, whether it can go on")
     sub.add_argument("--run", type=Path, required=True, help="folder of the run")
     sub.add_argument("--local", type=Path, help="the --local that train was given")
@@ -158,6 +183,8 @@ def _parser() -> argparse.ArgumentParser:
         "--pads", type=float, nargs=4, metavar=("TOP", "RIGHT", "BOTTOM", "LEFT"), help="parts by which the box grows"
     )
     sub.add_argument("--largest-yaw", type=float, help="degrees; faces turned further stay as they are (default: 45)")
+    text = "how the generator sees the mouth there: as it is, or at rest (default: auto rests photos' open ones)"
+    sub.add_argument("--reference-mouth", choices=["auto", "own", "rest"], help=text)
     sub.add_argument("--sharpen", type=float, help="of the generated part: 0 none (default), 1 strong")
     sub.add_argument("--batch-size", type=int, help="frames generated at once (default: 16)")
     sub.add_argument("--mark", action="store_true", help='write "AI-generated" into the picture')
@@ -169,6 +196,8 @@ def _parser() -> argparse.ArgumentParser:
     add_weights(sub)
     sub.add_argument("--out", type=Path, required=True, help="folder of the results")
     sub.add_argument("--syncnet", type=Path, help="the authors' syncnet_v2.model, to measure LSE-D and LSE-C")
+    text = "our own judge of sync: run folder or file of train-expert (default: the one that comes with the package)"
+    sub.add_argument("--expert", type=Path, default="expert", help=text)
 
     sub = verb("weights", _weights, "list the pretrained weights that can be had by name")
     convert = sub.add_subparsers(metavar="ACTION").add_parser("convert", help="any weights to our .safetensors")

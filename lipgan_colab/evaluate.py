@@ -18,14 +18,17 @@ from tqdm.auto import tqdm
 from lipgan_colab import faces, media
 from lipgan_colab.audio import SpeechInput, mel
 from lipgan_colab.corpora import Utterance, folder, only
-from lipgan_colab.device import keep_freed_memory
+from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
+from lipgan_colab.expert import lips_seen, sound_heard, verdict
 from lipgan_colab.files import written_whole
 from lipgan_colab.generate import generate_crops, ready_generator
 from lipgan_colab.judged_page import Sample, page, sample
 from lipgan_colab.judgement import ClipScores, Evaluation, write_csv, write_table
 from lipgan_colab.measures import MEASURES, face_shape, measure, silent_frames, sound_sync
-from lipgan_colab.models.weights import Generator
+from lipgan_colab.models.fusing import fuse
+from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
+from lipgan_colab.models.weights import Generator, load_expert
 from lipgan_colab.pipeline import ahead
 from lipgan_colab.sync import OFFSETS
 from lipgan_colab.syncnet import SyncNet, lip_sync_error, load_syncnet, syncnet_pictures
@@ -60,6 +63,14 @@ class _Clip:
     full: Take
 
 
+@dataclass(frozen=True)
+class _Judges:
+    """Networks that judge the sync: our own, and the authors' SyncNet where there is one."""
+
+    expert: SyncExpert
+    syncnet: SyncNet | None
+
+
 def evaluate(
     videos: str | Path,
     weights: str | Path | Generator,
@@ -68,6 +79,7 @@ def evaluate(
     device: str | torch.device | None = None,
     window_offset: int | None = None,
     syncnet: str | Path | None = None,
+    expert: str | Path = "expert",
 ) -> Evaluation:
     """Generate clips from their first frame and their speech, and compare; once more with another clip's speech.
 
@@ -78,6 +90,8 @@ def evaluate(
         ids: which clips of the folder (paths below it); None takes all.
         window_offset: of the speech windows, as for `generate`.
         syncnet: the authors' syncnet_v2.model, for LSE-D and LSE-C; slow without a GPU.
+        expert: the sync expert that expert_d and expert_c are of: a run folder or file of `train_expert`, or the one
+            that comes with the package.
 
     Raises:
         InputError: no clip can be judged, or the weights cannot be used.
@@ -90,7 +104,9 @@ def evaluate(
             raise InputError(f"{videos}: there is no clip {unknown[0]} in it; check the id (path below the folder)")
         utterances = only(utterances, ids)
     generator = ready_generator(weights, device, window_offset)
-    judge = load_syncnet(syncnet, device) if syncnet is not None else None
+    judges = _Judges(
+        fuse(load_expert(expert, pick_device(device))), load_syncnet(syncnet, device) if syncnet is not None else None
+    )
     skipped: list[dict] = []
     speeches = _speeches(utterances, generator.speech_input, skipped)
     scores: list[ClipScores] = []
@@ -99,7 +115,7 @@ def evaluate(
     stages = ahead(_seen(ahead(_generated(ahead(_clips(speeches, skipped), 1), speeches, generator), 1)), 1)
     with closing(stages), tqdm(total=len(speeches), unit="clip", desc="evaluate") as progress:
         for clip, own, another in stages:
-            scores.append(_scores(clip, own, another, judge))
+            scores.append(_scores(clip, own, another, judges))
             samples.append(
                 sample(clip.speech.utterance.id, scores[-1].scores["generated"]["high_passed"], clip.crops, own)
             )
@@ -187,7 +203,7 @@ def _seen(made: Iterator[tuple[_Clip, np.ndarray, np.ndarray]]) -> Iterator[tupl
             yield clip, own, another
 
 
-def _scores(clip: _Clip, own: Take, another: Take, syncnet: SyncNet | None) -> ClipScores:
+def _scores(clip: _Clip, own: Take, another: Take, judges: _Judges) -> ClipScores:
     """All variants of a clip (see `judgement.VARIANTS`), measured."""
     true, places = clip.crops, np.arange(len(clip.crops.frames))
     variants = {
@@ -202,15 +218,30 @@ def _scores(clip: _Clip, own: Take, another: Take, syncnet: SyncNet | None) -> C
     silent = silent_frames(clip.speech.wave, len(places))
     spectrum = mel(clip.speech.wave)
     sync = {name: sound_sync(take, spectrum) for name, take in variants.items()}
-    scores = {}
-    for name, take in variants.items():
-        heard = {"sound": float(sync[name][OFFSETS == 0][0]), "lse_d": np.nan, "lse_c": np.nan}
-        if syncnet is not None and np.isfinite(take.landmarks).any():
-            error = lip_sync_error(syncnet, syncnet_pictures(take), clip.speech.wave)
-            heard |= {"lse_d": error.distance, "lse_c": error.confidence}
-        scores[name] = measure(take, true, silent) | heard
+    scores = {
+        name: measure(take, true, silent)
+        | {"sound": float(sync[name][OFFSETS == 0][0])}
+        | _expert_says(judges.expert, take, clip.speech.wave)
+        | _syncnet_says(judges.syncnet, take, clip.speech.wave)
+        for name, take in variants.items()
+    }
     about = clip.speech.utterance
     return ClipScores(about.id, about.speaker, len(places), clip.yaw, scores, sync)
+
+
+def _expert_says(expert: SyncExpert, take: Take, wave: np.ndarray) -> dict[str, float]:
+    heard = min(len(take.crops), len(wave) * FPS // media.SAMPLE_RATE)
+    if heard < FRAMES:
+        return {"expert_d": np.nan, "expert_c": np.nan}
+    found = verdict(lips_seen(expert, take.crops[:heard]), sound_heard(expert, wave, heard))
+    return {"expert_d": found.distance, "expert_c": found.confidence}
+
+
+def _syncnet_says(syncnet: SyncNet | None, take: Take, wave: np.ndarray) -> dict[str, float]:
+    if syncnet is None or not np.isfinite(take.landmarks).any():
+        return {"lse_d": np.nan, "lse_c": np.nan}
+    error = lip_sync_error(syncnet, syncnet_pictures(take), wave)
+    return {"lse_d": error.distance, "lse_c": error.confidence}
 
 
 def _mean_take(true: Take) -> Take:

@@ -1,4 +1,4 @@
-"""What a generated face is judged by: reconstruction (plain, lip-weighted, edges), sync (contrastive), quality."""
+"""What faces are judged by: reconstruction (plain, lip-weighted, edges), sync (contrastive, matching), quality."""
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +55,20 @@ def contrastive(distance: Tensor, unsynced: Tensor, margin: float = 1.0) -> Tens
 def contrastive_for(distance: Tensor, in_sync: bool) -> Tensor:
     """`contrastive` for a batch that is in sync (or meant to look so) as a whole, or out of sync as a whole."""
     return contrastive(distance, torch.zeros_like(distance) if in_sync else torch.ones_like(distance))
+
+
+def matching(lips: Tensor, sounds: Tensor, scale: float = 16.0) -> Tensor:
+    """How badly each of a batch's lips finds its own sound among all of them, and each sound its lips.
+
+    Cross entropy of their cosines, both ways (Chung, Chung and Kang, "Perfect match: improved cross-modal embeddings
+    for audio-visual synchronisation", ICASSP 2019, section 2.2, with all others of the batch to choose from).
+
+    Args:
+        lips, sounds: (N, D) of unit length; row n of both belong together.
+        scale: on the cosines, before the softmax.
+    """
+    scores, own = scale * lips @ sounds.T, torch.arange(len(lips), device=lips.device)
+    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
 
 
 def looks(real: bool, verdict: Tensor) -> Tensor:

@@ -44,6 +44,8 @@ MEASURES = {
     "silence": "movement of the mouth in silence; the true mouth's over the whole clip = 1",
     "one_sided": "how unequally the lips' two halves move up and down, 0 to 1",
     "sound": "high-passed mouth opening with loudness: our own check of sync, no SyncNet",
+    "expert_d": "distance of lips and sound as they are, says our own sync expert (NOT LSE-D); less is better",
+    "expert_c": "by how much that is below the median over all offsets (NOT LSE-C); more is better",
     "lse_d": "LSE-D of the authors' SyncNet; less is better",
     "lse_c": "LSE-C of the authors' SyncNet; more is better",
     "unseen": "frames in which no face is found",
@@ -52,7 +54,7 @@ MEASURES = {
 
 def measure(take: Take, true: Take, silent: np.ndarray) -> dict[str, float]:
     """What is seen of a take, by the names in MEASURES; nan where it cannot be told. (What is heard with it: see
-    `sound_sync` and `syncnet`.)
+    `sound_sync`, `expert` and `syncnet`.)
 
     Args:
         take: what is judged.

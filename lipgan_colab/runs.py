@@ -50,8 +50,8 @@ def describe_run(config: TrainConfig, dataset: LipSyncDataset) -> dict:
     return {**asdict(config), "clips": dataset.fingerprint}
 
 
-def check_config(run: Path, before: dict, now: dict) -> None:
-    """Compare how a run was begun with how it is to go on (both of `describe_run`).
+def check_config(run: Path, before: dict, now: dict, cure: str | None = None) -> None:
+    """Compare how a run was begun with how it is to go on (both of `describe_run`). `cure` is what to do about it.
 
     Raises:
         InputError: names the fields that differ, and what to do. A field that `before` lacks does not count: it came
@@ -62,10 +62,9 @@ def check_config(run: Path, before: dict, now: dict) -> None:
         return
     differences = ", ".join(f"{n} was {before[n]} and is {now[n]}" for n in changed)
     clips = " (the shards were made of other clips)" if "clips" in changed else ""
-    raise InputError(
-        f"{run}: begun with another configuration: {differences}{clips}; set it back to go on, or choose another run "
-        f"folder (start_from={str(run)!r} begins it with this run's weights)"
-    )
+    begins_anew = f"start_from={str(run)!r} begins it with this run's weights"
+    cure = cure or f"set it back to go on, or choose another run folder ({begins_anew})"
+    raise InputError(f"{run}: begun with another configuration: {differences}{clips}; {cure}")
 
 
 @dataclass

@@ -191,8 +191,9 @@ class Shard:
         return np.flatnonzero(self.arrays["found"][first:last])
 
     def window(self, kind: str, utterance: int, frame: int, fps: float) -> np.ndarray:
-        """The speech window of a frame, counted within its utterance: (12, 35) or (80, 27)."""
-        begin, end = (int(i) for i in self.arrays[f"{kind}_offsets"][utterance : utterance + 2])
+        """The speech window of a frame, counted within its utterance: (12, 35), (80, 27) or for "wav2lip" (80, 16)."""
+        feature = "mfcc" if kind == "mfcc" else "mel"
+        begin, end = (int(i) for i in self.arrays[f"{feature}_offsets"][utterance : utterance + 2])
         columns = begin + np.clip(window_columns(frame, fps, kind), 0, end - begin - 1)
         first = int(columns[0])
-        return self.rows(kind, first, int(columns[-1]) + 1)[columns - first].T
+        return self.rows(feature, first, int(columns[-1]) + 1)[columns - first].T

@@ -168,10 +168,10 @@ def _adam(network: nn.Module, config: TrainConfig, betas=(0.9, 0.999)) -> torch.
     return torch.optim.Adam(network.parameters(), config.learning_rate, betas, fused=True)
 
 
-def learning_rate_factor(step: int, config: TrainConfig) -> float:
+def learning_rate_factor(step: int, steps: int, warmup: int) -> float:
     """Linear warm-up, then half a cosine down to a hundredth at the last step."""
-    warm = min(1.0, (step + 1) / max(1, config.warmup))
-    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, config.steps)))))
+    warm = min(1.0, (step + 1) / max(1, warmup))
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps)))))
 
 
 def generator_input(reference: Tensor, target: Tensor) -> Tensor:
@@ -206,7 +206,7 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
     for optimizer in (networks.generator_optimizer, networks.discriminator_optimizer, networks.quality_optimizer):
         if optimizer is not None:
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * learning_rate_factor(step, config)
+                group["lr"] = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
 
     networks.begin_step()
     with autocast(device, networks.dtype):

@@ -121,7 +121,7 @@ def train(
                 stop = distributed.any_of(bool(asked) or late)
                 last = stop or step == config.steps
                 if step % log_every == 0 or last:
-                    rate = config.learning_rate * learning_rate_factor(step, config)
+                    rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
                     recorder.line(step, config.batch_size, rate, device)
                 if step % preview_every == 0 or last:
                     recorder.picture(step, networks, shown)

@@ -70,16 +70,16 @@ def weights_choices(workspace: Workspace) -> list[tuple[str, str]]:
 
     An empty choice leads where there are neither starter weights nor runs, so that nothing large is downloaded unasked.
     """
-    bundled = {name: entry for name, entry in PRETRAINED.items() if entry.bundled}
+    generators = {name: entry for name, entry in PRETRAINED.items() if "generator" in entry.what}
     choices = [
-        (f"{name} (comes with the project)", name) for name, entry in bundled.items() if (ASSETS / entry.file).exists()
+        (f"{name} (comes with the project)", name)
+        for name, entry in generators.items()
+        if entry.bundled and (ASSETS / entry.file).exists()
     ]
     runs = [(path.stat().st_mtime, path.parent) for path in workspace.runs.glob(f"*/{EXPORT}")]
     for saved, run in sorted(runs, reverse=True):
         choices.append((f"my run {run.name} (saved {ago(time.time() - saved)} ago)", str(run)))
     if not choices:
         choices.append(("choose …", ""))
-    for name, entry in PRETRAINED.items():
-        if name not in bundled and "generator" in entry.what:
-            choices.append((f"published: {name}", name))
+    choices += [(f"published: {name}", name) for name, entry in generators.items() if not entry.bundled]
     return [*choices, ("another file …", OTHER)]

@@ -58,3 +58,14 @@ def test_a_judge_pays_for_being_wrong_and_the_generator_for_being_found_out():
     assert losses.looks(True, sure) < 0.01 < losses.looks(True, unsure) < losses.looks(True, -sure)
     assert losses.looks(False, -sure) < 0.01 < losses.looks(False, unsure) < losses.looks(False, sure)
     assert losses.looks(True, unsure) == pytest.approx(math.log(2))
+
+
+def test_lips_that_find_their_own_sound_cost_nothing():
+    own = torch.eye(4)
+    assert losses.matching(own, own).item() < 1e-4
+    assert losses.matching(own, own.roll(1, 0)).item() == pytest.approx(16, abs=0.01)
+    alike = torch.ones(4, 4) / 2  # all as near: a guess among four
+    assert losses.matching(alike, alike).item() == pytest.approx(math.log(4), abs=1e-5)
+    third = own.clone()
+    third[3] = own[2]  # of two sounds that are the same either may be the right one
+    assert losses.matching(third, third).item() == pytest.approx(math.log(2) / 2, abs=1e-4)

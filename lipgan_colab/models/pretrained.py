@@ -60,6 +60,15 @@ PRETRAINED = {
         11,
         bundled=True,
     ),
+    "expert": Pretrained(
+        "what comes with the package: our own sync expert, by which evaluate judges",
+        "expert.safetensors",
+        (),
+        "lipgan_colab/assets/README.md",
+        "learnt from the GRID corpus (Cooke, Barker, Cunningham and Shao 2006), CC BY 4.0",
+        2,
+        bundled=True,
+    ),
     "lipgan": Pretrained(
         "LipGAN's residual generator, hears MFCC",
         "lipgan_residual.h5",
