@@ -171,8 +171,7 @@ def _generated(
     with closing(clips):
         for clip in clips:
             said = (clip.speech, _another(speeches, clip.speech))
-            own, another = (_generate(generator, clip.full.crops, speech.features) for speech in said)
-            yield clip, own, another
+            yield clip, *_generate(generator, clip.full.crops, [speech.features for speech in said])
 
 
 def _another(speeches: list[_Speech], own: _Speech) -> _Speech:
@@ -184,15 +183,19 @@ def _another(speeches: list[_Speech], own: _Speech) -> _Speech:
     return candidates[(place + max(1, len(candidates) // 2)) % len(candidates)]
 
 
-def _generate(generator: Generator, crops: np.ndarray, features: np.ndarray, batch_size: int = 32) -> np.ndarray:
-    """The clip's crops, generated from its first frame: uint8 (F, 96, 96, 3)."""
-    windows = generator.speech_input.windows(features, len(crops), FPS)
+def _generate(
+    generator: Generator, crops: np.ndarray, speeches: Sequence[np.ndarray], batch_size: int = 32
+) -> list[np.ndarray]:
+    """The clip's crops as they speak each of several speeches, generated from the first one: uint8 (F, 96, 96, 3)."""
+    windows = [generator.speech_input.windows(features, len(crops), FPS) for features in speeches]
     parts = []
     for start in range(0, len(crops), batch_size):
         targets = crops[start : start + batch_size]
         references = np.repeat(crops[:1], len(targets), axis=0)
-        parts.append(generate_crops(generator, references, targets, windows[start : start + batch_size]))
-    return np.concatenate(parts)
+        heard = np.concatenate([w[start : start + batch_size] for w in windows])
+        answers = generate_crops(generator, references, targets, heard)
+        parts.append(answers.reshape(len(speeches), *targets.shape))
+    return list(np.concatenate(parts, axis=1))
 
 
 def _seen(made: Iterator[tuple[_Clip, np.ndarray, np.ndarray]]) -> Iterator[tuple[_Clip, Take, Take]]:

@@ -18,7 +18,7 @@ class Copier(LipGANGenerator):
     """Answers with its reference face, whatever is said."""
 
     def forward(self, faces, speech):
-        return faces[:, :3]
+        return faces[:, :3].repeat(len(speech) // len(faces), 1, 1, 1)
 
 
 @pytest.fixture(scope="module")

@@ -128,6 +128,18 @@ def test_the_generator_sees_no_lower_half_of_the_target():
     assert np.array_equal(answer, generate_crops(generator, crops, changed, windows))
 
 
+def test_faces_speak_several_speeches():
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 255, (3, 96, 96, 3), np.uint8)
+    heard = rng.normal(size=(6, 12, 35)).astype(np.float32)
+    generator = LipGANGenerator(GeneratorConfig(0.25)).eval()
+    for network in (generator, generator.to(memory_format=torch.channels_last)):
+        both = generate_crops(network, crops, crops, heard).astype(int)
+        each = [generate_crops(network, crops, crops, heard[k : k + 3]).astype(int) for k in (0, 3)]
+        assert np.abs(both - np.concatenate(each)).max() <= 1
+
+
 def test_one_face_speaks_all_windows():
     torch.manual_seed(0)
     rng = np.random.default_rng(0)

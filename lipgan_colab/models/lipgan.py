@@ -156,16 +156,17 @@ def _stages(c_in: int, rows: list, config: GeneratorConfig) -> nn.ModuleList:
 
 
 def join(a: Tensor, b: Tensor) -> Tensor:
-    """Concatenate feature maps (B, C, H, W); either may be of one sample, which is repeated for all of the other."""
+    """Concatenate feature maps (B, C, H, W); those of fewer samples are repeated, all of them one after the other."""
     batch = max(len(a), len(b))
-    # `expand` alone would lose the channels-last layout that the convolutions are fast in.
-    a, b = (x if len(x) == batch else x.expand(batch, -1, -1, -1).contiguous(memory_format=_layout(x)) for x in (a, b))
-    return torch.cat([a, b], dim=1)
+    return torch.cat([_repeated(x, batch // len(x)) for x in (a, b)], dim=1)
 
 
-def _layout(x: Tensor) -> torch.memory_format:
-    last = x.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
+def _repeated(x: Tensor, times: int) -> Tensor:
+    if times == 1:
+        return x
+    if x.is_contiguous(memory_format=torch.channels_last):  # in which the convolutions are fast
+        return x.permute(0, 2, 3, 1).repeat(times, 1, 1, 1).permute(0, 3, 1, 2)
+    return x.repeat(times, 1, 1, 1)
 
 
 class LipGANGenerator(nn.Module):
@@ -175,7 +176,7 @@ class LipGANGenerator(nn.Module):
         faces: (B, 6, 96, 96) float in [0, 1], RGB: the reference face, then the target face with its lower half zero.
         speech: (B, 1, 12, 35) MFCC or (B, 1, 80, 27) mel windows.
         answer: (B, 3, 96, 96) in [0, 1], RGB.
-    One face (1, 6, 96, 96) may speak all windows; it is encoded only once then.
+    Fewer faces may speak all windows, several speeches one after the other; each is encoded only once then.
 
     Its `speech_input` says which speech windows it was trained with.
     """

@@ -119,7 +119,7 @@ class Wav2LipGenerator(nn.Module):
         faces: (B, 6, 96, 96) float in [0, 1], RGB: the reference face, then the target face with its lower half zero.
         speech: (B, 1, 80, 16) mel windows.
         answer: (B, 3, 96, 96) in [0, 1], RGB.
-    One face (1, 6, 96, 96) may speak all windows; it is encoded only once then.
+    Fewer faces may speak all windows, several speeches one after the other; each is encoded only once then.
     """
 
     face_size = FACE_SIZE
