@@ -221,10 +221,11 @@ def _scores(clip: _Clip, own: Take, another: Take, judges: _Judges) -> ClipScore
     silent = silent_frames(clip.speech.wave, len(places))
     spectrum = mel(clip.speech.wave)
     sync = {name: sound_sync(take, spectrum) for name, take in variants.items()}
+    looked: dict[int, torch.Tensor] = {}  # many variants show the same frames
     scores = {
         name: measure(take, true, silent)
         | {"sound": float(sync[name][OFFSETS == 0][0])}
-        | _expert_says(judges.expert, take, clip.speech.wave)
+        | _expert_says(judges.expert, take, clip.speech.wave, looked)
         | _syncnet_says(judges.syncnet, take, clip.speech.wave)
         for name, take in variants.items()
     }
@@ -232,11 +233,11 @@ def _scores(clip: _Clip, own: Take, another: Take, judges: _Judges) -> ClipScore
     return ClipScores(about.id, about.speaker, len(places), clip.yaw, scores, sync)
 
 
-def _expert_says(expert: SyncExpert, take: Take, wave: np.ndarray) -> dict[str, float]:
+def _expert_says(expert: SyncExpert, take: Take, wave: np.ndarray, looked: dict) -> dict[str, float]:
     heard = min(len(take.crops), len(wave) * FPS // media.SAMPLE_RATE)
     if heard < FRAMES:
         return {"expert_d": np.nan, "expert_c": np.nan}
-    found = verdict(lips_seen(expert, take.crops[:heard]), sound_heard(expert, wave, heard))
+    found = verdict(lips_seen(expert, take.crops[:heard], looked), sound_heard(expert, wave, heard))
     return {"expert_d": found.distance, "expert_c": found.confidence}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import xxhash
 from torch import Tensor
 
 from lipgan_colab.errors import InputError
@@ -34,21 +35,30 @@ class Verdict:
 
 
 @torch.no_grad()
-def lips_seen(expert: SyncExpert, crops: np.ndarray) -> Tensor:
+def lips_seen(expert: SyncExpert, crops: np.ndarray, known: dict[int, Tensor] | None = None) -> Tensor:
     """The embeddings (F - 4, D) of every five consecutive crops, uint8 (F, 96, 96, 3) RGB at 25 a second.
+
+    Args:
+        expert: who looks.
+        crops: what at.
+        known: the embeddings of what this expert has seen before, which are filled in: nothing is looked at twice.
 
     Raises:
         InputError: there are fewer than five.
     """
     if len(crops) < FRAMES:
         raise InputError(f"a clip of {len(crops)} frames is too short for the expert; it needs {FRAMES}")
+    known = {} if known is None else known
     device = next(expert.parameters()).device
-    windows = np.lib.stride_tricks.sliding_window_view(crops, FRAMES, axis=0)  # (F - 4, 96, 96, 3, 5)
-    found = []
-    for start in range(0, len(windows), BATCH):
-        faces = np.ascontiguousarray(windows[start : start + BATCH].transpose(0, 3, 4, 1, 2))
-        found.append(expert.see(lower_halves(torch.from_numpy(faces).to(device).float() / 255)))
-    return torch.cat(found)
+    each = [xxhash.xxh3_64(np.ascontiguousarray(crop)).intdigest() for crop in crops]
+    keys = [hash(tuple(each[n : n + FRAMES])) for n in range(len(crops) - FRAMES + 1)]
+    unseen = list({key: n for n, key in enumerate(keys) if key not in known}.items())
+    for start in range(0, len(unseen), BATCH):
+        some = unseen[start : start + BATCH]
+        five = np.stack([crops[n : n + FRAMES] for _, n in some]).transpose(0, 4, 1, 2, 3)
+        halves = lower_halves(torch.from_numpy(np.ascontiguousarray(five)).to(device).float() / 255)
+        known.update(zip((key for key, _ in some), expert.see(halves), strict=True))
+    return torch.stack([known[key] for key in keys])
 
 
 @torch.no_grad()

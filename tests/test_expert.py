@@ -68,6 +68,19 @@ def test_five_crops_and_the_speech_that_begins_with_them_are_judged_together(exp
     assert torch.allclose(sounds[moment], sound[0], atol=1e-4)
 
 
+def test_nothing_is_looked_at_twice(expert, monkeypatch):
+    crops = np.random.default_rng(1).integers(0, 256, (20, 96, 96, 3), np.uint8)
+    looks, see = [], expert.see
+    monkeypatch.setattr(expert, "see", lambda faces: looks.append(len(faces)) or see(faces))
+    known = {}
+    all_of_them = lips_seen(expert, crops, known)
+    again = lips_seen(expert, crops[3:], known)
+    still = lips_seen(expert, np.repeat(crops[:1], 30, axis=0), known)
+    assert looks == [16, 1]
+    assert torch.equal(again, all_of_them[3:]) and len(still) == 26
+    assert torch.allclose(lips_seen(expert, crops[2:]), all_of_them[2:], atol=1e-5)
+
+
 def test_fewer_than_five_frames_are_refused(expert):
     with pytest.raises(InputError, match="4 frames is too short"):
         lips_seen(expert, np.zeros((4, 96, 96, 3), np.uint8))
