@@ -136,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--balance", type=float, help="0 draws every frame alike, 1 every speaker alike (default: 0.5)")
     sub.add_argument("--start-from", type=Path, help="weights that a new run begins with (run folder or .safetensors)")
     sub.add_argument("--seed", type=int)
-    sub.add_argument("--no-augment", dest="augment", action="store_false", help="samples as they are")
+    sub.add_argument("--augment", type=float, help="share of the samples that are varied (default: 1)")
+    sub.add_argument("--no-augment", dest="augment", action="store_const", const=0.0, help="samples as they are")
     sub.add_argument("--adversarial", action="store_true", help="with the contrastive discriminator, as in the paper")
     sub.add_argument(
         "--quality-weight", type=float, help="of a judge of picture quality, for sharp mouths, such as 0.01; 0: none"

@@ -52,7 +52,7 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
         learning_rate=3e-3,
         warmup=20,
         ema=0.98,
-        augment=False,
+        augment=0.0,
     )
     weights = train(out / "shards", out / "run", config, preview_every=100)
     print("4/4 making a photo speak")

@@ -176,7 +176,7 @@ class Recorder:
             average = LipGANGenerator(shape)
         average.load_state_dict(state["networks"]["average"], assign=True)
         samples = state["step"] * config["batch_size"]
-        about = {"step": state["step"], "samples": samples, PAINTED_REFERENCES: config["augment"]}
+        about = {"step": state["step"], "samples": samples, PAINTED_REFERENCES: config["augment"] > 0}
         save_generator(self.local / EXPORT, average, about)
         return [EXPORT, LOG]
 

@@ -34,8 +34,9 @@ class LipSyncDataset(Dataset):
         folder: where the shards are.
         seed: another seed draws other samples.
         speech: "mfcc" or "mel".
-        augment: mirror half of the samples, vary exposure, contrast and tint (both frames alike), and shift, scale and
-            turn each frame by itself.
+        augment: of which share of the samples (0 to 1) the faces are varied: half of them mirrored, exposure, contrast,
+            tint and shape changed (both frames alike), each frame shifted, scaled and turned by itself, and the mouths
+            of some references painted over.
         balance: how far speakers with few frames are drawn more often: 0 draws every frame alike, 1 every speaker.
         skip_damaged: go on without shards that are damaged, with a warning that names them.
 
@@ -51,7 +52,7 @@ class LipSyncDataset(Dataset):
         folder: str | Path,
         seed: int = 0,
         speech: str = "mfcc",
-        augment: bool = True,
+        augment: float = 1.0,
         balance: float = 0.0,
         skip_damaged: bool = False,
     ):
@@ -109,7 +110,7 @@ class LipSyncDataset(Dataset):
         reference = shard.frame(int(first) + reference)
         lips = lip_region(shard.rows("lip_landmarks", int(first + frame), int(first + frame) + 1)[0], len(target))
         elsewhere_shard, elsewhere, elsewhere_frame = self._elsewhere(rng, s, utterance, frame)
-        if self.augment:
+        if self.augment == 1 or (self.augment and rng.random() < self.augment):
             if rng.random() < PAINTED_OVER:
                 reference = painted_over(rng, reference, lips_there)
             table = recolouring(rng)

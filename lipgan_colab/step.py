@@ -43,7 +43,7 @@ class TrainConfig:
         warmup: steps over which the learning rate rises.
         clip: a network's gradient is scaled down to this norm where it is longer; 0 leaves it alone.
         ema: decay of the moving average of the weights, which is what is exported.
-        augment: vary the samples' colours and mirror half of them.
+        augment: which share of the samples is varied (see `LipSyncDataset`), 0 to 1.
         balance: 0 draws every frame alike, 1 every speaker alike, 0.5 in between: as the roots of the speakers' frames.
         seed: of the weights, the samples and the discriminator's coin.
     """
@@ -62,7 +62,7 @@ class TrainConfig:
     warmup: int = 200
     clip: float = 1.0
     ema: float = 0.999
-    augment: bool = True
+    augment: float = 1.0
     balance: float = 0.5
     seed: int = 0
 

@@ -157,7 +157,7 @@ def _batches(dataset: LipSyncDataset, step: int, config: TrainConfig, device: to
 
 def _shown(shards: str | Path, config: TrainConfig) -> dict[str, Tensor]:
     """The samples that are previewed."""
-    dataset = LipSyncDataset(shards, config.seed + 1, config.speech, augment=False)
+    dataset = LipSyncDataset(shards, config.seed + 1, config.speech, augment=0.0)
     return default_collate([dataset[number] for number in range(SHOWN)])
 
 

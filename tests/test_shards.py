@@ -120,6 +120,12 @@ def test_augmentation_changes_both_frames_alike(folder):
     assert changed >= 6  # black stays black
 
 
+def test_a_share_of_the_samples_is_varied(folder):
+    plain, some = (LipSyncDataset(folder, seed=3, augment=share) for share in (0, 0.5))
+    same = [torch.equal(plain[n]["target"], some[n]["target"]) for n in range(60)]
+    assert 15 < sum(same) < 50  # a black frame and a mirrored grey one look the same
+
+
 def test_augmentation_frames_each_face_anew_and_the_lips_with_the_target(tmp_path):
     """Else a network reads the lips off the framing: boxes move a little with the mouth."""
     clip = record("a", 20, 0)
