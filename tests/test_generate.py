@@ -185,7 +185,7 @@ def test_picture_and_sound_are_together(shared, clicks, tmp_path, kind, face):
 
     lamp = Lamp(GeneratorConfig(0.25, kind)).eval()
     report = generate(shared / "data" / face, speech, lamp, tmp_path / "out.mp4", GenerateOptions(pauses="off"))
-    frames = read_back(report.path)
+    frames = [frame[::3, ::3] for _, frame in media.read_video(report.path)]  # a median of whole ones takes a minute
     steady = np.median(frames, axis=0)
     moving = np.abs(np.asarray(frames, np.int16) - steady).mean(axis=(0, 3))
     mouth = moving > 0.5 * moving.max()
