@@ -123,6 +123,8 @@ class GenerateWidget:
         self.chin = FloatSlider(0.0, min=-0.2, max=0.5, step=0.05, description="Room for the chin", **wide)
         self.yaw = IntSlider(45, 15, 90, description="Largest turn of head", **wide)
         self.pauses = Dropdown(options=list(PAUSES.items()), value="normal", description="The mouth", **wide)
+        smiles = [("is shown at rest to the generator, lips move freely", "auto"), ("is shown as it is", "own")]
+        self.smile = Dropdown(options=smiles, value="auto", description="A photo's open mouth", **wide)
         self.mark = Checkbox(description='Write "AI-generated" into the picture', indent=False)
 
     def _laid_out(self) -> VBox:
@@ -132,7 +134,7 @@ class GenerateWidget:
             return made
 
         absent = [] if on_colab() else [ipywidgets.HTML("<small>Webcam and microphone: in Colab only.</small>")]
-        options = [self.pauses, self.sync, self.sharpen, self.chin, self.yaw, self.mark]
+        options = [self.pauses, self.smile, self.sync, self.sharpen, self.chin, self.yaw, self.mark]
         adjust = Accordion([VBox(options)], selected_index=None)
         adjust.set_title(0, "Adjust")
         buttons = HBox([self.button, self.cancel_button, self.progress], layout=Layout(align_items="center"))
@@ -195,6 +197,7 @@ class GenerateWidget:
             sync_offset=self.sync.value,
             pads=(0.0, 0.0, self.chin.value, 0.0),
             largest_yaw=float(self.yaw.value),
+            reference_mouth=self.smile.value,
             sharpen=self.sharpen.value,
             mark=self.mark.value,
             consent=self.consent.value,

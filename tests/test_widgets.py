@@ -149,8 +149,10 @@ def test_one_of_two_people_is_chosen_and_speaks(ready, shared, tmp_path):
 
 def test_the_words_of_the_sliders_reach_the_options(ready):
     ready.sync.value, ready.sharpen.value, ready.chin.value, ready.yaw.value = 2, 0.5, 0.1, 30
+    ready.smile.value = "own"
     ready.pauses.value, ready.mark.value = "strict", True
     options = ready.options()
+    assert options.reference_mouth == "own"
     assert (options.sync_offset, options.sharpen, options.pads[2], options.largest_yaw) == (2, 0.5, 0.1, 30.0)
     assert options.pauses == "strict" and options.mark and options.consent
 
