@@ -34,6 +34,7 @@ from lipgan_colab.train import stop_when_asked
 
 INNER_MIDDLE = [len(faces.LIPS) + faces.INNER_LIPS.index(point) for point in (13, 14)]  # of a shard's landmarks
 APART = 3  # frames between the moments of one clip that are to be told apart
+SHOWN_EVERY = 10  # steps: to show a loss is to wait for the device
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class ExpertConfig:
     warmup: int = 100
     balance: float = 0.5
     seed: int = 0
+
+    def __post_init__(self):
+        if self.clips < 2 or self.moments < 1:
+            raise InputError(
+                f"{self.clips} clips of {self.moments} moments: there must be 2 clips to tell apart, or more"
+            )
 
 
 class Moments(Dataset):
@@ -164,24 +171,34 @@ def train_expert(
 
     def save() -> None:
         state = {"step": step, "about": about, "pupil": pupil.state_dict(), "optimizer": optimizer.state_dict()}
-        prune(run / CHECKPOINTS, write_checkpoint(run / CHECKPOINTS, step, state))
-        save_network(run / EXPERT, pupil.expert, {"what": "our own sync expert", "step": step})
+        try:
+            prune(run / CHECKPOINTS, write_checkpoint(run / CHECKPOINTS, step, state))
+            save_network(run / EXPERT, pupil.expert, {"what": "our own sync expert", "step": step})
+        except OSError as error:
+            raise InputError(
+                f"{run}: cannot be written ({error.strerror or error}); make room, or choose another"
+            ) from error
 
-    saved = monotonic()
-    with stop_when_asked() as asked, tqdm(total=config.steps, initial=step, unit="step", desc="expert") as progress:
-        for batch in _batches(moments, step, config, device, workers):
-            reported = _train_step(pupil, optimizer, batch, config, step)
-            step += 1
-            progress.set_postfix({name: f"{float(value):.3f}" for name, value in reported.items()}, refresh=False)
-            progress.update()
-            if asked:
-                tqdm.write(f"stopped after step {step}; run the same again to go on")
-                break
-            if monotonic() - saved > save_minutes * 60:
-                save()
-                saved = monotonic()
-    if resumed is None or step > resumed[0].step or not (run / EXPERT).exists():
-        save()
+    saved, whole = monotonic(), resumed is None or not (run / EXPERT).exists()
+    try:
+        with stop_when_asked() as asked, tqdm(total=config.steps, initial=step, unit="step", desc="expert") as progress:
+            for batch in _batches(moments, step, config, device, workers):
+                whole = False
+                reported = _train_step(pupil, optimizer, batch, config, step)
+                step += 1
+                whole = True
+                progress.update()
+                if step % SHOWN_EVERY == 0:
+                    progress.set_postfix({name: f"{float(value):.3f}" for name, value in reported.items()})
+                if asked:
+                    tqdm.write(f"stopped after step {step}; run the same again to go on")
+                    break
+                if monotonic() - saved > save_minutes * 60:
+                    save()
+                    saved = monotonic()
+    finally:
+        if whole:  # half an update is not worth saving
+            save()
     return run / EXPERT
 
 

@@ -81,7 +81,7 @@ def test_what_cannot_teach_is_refused(tmp_path):
 
 def test_what_belongs_together_is_learnt(counting, tmp_path):
     """The later in these clips, the brighter the face and the louder the sound."""
-    config = replace(SMALL, steps=60, moments=6, learning_rate=3e-3, warmup=5)
+    config = replace(SMALL, steps=40, moments=6, learning_rate=3e-3, warmup=5)
     expert = load_expert(train_expert(counting, tmp_path, config, "cpu"))
     batch = Moments(counting, replace(config, seed=9))[0]
     with torch.no_grad():
@@ -118,6 +118,34 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(drawn_shards, tmp_path, 
     assert all(torch.equal(value, whole[name]) for name, value in parts.state_dict().items())
     with pytest.raises(InputError, match=r"width was 0\.125 and is 0\.25; set it back"):
         train_expert(drawn_shards, tmp_path / "parts", replace(SMALL, width=0.25), "cpu")
+
+
+def test_what_breaks_off_costs_no_whole_step(drawn_shards, tmp_path, monkeypatch):
+    from lipgan_colab import train_expert as module
+
+    steps, step = [], module._train_step
+
+    def breaks(*arguments):
+        steps.append(arguments[-1])
+        if len(steps) == 3:
+            raise RuntimeError("a device that is lost")
+        return step(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_train_step", breaks)
+        with pytest.raises(RuntimeError, match="lost"):
+            train_expert(drawn_shards, tmp_path, SMALL, "cpu", save_minutes=0)
+    assert load_expert(tmp_path).about["step"] == 2
+    train_expert(drawn_shards, tmp_path, SMALL, "cpu")
+    assert load_expert(tmp_path).about["step"] == SMALL.steps
+
+
+def test_a_full_disk_and_a_batch_of_one_are_told_in_a_line(drawn_shards, small_disk):
+    with pytest.raises(InputError, match="cannot be written") as told:
+        train_expert(drawn_shards, small_disk / "run", replace(SMALL, steps=1), "cpu")
+    assert "\n" not in str(told.value)
+    with pytest.raises(InputError, match="2 clips"):
+        replace(SMALL, clips=1)
 
 
 def test_the_verb_teaches_and_evaluate_would_take_it(drawn_shards, tmp_path, capsys):
