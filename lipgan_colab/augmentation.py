@@ -38,13 +38,18 @@ def painted_over(rng: np.random.Generator, face: np.ndarray, points: np.ndarray)
     return painted.clip(0, 255).astype(np.uint8)
 
 
+def same_shape(size: int) -> np.ndarray:
+    """Where every pixel of a face is taken from where it is, float32 (size, size, 2)."""
+    return np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2), axis=2)
+
+
 def new_shape(rng: np.random.Generator, size: int) -> np.ndarray:
     """Where the pixels of a face of another shape are taken from, (size, size, 2): a few people become many.
 
     Height and width change by up to 10 % each, the head turns by up to 6 degrees, and a smooth random field moves
     features by some pixels more.
     """
-    grid = np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2), axis=2) - size / 2
+    grid = same_shape(size) - size / 2
     turn, (wide, high) = np.deg2rad(rng.uniform(-6, 6)), 1 + rng.uniform(-0.1, 0.1, size=2)
     turned = grid @ np.float32(
         [[wide * np.cos(turn), high * np.sin(turn)], [-wide * np.sin(turn), high * np.cos(turn)]]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lipgan_colab.augmentation import jittered, new_shape, painted_over, recolouring, taken
+from lipgan_colab.augmentation import jittered, new_shape, painted_over, recolouring, same_shape, taken
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import lip_region
 from lipgan_colab.manifest import read_manifest, shard_paths
@@ -35,8 +35,8 @@ class LipSyncDataset(Dataset):
         seed: another seed draws other samples.
         speech: "mfcc" or "mel".
         augment: of which share of the samples (0 to 1) the faces are varied: half of them mirrored, exposure, contrast,
-            tint and shape changed (both frames alike), each frame shifted, scaled and turned by itself, and the mouths
-            of some references painted over.
+            tint and shape changed (both frames alike), and the mouths of some references painted over. Unless it is 0,
+            each frame of all samples is shifted, scaled and turned by itself (see `jittered`).
         balance: how far speakers with few frames are drawn more often: 0 draws every frame alike, 1 every speaker.
         skip_damaged: go on without shards that are damaged, with a warning that names them.
 
@@ -110,16 +110,18 @@ class LipSyncDataset(Dataset):
         reference = shard.frame(int(first) + reference)
         lips = lip_region(shard.rows("lip_landmarks", int(first + frame), int(first + frame) + 1)[0], len(target))
         elsewhere_shard, elsewhere, elsewhere_frame = self._elsewhere(rng, s, utterance, frame)
-        if self.augment == 1 or (self.augment and rng.random() < self.augment):
-            if rng.random() < PAINTED_OVER:
-                reference = painted_over(rng, reference, lips_there)
-            table = recolouring(rng)
-            reference, target = cv2.LUT(reference, table), cv2.LUT(target, table)
-            shape = new_shape(rng, len(target))
+        if self.augment:
+            varied = self.augment == 1 or rng.random() < self.augment
+            if varied:
+                if rng.random() < PAINTED_OVER:
+                    reference = painted_over(rng, reference, lips_there)
+                table = recolouring(rng)
+                reference, target = cv2.LUT(reference, table), cv2.LUT(target, table)
+            shape = new_shape(rng, len(target)) if varied else same_shape(len(target))
             reference = taken(reference, jittered(rng, shape))
             framing = jittered(rng, shape)
             target, lips = taken(target, framing), taken(lips, framing)
-            if rng.random() < 0.5:
+            if varied and rng.random() < 0.5:
                 reference, target, lips = reference[:, ::-1], target[:, ::-1], lips[:, ::-1]
         return {
             "reference": _to_tensor(reference),

@@ -126,12 +126,13 @@ def test_a_share_of_the_samples_is_varied(folder):
     assert 15 < sum(same) < 50  # a black frame and a mirrored grey one look the same
 
 
-def test_augmentation_frames_each_face_anew_and_the_lips_with_the_target(tmp_path):
+@pytest.mark.parametrize("share", [1, 0.01])
+def test_augmentation_frames_each_face_anew_and_the_lips_with_the_target(tmp_path, share):
     """Else a network reads the lips off the framing: boxes move a little with the mouth."""
     clip = record("a", 20, 0)
     painted = cv2.cvtColor(lip_region(clip.lip_landmarks[0], 96), cv2.COLOR_GRAY2RGB)
     write_shard(tmp_path / "shard-00000.safetensors", [replace(clip, jpegs=[_jpeg(painted, 95)] * 20)], [], SETTINGS)
-    dataset = LipSyncDataset(tmp_path, augment=True)
+    dataset = LipSyncDataset(tmp_path, augment=share)
     middles = {"target": [], "reference": []}
     for number in range(30):
         sample = {name: value.float().mean(dim=0) for name, value in dataset[number].items()}
