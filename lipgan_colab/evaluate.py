@@ -4,7 +4,7 @@ Clips run through stages that work at the same time (see `pipeline`): faces are 
 those, all measured. What is judged is the generator: mouths do not rest in pauses, nothing is pasted back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -221,11 +221,11 @@ def _scores(clip: _Clip, own: Take, another: Take, judges: _Judges) -> ClipScore
     silent = silent_frames(clip.speech.wave, len(places))
     spectrum = mel(clip.speech.wave)
     sync = {name: sound_sync(take, spectrum) for name, take in variants.items()}
-    looked: dict[int, torch.Tensor] = {}  # many variants show the same frames
+    expert_says = _listening(judges.expert, clip.speech.wave, len(places))
     scores = {
         name: measure(take, true, silent)
         | {"sound": float(sync[name][OFFSETS == 0][0])}
-        | _expert_says(judges.expert, take, clip.speech.wave, looked)
+        | expert_says(take)
         | _syncnet_says(judges.syncnet, take, clip.speech.wave)
         for name, take in variants.items()
     }
@@ -233,12 +233,18 @@ def _scores(clip: _Clip, own: Take, another: Take, judges: _Judges) -> ClipScore
     return ClipScores(about.id, about.speaker, len(places), clip.yaw, scores, sync)
 
 
-def _expert_says(expert: SyncExpert, take: Take, wave: np.ndarray, looked: dict) -> dict[str, float]:
-    heard = min(len(take.crops), len(wave) * FPS // media.SAMPLE_RATE)
+def _listening(expert: SyncExpert, wave: np.ndarray, frames: int) -> Callable[[Take], dict[str, float]]:
+    """What the expert says of a clip's variants. It has heard their sound once, and looks once at what many show."""
+    heard = min(frames, len(wave) * FPS // media.SAMPLE_RATE)
     if heard < FRAMES:
-        return {"expert_d": np.nan, "expert_c": np.nan}
-    found = verdict(lips_seen(expert, take.crops[:heard], looked), sound_heard(expert, wave, heard))
-    return {"expert_d": found.distance, "expert_c": found.confidence}
+        return lambda take: {"expert_d": np.nan, "expert_c": np.nan}
+    sounds, looked = sound_heard(expert, wave, heard), {}
+
+    def says(take: Take) -> dict[str, float]:
+        found = verdict(lips_seen(expert, take.crops[:heard], looked), sounds)
+        return {"expert_d": found.distance, "expert_c": found.confidence}
+
+    return says
 
 
 def _syncnet_says(syncnet: SyncNet | None, take: Take, wave: np.ndarray) -> dict[str, float]:

@@ -35,7 +35,7 @@ class Verdict:
 
 
 @torch.no_grad()
-def lips_seen(expert: SyncExpert, crops: np.ndarray, known: dict[int, Tensor] | None = None) -> Tensor:
+def lips_seen(expert: SyncExpert, crops: np.ndarray, known: dict[tuple, Tensor] | None = None) -> Tensor:
     """The embeddings (F - 4, D) of every five consecutive crops, uint8 (F, 96, 96, 3) RGB at 25 a second.
 
     Args:
@@ -51,7 +51,7 @@ def lips_seen(expert: SyncExpert, crops: np.ndarray, known: dict[int, Tensor] | 
     known = {} if known is None else known
     device = next(expert.parameters()).device
     each = [xxhash.xxh3_64(np.ascontiguousarray(crop)).intdigest() for crop in crops]
-    keys = [hash(tuple(each[n : n + FRAMES])) for n in range(len(crops) - FRAMES + 1)]
+    keys = [tuple(each[n : n + FRAMES]) for n in range(len(crops) - FRAMES + 1)]
     unseen = list({key: n for n, key in enumerate(keys) if key not in known}.items())
     for start in range(0, len(unseen), BATCH):
         some = unseen[start : start + BATCH]

@@ -410,6 +410,11 @@ def _resample(lines: np.ndarray, start: float, stop: float, size: int) -> np.nda
     return shared
 
 
+def mapped(points: np.ndarray, to_new: np.ndarray) -> np.ndarray:
+    """Points (..., 2) through an affine map (2, 3), such as `to_crop` gives."""
+    return points @ to_new[:, :2].T + to_new[:, 2]
+
+
 def crop_points(points: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
     """Points (..., 2) of the frame in the pixels of `crop`(frame, box, size), float32."""
     box = np.asarray(box, np.float64)

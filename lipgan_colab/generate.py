@@ -262,15 +262,15 @@ def _rests(face: faces.Face, is_photo: bool, generator: Generator, options: Gene
     """Whether the generator is to see this face with a resting mouth: see `GenerateOptions.reference_mouth`."""
     if options.reference_mouth == "own" or face.landmarks is None:
         return False
-    knows = getattr(generator, "about", {}).get(PAINTED_REFERENCES, False)
-    is_open = faces.mouth_opening(face.landmarks) > resting_mouth.OPEN
-    return options.reference_mouth == "rest" or bool(is_photo and knows and is_open)
+    if options.reference_mouth == "rest":
+        return True
+    knows = is_photo and getattr(generator, "about", {}).get(PAINTED_REFERENCES, False)
+    return bool(knows and faces.mouth_opening(face.landmarks) > resting_mouth.OPEN)
 
 
 def _with_mouth_at_rest(shot: Shot) -> np.ndarray:
     size = len(shot.original)
-    to_crop = faces.to_crop(shot.face, size)
-    points = shot.face.landmarks[faces.LIPS + faces.INNER_LIPS] @ to_crop[:, :2].T + to_crop[:, 2]
+    points = faces.mapped(shot.face.landmarks[faces.LIPS + faces.INNER_LIPS], faces.to_crop(shot.face, size))
     return resting_mouth.at_rest(shot.original, points / size)
 
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
-from lipgan_colab.manifest import shard_paths, sync_by_group
+from lipgan_colab.manifest import needed_shards, sync_by_group
 from lipgan_colab.shard_file import Shard, fingerprint_of, read_metadata
 from lipgan_colab.sync import GroupSync
 
@@ -26,7 +26,7 @@ def describe(folder: str | Path) -> str:
     Raises:
         InputError: no shard is there, or one is damaged.
     """
-    paths = _paths(folder)
+    paths = needed_shards(folder)
     metadata = [read_metadata(path) for path in paths]
     clips = [clip for m in metadata for clip in m["utterances"]]
     skipped = [clip for m in metadata for clip in m["skipped"]]
@@ -52,13 +52,6 @@ def describe(folder: str | Path) -> str:
         lines += _speakers(clips, frames, hour)
     lines += [f"skipped {count}: {gate}" for gate, count in Counter(s.get("gate", "other") for s in skipped).items()]
     return "\n".join(lines + _sync(sync_by_group(paths)))
-
-
-def _paths(folder: str | Path) -> list[Path]:
-    paths = shard_paths(folder)
-    if not paths:
-        raise InputError(f"{folder}: holds no shard-*.safetensors; preprocess videos into it first")
-    return paths
 
 
 def _gathered(paths: Sequence[Path], name: str) -> np.ndarray:
@@ -99,7 +92,7 @@ def contact_sheet(folder: str | Path, path: str | Path) -> None:
     Raises:
         InputError: no shard is there, or one is damaged, or holds no clip.
     """
-    shards = [Shard.open(p) for p in _paths(folder)]
+    shards = [Shard.open(p) for p in needed_shards(folder)]
     clips = [(shard, u) for shard in shards for u in range(len(shard.first_frame) - 1) if len(shard.seen(u))]
     if not clips:
         raise InputError(f"{folder}: no clip with a face in its shards; preprocess other videos")

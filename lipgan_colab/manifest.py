@@ -22,6 +22,14 @@ def shard_paths(folder: str | Path) -> list[Path]:
     return sorted(Path(folder).glob("shard-*.safetensors"))
 
 
+def needed_shards(folder: str | Path) -> list[Path]:
+    """The shards of a folder, in order; InputError where there is none."""
+    paths = shard_paths(folder)
+    if not paths:
+        raise InputError(f"{folder}: holds no shard-*.safetensors; preprocess videos into it first")
+    return paths
+
+
 def read_manifest(folder: str | Path) -> dict:
     """manifest.json as plain data; {} where there is none, or none that can be read (it can be written again)."""
     try:

@@ -41,7 +41,7 @@ def place(face: faces.Face, shape: tuple[int, ...], size: int = 96, largest_yaw:
     to_crop = faces.to_crop(face, size)
     shown = 1 - np.clip((abs(face.yaw) - largest_yaw) / FADING_YAW, 0, 1) if np.isfinite(face.yaw) else 1.0
     from_crop = cv2.invertAffineTransform(to_crop)
-    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]]) @ from_crop[:, :2].T + from_crop[:, 2]
+    corners = faces.mapped(np.array([[0, 0], [size, 0], [size, size], [0, size]]), from_crop)
     left, top = np.maximum(0, np.floor(corners.min(axis=0))).astype(int).tolist()
     right, bottom = np.minimum([shape[1], shape[0]], np.ceil(corners.max(axis=0))).astype(int).tolist()
     if left >= right or top >= bottom or shown == 0:
@@ -60,7 +60,7 @@ def _crop_mask(face: faces.Face, to_crop: np.ndarray, size: int) -> np.ndarray:
         centre, axes = (size // 2, round(0.75 * size)), (round(0.36 * size), round(0.25 * size))
         cv2.ellipse(mask, centre, axes, 0, 0, 360, 1, -1)
     else:
-        points = face.landmarks @ to_crop[:, :2].T + to_crop[:, 2]
+        points = faces.mapped(face.landmarks, to_crop)
         mask = faces.lower_face_mask(points.astype(np.float32), (size, size))
     # Blurred, a mask reaches beyond its border: drawn in by the blur's width, it ends where it did.
     mask = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(feather) + 1,) * 2))

@@ -38,7 +38,10 @@ def _lip_colour(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
     ring = np.zeros(crop.shape[:2], np.uint8)
     for border, value in ((outer, 1), (inner, 0)):
         cv2.fillPoly(ring, [(border * len(crop)).round().astype(np.int32)], value)
-    return np.median(crop[ring > 0], axis=0) if ring.any() else crop[tuple((points[0] * len(crop)).astype(int)[::-1])]
+    if ring.any():
+        return np.median(crop[ring > 0], axis=0)
+    x, y = (points[0] * len(crop)).astype(int).clip(0, len(crop) - 1)  # a corner, if need be of the crop
+    return crop[y, x].astype(np.float64)
 
 
 def without_mouth(face: np.ndarray, points: np.ndarray, margin: int = 0) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from lipgan_colab.augmentation import jittered, new_shape, painted_over, recolouring, same_shape, taken
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import lip_region
-from lipgan_colab.manifest import read_manifest, shard_paths
+from lipgan_colab.manifest import needed_shards, read_manifest
 from lipgan_colab.shard_file import CURE, Shard, fingerprint_of
 
 FAR_FRAMES = 6  # a reference frame is at least this far from its target, as in the authors' train.py
@@ -58,10 +58,7 @@ class LipSyncDataset(Dataset):
     ):
         self.folder, self.seed, self.speech, self.augment = Path(folder), seed, speech, augment
         self.skip_damaged = skip_damaged
-        paths = shard_paths(folder)
-        if not paths:
-            raise InputError(f"{folder}: holds no shard-*.safetensors; preprocess videos into it first")
-        self.shards = [shard for path in paths if (shard := self._opened(path)) is not None]
+        self.shards = [shard for path in needed_shards(folder) if (shard := self._opened(path)) is not None]
         known = read_manifest(folder).get("fingerprint")  # the same where shards have been left out
         self.fingerprint = known or fingerprint_of([shard.metadata for shard in self.shards])
         # One entry an utterance: in which shard it is the how-manieth, and how many of its frames may be targets.

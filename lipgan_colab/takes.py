@@ -103,7 +103,7 @@ def upright_take(pictures: Sequence[np.ndarray], followed: Sequence[faces.Face])
     frames, landmarks = [], []
     for picture, face in zip(pictures, followed, strict=True):
         to_crop = faces.to_crop(face, CROP)
-        landmarks.append(face.landmarks @ to_crop[:, :2].T + to_crop[:, 2])
+        landmarks.append(faces.mapped(face.landmarks, to_crop))
         to_crop[:, 2] += AROUND
         frame = faces.warp(picture, to_crop, (CROP + 2 * AROUND,) * 2, cv2.INTER_LINEAR)
         frame[AROUND:-AROUND, AROUND:-AROUND] = faces.upright_crop(picture, face, CROP)

@@ -21,7 +21,7 @@ from lipgan_colab.augmentation import jittered, new_shape, recolouring, taken
 from lipgan_colab.checkpoint import load_newest_checkpoint, prune, write_checkpoint
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
-from lipgan_colab.manifest import shard_paths
+from lipgan_colab.manifest import needed_shards
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert, SyncExpertConfig, lower_halves
 from lipgan_colab.models.weights import EXPERT, save_network
 from lipgan_colab.runs import check_config
@@ -87,9 +87,7 @@ class Moments(Dataset):
 
     def __init__(self, folder: str | Path, config: ExpertConfig):
         self.config = config
-        self.shards = [Shard.open(path) for path in shard_paths(folder)]
-        if not self.shards:
-            raise InputError(f"{folder}: holds no shard-*.safetensors; preprocess videos into it first")
+        self.shards = [Shard.open(path) for path in needed_shards(folder)]
         if any(shard.metadata["settings"]["fps"] != FPS for shard in self.shards):
             raise InputError(f"{folder}: an expert is taught at {FPS} frames a second; preprocess with that")
         self.fingerprint = fingerprint_of([shard.metadata for shard in self.shards])
@@ -155,7 +153,7 @@ def train_expert(
     keep_freed_memory()
     run, device = Path(run), pick_device(device)
     moments = Moments(shards, config)
-    about = {**asdict(config), "clips_learnt_from": moments.fingerprint}
+    about = {**asdict(config), "clips_in_batch": config.clips, "clips": moments.fingerprint}  # as of describe_run
     torch.manual_seed(config.seed)
     pupil = _Pupil(SyncExpert(SyncExpertConfig(config.width))).to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(pupil.parameters(), config.learning_rate)

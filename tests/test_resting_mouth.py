@@ -38,6 +38,11 @@ def test_all_but_the_mouth_stays():
     assert np.array_equal(at_rest(crop, points)[:, :12], crop[:, :12])
 
 
+def test_a_mouth_beyond_the_crop_breaks_nothing():
+    crop, points = laughing()
+    assert at_rest(crop, points + 1).shape == crop.shape
+
+
 def test_a_margin_takes_more_away():
     crop, points = laughing()
     narrow, wide = (np.abs(without_mouth(crop, points, margin) - crop).max(axis=2) > 1 for margin in (0, 3))
@@ -50,8 +55,8 @@ def test_a_real_smile_is_seen_at_rest(shared):
     photo = read_image(shared / "data" / "photos" / "obama.jpg")
     with faces.FaceFinder() as finder:
         (face,) = finder.find(photo)[:1]
-        crop, to_crop = faces.upright_crop(photo, face, 96), faces.to_crop(face, 96)
-        points = (face.landmarks @ to_crop[:, :2].T + to_crop[:, 2])[faces.LIPS + faces.INNER_LIPS] / 96
+        crop = faces.upright_crop(photo, face, 96)
+        points = faces.mapped(face.landmarks[faces.LIPS + faces.INNER_LIPS], faces.to_crop(face, 96)) / 96
         framed = cv2.copyMakeBorder(at_rest(crop, points), *[48] * 4, cv2.BORDER_REPLICATE)
         (seen,) = finder.find(cv2.resize(framed, None, fx=2, fy=2))[:1]
     assert faces.mouth_opening(seen.landmarks) < 0.7 * faces.mouth_opening(face.landmarks)

@@ -118,6 +118,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(drawn_shards, tmp_path, 
     assert all(torch.equal(value, whole[name]) for name, value in parts.state_dict().items())
     with pytest.raises(InputError, match=r"width was 0\.125 and is 0\.25; set it back"):
         train_expert(drawn_shards, tmp_path / "parts", replace(SMALL, width=0.25), "cpu")
+    with pytest.raises(InputError, match=r"clips_in_batch was 3 and is 2; set") as told:
+        train_expert(drawn_shards, tmp_path / "parts", replace(SMALL, clips=2), "cpu")
+    assert "other clips" not in str(told.value)
 
 
 def test_what_breaks_off_costs_no_whole_step(drawn_shards, tmp_path, monkeypatch):
