@@ -19,13 +19,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipgan_colab import media
+from lipgan_colab.media import video as media
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import save_generator
 
 DUB = """
 import json, resource, sys, time
-from lipgan_colab.generate import GenerateOptions, generate
+from lipgan_colab.generation.generate import GenerateOptions, generate
 film, weights, out = sys.argv[1:]
 start = time.perf_counter()
 report = generate(film, film, weights, out, GenerateOptions(pauses="off"))

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lipgan_colab import faces
-from lipgan_colab.corpora import folder
-from lipgan_colab.evaluate import evaluate
-from lipgan_colab.generate import generate_crops, ready_generator
+from lipgan_colab.corpora.corpus import folder
+from lipgan_colab.evaluation.evaluate import evaluate
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.face_clip import FPS
+from lipgan_colab.generation.generate import generate_crops, ready_generator
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
-from lipgan_colab.synthetic import draw_clip, draw_corpus
-from lipgan_colab.takes import FPS
-from lipgan_colab.workers import core_count
+from lipgan_colab.shards.workers import core_count
+from lipgan_colab.synthetic.clips import draw_clip, draw_corpus
 
 LOOKS, CROPS = 4, 2  # a frame: in the video and in its crop, own and another's speech; the last two are generated
 

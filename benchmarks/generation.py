@@ -16,7 +16,7 @@ from lipgan_colab.models.weights import save_generator
 COLD = """
 import sys, time
 start = time.perf_counter()
-from lipgan_colab.generate import generate
+from lipgan_colab.generation.generate import generate
 imported = time.perf_counter() - start
 report = generate(*sys.argv[1:5])
 print("imports", imported)
@@ -35,7 +35,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        from lipgan_colab import synthetic
+        from lipgan_colab.synthetic import clips as synthetic
 
         synthetic.write_speech(folder / "speech.wav", seconds=3.0, seed=0)
         if args.face is None:

@@ -17,11 +17,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipgan_colab import audio, faces, media
-from lipgan_colab.corpora import Utterance
-from lipgan_colab.preprocess import PreprocessConfig, _jpeg, preprocess, preprocess_utterance
-from lipgan_colab.quality import Watcher
-from lipgan_colab.workers import core_count
+from lipgan_colab.corpora.corpus import Utterance
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.media import video as media
+from lipgan_colab.shards.gates import Watcher
+from lipgan_colab.shards.preprocess import PreprocessConfig, _jpeg, preprocess, preprocess_utterance
+from lipgan_colab.shards.workers import core_count
+from lipgan_colab.speech import features as audio
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "grid" / "s1"
 ROUNDS = 5  # the least of so many counts: what others do to the caches only adds
@@ -34,7 +36,7 @@ def clips(folder: str) -> list[Path]:
         return [Path(p) for p in sys.argv[1:]]
     if SHARED.is_dir():
         return sorted(SHARED.glob("*.mpg"))[:3]
-    from lipgan_colab.synthetic import draw_corpus
+    from lipgan_colab.synthetic.clips import draw_corpus
 
     return draw_corpus(folder, clips=3, seconds=3.0)
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lipgan_colab.preprocess import _jpeg
-from lipgan_colab.shard_file import UtteranceRecord, write_shard
-from lipgan_colab.shards import LipSyncDataset, batches
-from lipgan_colab.step import TrainConfig, build_networks, train_step
+from lipgan_colab.shards.dataset import LipSyncDataset, batches
+from lipgan_colab.shards.preprocess import _jpeg
+from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
+from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 
 BATCH, STEPS = 32, 4
 SHARDS, CLIPS, FRAMES = 6, 100, 75  # of noise

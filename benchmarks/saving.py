@@ -20,9 +20,9 @@ RESUME = """
 import time
 start = time.perf_counter()
 import sys, torch
-from lipgan_colab.checkpoint import load_newest_checkpoint
+from lipgan_colab.training.checkpoint import load_newest_checkpoint
 from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
-from lipgan_colab.step import TrainConfig, build_networks, train_step
+from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 from benchmarks.training import random_batch
 def lap(name):
     global start
@@ -60,10 +60,10 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
     import torch
 
     from benchmarks.training import random_batch
-    from lipgan_colab.checkpoint import find_checkpoints
     from lipgan_colab.device import describe, keep_freed_memory, pick_device, pick_dtype
-    from lipgan_colab.saving import Saver
-    from lipgan_colab.step import TrainConfig, build_networks, train_step
+    from lipgan_colab.training.async_checkpointer import Saver
+    from lipgan_colab.training.checkpoint import find_checkpoints
+    from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 
     keep_freed_memory()
     device = pick_device()

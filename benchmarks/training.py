@@ -14,8 +14,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from lipgan_colab.device import PRECISIONS, describe, fast_dtype, keep_freed_memory, pick_device
-from lipgan_colab.shards import LipSyncDataset, batches
-from lipgan_colab.step import TrainConfig, build_networks, train_step
+from lipgan_colab.shards.dataset import LipSyncDataset, batches
+from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 
 REFERENCE, REFERENCE_RATE = 5.5, 300e9  # samples/s, FLOP/s
 

@@ -3,32 +3,20 @@
 The verbs are loaded when they are first used, so that importing the package costs nothing.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 
 _VERBS = {
     "open_workspace": "lipgan_colab.workspace",
-    "preprocess": "lipgan_colab.preprocess",
-    "train": "lipgan_colab.train",
+    "preprocess": "lipgan_colab.shards.preprocess",
+    "train": "lipgan_colab.training.train",
     "load_generator": "lipgan_colab.models.weights",
-    "generate": "lipgan_colab.generate",
-    "evaluate": "lipgan_colab.evaluate",
+    "generate": "lipgan_colab.generation.generate",
+    "evaluate": "lipgan_colab.evaluation.evaluate",
 }
 __all__ = sorted(_VERBS)
 
 
-class _Verb:
-    """A function of the package; the module of the same name, which importing would bind in its place, is ignored."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def __get__(self, package, owner=None):
-        return getattr(import_module(_VERBS[self.name]), self.name)
-
-    def __set__(self, package, module) -> None:
-        pass
-
-
-sys.modules[__name__].__class__ = type("_Package", (ModuleType,), {name: _Verb(name) for name in _VERBS})
+def __getattr__(name: str):
+    if name not in _VERBS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_VERBS[name]), name)

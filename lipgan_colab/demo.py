@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lipgan_colab.files import written_whole
-from lipgan_colab.generate import GenerateOptions, GenerateReport, generate
+from lipgan_colab.generation.generate import GenerateOptions, GenerateReport, generate
 from lipgan_colab.models.pretrained import ASSETS
 
 SENTENCE = ASSETS / "sample.wav"
@@ -32,10 +32,10 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
         out: folder for all that is made.
         steps: of the training; 450 are enough for lips that follow the sound.
     """
-    from lipgan_colab import synthetic
-    from lipgan_colab.corpora import folder
-    from lipgan_colab.preprocess import PreprocessConfig, preprocess
-    from lipgan_colab.train import TrainConfig, train
+    from lipgan_colab.corpora.corpus import folder
+    from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
+    from lipgan_colab.synthetic import clips as synthetic
+    from lipgan_colab.training.train import TrainConfig, train
 
     print("1/4 drawing a talking person")
     # One person only: a network learns faces before it learns speech, and the minutes are to be enough for both.

@@ -50,7 +50,7 @@ def golden_file(shared, tmp_path_factory):
 @pytest.fixture(scope="session")
 def drawn_videos(tmp_path_factory) -> Path:
     """A folder of four short drawn clips of two people. Not to be changed."""
-    from lipgan_colab.synthetic import draw_corpus
+    from lipgan_colab.synthetic.clips import draw_corpus
 
     folder = tmp_path_factory.mktemp("videos")
     draw_corpus(folder, clips=4, identities=2, seconds=1.0)
@@ -60,8 +60,8 @@ def drawn_videos(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def drawn_shards(drawn_videos, tmp_path_factory) -> Path:
     """The shards of `drawn_videos`. Not to be changed."""
-    from lipgan_colab.corpora import folder
-    from lipgan_colab.preprocess import preprocess
+    from lipgan_colab.corpora.corpus import folder
+    from lipgan_colab.shards.preprocess import preprocess
 
     shards = tmp_path_factory.mktemp("shards")
     preprocess(folder(drawn_videos), shards, workers=0)

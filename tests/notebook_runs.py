@@ -13,8 +13,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from lipgan_colab import media
-from lipgan_colab.synthetic import draw_corpus
+from lipgan_colab.media import video as media
+from lipgan_colab.synthetic.clips import draw_corpus
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TIMEOUT = 600  # seconds a cell

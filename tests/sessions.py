@@ -16,11 +16,12 @@ from pathlib import Path
 
 import torch
 
-from lipgan_colab import mirror, recording
 from lipgan_colab.errors import InputError
-from lipgan_colab.recording import Recorder
-from lipgan_colab.step import TrainConfig
-from lipgan_colab.train import train
+from lipgan_colab.training import drive_mirror as mirror
+from lipgan_colab.training import recorder as recording
+from lipgan_colab.training.recorder import Recorder
+from lipgan_colab.training.step import TrainConfig
+from lipgan_colab.training.train import train
 
 TINY = TrainConfig(
     steps=12,

@@ -36,7 +36,9 @@ for module in pkgutil.walk_packages(lipgan_colab.__path__, "lipgan_colab."):
 """
 SEES_AND_HEARS = """
 import sys
-from lipgan_colab import audio, faces, media
+from lipgan_colab.speech import features as audio
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.media import video as media
 with faces.FaceFinder(sys.argv[1]) as finder:
     found = finder.find(next(iter(media.resample_frames(media.read_video(sys.argv[2]), 25))))
 assert len(found) == 1 and found[0].landmarks is not None

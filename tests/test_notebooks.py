@@ -28,9 +28,9 @@ from notebook_runs import (
     text_of,
 )
 
-from lipgan_colab.checkpoint import find_checkpoints, is_whole
 from lipgan_colab.models.weights import load_generator
-from lipgan_colab.runs import read_log
+from lipgan_colab.training.checkpoint import find_checkpoints, is_whole
+from lipgan_colab.training.runs import read_log
 
 sys.path.insert(0, str(NOTEBOOKS))
 from build import SOURCES, badge, build, repository
@@ -182,7 +182,7 @@ def test_a_colab_whose_drive_is_not_to_be_had(material, colab, published):
     train = filled_in("02_train", repository=published, **SMALL)
     setup = filled_in("02_train", repository=published).cells[2]
     train.cells = [*train.cells[:3], *[nbformat.from_dict({**setup, "id": f"again-{n}"}) for n in range(3)]]
-    gpu = "from lipgan_colab.train import train\ntrain('shards', 'run')"
+    gpu = "from lipgan_colab.training.train import train\ntrain('shards', 'run')"
     train.cells.append(nbformat.v4.new_code_cell(gpu))
     execute(train, home / "content", environment, errors=True)
     declined, timeout, policy, allowed, without_gpu = [
@@ -203,8 +203,8 @@ def test_colab_is_asked_for_secrets_and_files(colab):
     (home / "uploads" / "photo.png").write_bytes(b"x" * 2_000_000)
     script = """
 import os, pathlib
-from lipgan_colab.file_input import upload_on_colab
-from lipgan_colab.sources import credentials
+from lipgan_colab.notebook.file_input import upload_on_colab
+from lipgan_colab.corpora.archive_parts import credentials
 print(credentials("server"))
 folder = pathlib.Path("uploaded")
 folder.mkdir()

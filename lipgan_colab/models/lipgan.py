@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipgan_colab.audio import SpeechInput
+from lipgan_colab.speech.features import SpeechInput
 
 FACE_SIZE = 96
 SPEECH_SHAPE = {"mfcc": (12, 35), "mel": (80, 27)}

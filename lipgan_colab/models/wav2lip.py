@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipgan_colab.audio import SpeechInput
 from lipgan_colab.models.lipgan import FACE_SIZE, join, scaled
+from lipgan_colab.speech.features import SpeechInput
 
 FRAMES = 5  # consecutive faces that the expert and the quality discriminator look at together
 

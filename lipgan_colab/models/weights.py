@@ -11,7 +11,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lipgan_colab.audio import SpeechInput
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.keras_h5 import read_keras
@@ -26,6 +25,7 @@ from lipgan_colab.models.wav2lip import (
     Wav2LipConfig,
     Wav2LipGenerator,
 )
+from lipgan_colab.speech.features import SpeechInput
 
 EXPORT, EXPERT = "generator.safetensors", "expert.safetensors"  # what a run folder holds for everybody else
 PAINTED_REFERENCES = "painted_references"  # in `about`: whether a generator has learnt from such (see augmentation)

@@ -9,8 +9,8 @@ import pytest
 
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, save_generator
-from lipgan_colab.synthetic import write_speech
-from lipgan_colab.widgets import CONSENT, SAMPLE_SPEECH
+from lipgan_colab.notebook.widgets import CONSENT, SAMPLE_SPEECH
+from lipgan_colab.synthetic.clips import write_speech
 
 PATIENCE = 90_000  # ms: the machine may be busy
 

@@ -1,0 +1,1 @@
+"""What is typed: every verb of the package as a command."""

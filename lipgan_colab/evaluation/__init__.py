@@ -1,0 +1,1 @@
+"""How good it is: clips generated anew, measured against the truth."""

@@ -1,0 +1,263 @@
+"""How good is it: held-back clips are generated again from one of their frames, and compared with the truth.
+
+Clips run through stages that work at the same time (see `pipeline`): faces are found, crops generated, faces found in
+those, all measured. What is judged is the generator: mouths do not rest in pauses, nothing is pasted back.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from lipgan_colab.corpora.corpus import Utterance, folder, only
+from lipgan_colab.device import keep_freed_memory, pick_device
+from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation.measures import MEASURES, face_shape, measure, silent_frames, sound_sync
+from lipgan_colab.evaluation.report_page import Sample, page, sample
+from lipgan_colab.evaluation.scores import ClipScores, Evaluation, write_csv, write_table
+from lipgan_colab.evaluation.syncnet import SyncNet, lip_sync_error, load_syncnet, syncnet_pictures
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.face_clip import FPS, Take, looked_at, upright_take
+from lipgan_colab.files import written_whole
+from lipgan_colab.generation.generate import generate_crops, ready_generator
+from lipgan_colab.media import video as media
+from lipgan_colab.media.pipeline import ahead
+from lipgan_colab.models.expert import lips_seen, sound_heard, verdict
+from lipgan_colab.models.fusing import fuse
+from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
+from lipgan_colab.models.weights import Generator, load_expert
+from lipgan_colab.speech.features import SpeechInput, mel
+from lipgan_colab.speech.sync import OFFSETS
+
+__all__ = ["MEASURES", "ClipScores", "Evaluation", "evaluate"]
+
+LONGEST = 250  # frames of a clip that are looked at
+SHIFT = 8  # frames by which the true video is shown late and early
+
+
+@dataclass(frozen=True)
+class _Speech:
+    """What is said in a clip: its first LONGEST frames' sound (n,), and what the generator hears of it."""
+
+    utterance: Utterance
+    wave: np.ndarray
+    features: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A clip as it truly is.
+
+    `crops` is the true take as every generated one is judged: its face found in frames made of 96 x 96 crops. `full`
+    has the same frames, but the face found in the video itself.
+    """
+
+    speech: _Speech
+    yaw: float
+    crops: Take
+    full: Take
+
+
+@dataclass(frozen=True)
+class _Judges:
+    """Networks that judge the sync: our own, and the authors' SyncNet where there is one."""
+
+    expert: SyncExpert
+    syncnet: SyncNet | None
+
+
+def evaluate(
+    videos: str | Path,
+    weights: str | Path | Generator,
+    out: str | Path,
+    ids: Sequence[str] | None = None,
+    device: str | torch.device | None = None,
+    window_offset: int | None = None,
+    syncnet: str | Path | None = None,
+    expert: str | Path = "expert",
+) -> Evaluation:
+    """Generate clips from their first frame and their speech, and compare; once more with another clip's speech.
+
+    Args:
+        videos: folder of clips that the generator has not been trained on.
+        weights: whatever `load_generator` takes (run folder, file, name), or a generator.
+        out: folder that gets table.txt, clips.csv and frames.png (see `Evaluation`).
+        ids: which clips of the folder (paths below it); None takes all.
+        window_offset: of the speech windows, as for `generate`.
+        syncnet: the authors' syncnet_v2.model, for LSE-D and LSE-C; slow without a GPU.
+        expert: the sync expert that expert_d and expert_c are of: a run folder or file of `train_expert`, or the one
+            that comes with the package.
+
+    Raises:
+        InputError: no clip can be judged, or the weights cannot be used.
+    """
+    keep_freed_memory()
+    utterances = folder(videos)
+    if ids is not None:
+        unknown = sorted(set(ids) - {u.id for u in utterances})
+        if unknown:
+            raise InputError(f"{videos}: there is no clip {unknown[0]} in it; check the id (path below the folder)")
+        utterances = only(utterances, ids)
+    generator = ready_generator(weights, device, window_offset)
+    judges = _Judges(
+        fuse(load_expert(expert, pick_device(device))), load_syncnet(syncnet, device) if syncnet is not None else None
+    )
+    skipped: list[dict] = []
+    speeches = _speeches(utterances, generator.speech_input, skipped)
+    scores: list[ClipScores] = []
+    samples: list[Sample] = []
+    shapes = []
+    stages = ahead(_seen(ahead(_generated(ahead(_clips(speeches, skipped), 1), speeches, generator), 1)), 1)
+    with closing(stages), tqdm(total=len(speeches), unit="clip", desc="evaluate") as progress:
+        for clip, own, another in stages:
+            scores.append(_scores(clip, own, another, judges))
+            samples.append(
+                sample(clip.speech.utterance.id, scores[-1].scores["generated"]["high_passed"], clip.crops, own)
+            )
+            shapes.append(face_shape(clip.crops))
+            progress.update(len(scores) + len(skipped) - progress.n)
+    if not scores:
+        raise InputError(f"{videos}: no clip can be judged ({skipped[0]['reason'] if skipped else 'it is empty'})")
+    evaluation = Evaluation(Path(out), scores, skipped)
+    write_csv(evaluation)
+    write_table(evaluation)
+    with written_whole(evaluation.folder / "frames.png") as unfinished:
+        picture = cv2.cvtColor(page(samples, np.mean(shapes, axis=0)), cv2.COLOR_RGB2BGR)
+        unfinished.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    return evaluation
+
+
+def _speeches(utterances: list[Utterance], hears: SpeechInput, skipped: list[dict]) -> list[_Speech]:
+    """The clips' speech; those without go to `skipped`."""
+    speeches = []
+    for utterance in utterances:
+        try:
+            wave = media.read_speech(utterance.path)[: LONGEST * media.SAMPLE_RATE // FPS]
+            speeches.append(_Speech(utterance, wave, hears.features(wave)))
+        except InputError as error:
+            skipped.append({"id": utterance.id, "reason": str(error)})
+    return speeches
+
+
+def _clips(speeches: list[_Speech], skipped: list[dict]) -> Iterator[_Clip]:
+    """The clips; those in which no face can be judged go to `skipped`."""
+    with faces.FaceFinder() as finder:
+        for speech in speeches:
+            try:
+                yield _read_clip(speech, finder)
+            except InputError as error:
+                skipped.append({"id": speech.utterance.id, "reason": str(error)})
+
+
+def _read_clip(speech: _Speech, finder: faces.FaceFinder) -> _Clip:
+    pictures = list(islice(media.resample_frames(media.read_video(speech.utterance.path), FPS), LONGEST))
+    followed = faces.fill_gaps(faces.smooth_boxes(faces.track(pictures, finder)))
+    full = upright_take(pictures, followed)
+    # The truth goes through the same crop as the generated faces, so that only the generator makes a difference.
+    seen = looked_at(full.frames, finder)
+    face_shape(seen)  # raises where nothing is seen
+    return _Clip(speech, float(np.mean([face.yaw for face in followed])), seen, full)
+
+
+def _generated(
+    clips: Iterator[_Clip], speeches: list[_Speech], generator: Generator
+) -> Iterator[tuple[_Clip, np.ndarray, np.ndarray]]:
+    """Each clip, and its crops (F, 96, 96, 3) generated from its own and from another clip's speech."""
+    with closing(clips):
+        for clip in clips:
+            said = (clip.speech, _another(speeches, clip.speech))
+            yield clip, *_generate(generator, clip.full.crops, [speech.features for speech in said])
+
+
+def _another(speeches: list[_Speech], own: _Speech) -> _Speech:
+    """Other words, of the same speaker where there are two clips: half of the list away, because clips whose names are
+    neighbours often begin with the same words (GRID's do)."""
+    same = [s for s in speeches if s.utterance.speaker == own.utterance.speaker]
+    candidates = same if len(same) > 1 else speeches
+    place = next(k for k, s in enumerate(candidates) if s is own)
+    return candidates[(place + max(1, len(candidates) // 2)) % len(candidates)]
+
+
+def _generate(
+    generator: Generator, crops: np.ndarray, speeches: Sequence[np.ndarray], batch_size: int = 32
+) -> list[np.ndarray]:
+    """The clip's crops as they speak each of several speeches, generated from the first one: uint8 (F, 96, 96, 3)."""
+    windows = [generator.speech_input.windows(features, len(crops), FPS) for features in speeches]
+    parts = []
+    for start in range(0, len(crops), batch_size):
+        targets = crops[start : start + batch_size]
+        references = np.repeat(crops[:1], len(targets), axis=0)
+        heard = np.concatenate([w[start : start + batch_size] for w in windows])
+        answers = generate_crops(generator, references, targets, heard)
+        parts.append(answers.reshape(len(speeches), *targets.shape))
+    return list(np.concatenate(parts, axis=1))
+
+
+def _seen(made: Iterator[tuple[_Clip, np.ndarray, np.ndarray]]) -> Iterator[tuple[_Clip, Take, Take]]:
+    """Each clip, and its two generated takes."""
+    with closing(made), faces.FaceFinder(max_faces=1) as finder:
+        for clip, *generated in made:
+            own, another = (looked_at(clip.full.frames_with(crops), finder) for crops in generated)
+            yield clip, own, another
+
+
+def _scores(clip: _Clip, own: Take, another: Take, judges: _Judges) -> ClipScores:
+    """All variants of a clip (see `judgement.VARIANTS`), measured."""
+    true, places = clip.crops, np.arange(len(clip.crops.frames))
+    variants = {
+        "generated": own,
+        "another": another,
+        "true": clip.full,
+        "still": true.at(0 * places),
+        "mean": _mean_take(true),
+        "late": true.at(places - SHIFT),
+        "early": true.at(places + SHIFT),
+    }
+    silent = silent_frames(clip.speech.wave, len(places))
+    spectrum = mel(clip.speech.wave)
+    sync = {name: sound_sync(take, spectrum) for name, take in variants.items()}
+    expert_says = _listening(judges.expert, clip.speech.wave, len(places))
+    scores = {
+        name: measure(take, true, silent)
+        | {"sound": float(sync[name][OFFSETS == 0][0])}
+        | expert_says(take)
+        | _syncnet_says(judges.syncnet, take, clip.speech.wave)
+        for name, take in variants.items()
+    }
+    about = clip.speech.utterance
+    return ClipScores(about.id, about.speaker, len(places), clip.yaw, scores, sync)
+
+
+def _listening(expert: SyncExpert, wave: np.ndarray, frames: int) -> Callable[[Take], dict[str, float]]:
+    """What the expert says of a clip's variants. It has heard their sound once, and looks once at what many show."""
+    heard = min(frames, len(wave) * FPS // media.SAMPLE_RATE)
+    if heard < FRAMES:
+        return lambda take: {"expert_d": np.nan, "expert_c": np.nan}
+    sounds, looked = sound_heard(expert, wave, heard), {}
+
+    def says(take: Take) -> dict[str, float]:
+        found = verdict(lips_seen(expert, take.crops[:heard], looked), sounds)
+        return {"expert_d": found.distance, "expert_c": found.confidence}
+
+    return says
+
+
+def _syncnet_says(syncnet: SyncNet | None, take: Take, wave: np.ndarray) -> dict[str, float]:
+    if syncnet is None or not np.isfinite(take.landmarks).any():
+        return {"lse_d": np.nan, "lse_c": np.nan}
+    error = lip_sync_error(syncnet, syncnet_pictures(take), wave)
+    return {"lse_d": error.distance, "lse_c": error.confidence}
+
+
+def _mean_take(true: Take) -> Take:
+    """The mean of a take's frames, as often: pictures and landmarks averaged."""
+    shape = (len(true.frames), 1, 1)
+    picture = true.frames.mean(axis=0).round().astype(np.uint8)
+    points = np.nanmean(true.landmarks, axis=0)
+    return Take(np.tile(picture, (*shape, 1)), np.tile(points, shape))

@@ -1,0 +1,251 @@
+"""What a generated clip is measured by, against the true one: pictures, lips, what moves, what is heard.
+
+Every measure is a function of a `Take` (a clip that is judged, whatever made it) and of the true take of the same
+frames, so that the truth, a photo and a generator are scored by the same code. Lengths are in distances between the
+eyes, after each frame's face has been laid onto the same shape by what speech does not move.
+"""
+
+import cv2
+import numpy as np
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.face_clip import CROP, FPS, Take
+from lipgan_colab.speech.pauses import PAUSE_RULES, RATE, speaking
+from lipgan_colab.speech.sync import clip_sync
+
+HIGH_PASS = 13  # frames of the moving mean that is taken off: sentences of one corpus share their slow rhythm
+FEWEST_PAIRS = 5  # of neighbouring silent frames, for movement in silence
+FEWEST_PIXELS = 50  # of an inner mouth, over the whole clip: with fewer there are no teeth to look at
+
+# Landmarks of MediaPipe's mesh. Eye corners and nose hardly move with speech; with fewer of them, lips tremble more.
+STABLE = [33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 2]
+MOUTH = faces.LIPS + faces.INNER_LIPS
+LEFT_LIPS = [61, 146, 91, 181, 84, 37, 39, 40, 185]  # in the picture
+RIGHT_LIPS = [291, 375, 321, 405, 314, 267, 269, 270, 409]
+
+# What each measure says, in the order of the tables. "true = 1": relative to the true clip.
+MEASURES = {
+    "correlation": "mouth opening with the true one's, over the frames; 1 is best",
+    "high_passed": f"the same, each opening minus its {HIGH_PASS}-frame moving mean",
+    "range": "how widely the opening varies; true = 1 (a mouth that hardly moves can still correlate)",
+    "lmd": "lip landmark distance, in distances between the eyes, after alignment; 0 is best",
+    "lmd_pixels": "the original definition (Chen et al. 2018): lips centred, in pixels of the crop",
+    "psnr": "lower half, dB",
+    "psnr_whole": "whole crop, dB",
+    "psnr_lips": "lips, dB",
+    "ssim": "lower half; 1 is best",
+    "ssim_whole": "whole crop",
+    "ssim_lips": "lips",
+    "sharpness": "Laplacian energy of the lips; true = 1",
+    "teeth": "Laplacian energy in the inner mouth; true = 1",
+    "chin": "movement of the chin; true = 1",
+    "cheeks": "movement of the cheeks; true = 1",
+    "silence": "movement of the mouth in silence; the true mouth's over the whole clip = 1",
+    "one_sided": "how unequally the lips' two halves move up and down, 0 to 1",
+    "sound": "high-passed mouth opening with loudness: our own check of sync, no SyncNet",
+    "expert_d": "distance of lips and sound as they are, says our own sync expert (NOT LSE-D); less is better",
+    "expert_c": "by how much that is below the median over all offsets (NOT LSE-C); more is better",
+    "lse_d": "LSE-D of the authors' SyncNet; less is better",
+    "lse_c": "LSE-C of the authors' SyncNet; more is better",
+    "unseen": "frames in which no face is found",
+}
+
+
+def measure(take: Take, true: Take, silent: np.ndarray) -> dict[str, float]:
+    """What is seen of a take, by the names in MEASURES; nan where it cannot be told. (What is heard with it: see
+    `sound_sync`, `expert` and `syncnet`.)
+
+    Args:
+        take: what is judged.
+        true: the true take of the same frames.
+        silent: of `silent_frames`.
+    """
+    crops, truth = take.crops, true.crops
+    errors, similar = squared_errors(crops, truth), similarity(crops, truth)
+    shape = face_shape(true)
+    own, real = aligned(take, shape), aligned(true, shape)
+    return {
+        "correlation": correlation(take.opening, true.opening),
+        "high_passed": correlation(high_pass(take.opening), high_pass(true.opening)),
+        "range": _ratio(float(np.std(take.opening)), float(np.std(true.opening))),
+        "lmd": distance(own[:, MOUTH], real[:, MOUTH]),
+        "lmd_pixels": distance(centred(take.landmarks[:, MOUTH]), centred(true.landmarks[:, MOUTH])),
+        "psnr": psnr(errors[:, CROP // 2 :].mean()),
+        "psnr_whole": psnr(errors.mean()),
+        "psnr_lips": psnr(_average(errors, true.lips)),
+        "ssim": float(similar[:, CROP // 2 :].mean()),  # of windows that lie wholly in the lower half
+        "ssim_whole": float(similar.mean()),
+        "ssim_lips": _average(similar, true.lips[:, 3:-3, 3:-3]),
+        "sharpness": _ratio(detail(crops, true.lips), detail(truth, true.lips)),
+        "teeth": _ratio(detail(crops, take.inner_mouth), detail(truth, true.inner_mouth)),
+        "chin": _ratio(skin_movement(take.flow, true.chin), skin_movement(true.flow, true.chin)),
+        "cheeks": _ratio(skin_movement(take.flow, true.cheeks), skin_movement(true.flow, true.cheeks)),
+        "silence": _ratio(liveliness(take.opening, silent), liveliness(true.opening)),
+        "one_sided": one_sidedness(own),
+        "unseen": float(np.isnan(take.landmarks[:, 0, 0]).sum()),
+    }
+
+
+def _ratio(own: float, real: float) -> float:
+    return own / real if real > 0 else float("nan")
+
+
+def _average(values: np.ndarray, weights: np.ndarray) -> float:
+    """Weighted mean; nan where all weights are 0."""
+    return float(np.average(values, weights=weights)) if weights.any() else float("nan")
+
+
+# Pictures: crops are uint8 (F, 96, 96, 3), regions (F, 96, 96), 1 inside.
+
+
+def squared_errors(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared difference of pictures uint8 (F, H, W, 3), mean of the colours: float32 (F, H, W)."""
+    return np.square(a.astype(np.float32) - b).mean(axis=-1)
+
+
+def psnr(squared_error: float) -> float:
+    """Peak signal-to-noise ratio of a mean squared error, in dB; at most 100."""
+    return float(10 * np.log10(255**2 / np.maximum(float(squared_error), 255**2 / 1e10)))
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Structural similarity around each pixel of pictures uint8 (F, H, W, 3): float32 (F, H - 6, W - 6), 3 pixels less
+    on each side (Wang et al. 2004; windows of 7 x 7 pixels, each colour by itself, then their mean).
+
+    The same as scikit-image's `structural_similarity`, which takes ten times as long.
+    """
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    sample = 49 / 48  # variances as of a sample
+    similar = np.empty(a.shape, np.float32)
+    for i, (x, y) in enumerate(zip(a.astype(np.float32), b.astype(np.float32), strict=True)):
+        mx, my, xx, yy, xy = (cv2.blur(m, (7, 7)) for m in (x, y, x * x, y * y, x * y))
+        vx, vy, vxy = (sample * v for v in (xx - mx * mx, yy - my * my, xy - mx * my))
+        similar[i] = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+    return similar[:, 3:-3, 3:-3].mean(axis=-1)
+
+
+def detail(crops: np.ndarray, region: np.ndarray) -> float:
+    """Mean square of the Laplacian in a region of the crops; nan where the region is as good as empty."""
+    if region.sum() < FEWEST_PIXELS:
+        return float("nan")
+    grey = (cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops)
+    energy = np.stack([cv2.Laplacian(picture, cv2.CV_32F) for picture in grey]) ** 2
+    return float(np.average(energy, weights=region))
+
+
+def skin_movement(flow: np.ndarray, region: np.ndarray) -> float:
+    """How far the skin in a region (F, 96, 96) moves from one frame to the next, in pixels; flow is a take's."""
+    return _average(flow, region[1:])
+
+
+# Landmarks: (F, P, 2), nan where no face was found.
+
+
+def face_shape(take: Take) -> np.ndarray:
+    """The take's mean face (478, 2), its eyes' centres at (-1/2, 0) and (1/2, 0).
+
+    Raises:
+        InputError: no frame has a face.
+    """
+    if np.isnan(take.landmarks).all():
+        raise InputError("no face is found again in its crops: it is too small or too dark to be judged")
+    points = _complex(np.nanmean(take.landmarks, axis=0))
+    left, right = (points[corners].mean() for corners in faces.EYE_CORNERS)
+    return _pairs((points - (left + right) / 2) / (right - left))
+
+
+def aligned(take: Take, shape: np.ndarray) -> np.ndarray:
+    """The take's landmarks (F, 478, 2), each frame moved, turned and scaled (least squares) so that what speech does
+    not move lies on a shape's (478, 2)."""
+    points, target = _complex(take.landmarks), _complex(shape)[STABLE]
+    stable = points[:, STABLE]
+    middle = stable.mean(axis=1, keepdims=True)
+    turn = ((stable - middle).conj() * (target - target.mean())).sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # unseen frames stay nan
+        turn = turn / (np.abs(stable - middle) ** 2).sum(axis=1, keepdims=True)
+    return _pairs((points - middle) * turn + target.mean())
+
+
+def _complex(points: np.ndarray) -> np.ndarray:
+    """x and y as a complex number, with which to turn and scale is to multiply."""
+    return points[..., 0].astype(np.float64) + 1j * points[..., 1]
+
+
+def _pairs(points: np.ndarray) -> np.ndarray:
+    return np.stack([points.real, points.imag], axis=-1)
+
+
+def centred(points: np.ndarray) -> np.ndarray:
+    """Each frame's points (F, P, 2) minus their mean."""
+    return points - points.mean(axis=1, keepdims=True)
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean distance of points (F, P, 2) over the frames that both have; nan where there is none."""
+    each = np.linalg.norm(a - b, axis=-1)
+    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+
+
+def movement(points: np.ndarray) -> float:
+    """How far points (F, P, 2) are from where they are on average: root mean square over points and seen frames."""
+    seen = points[np.isfinite(points).all(axis=(1, 2))]
+    return float(np.sqrt(seen.var(axis=0).sum(axis=-1).mean())) if len(seen) else float("nan")
+
+
+def one_sidedness(points: np.ndarray) -> float:
+    """|R - L| / (R + L) of how far the right and the left half of the lips move up and down, aligned landmarks
+    (F, 478, 2): 0 where both move alike, 1 where one does not move; nan where neither does."""
+    left, right = (movement(points[:, half, 1:]) for half in (LEFT_LIPS, RIGHT_LIPS))
+    return abs(right - left) / (right + left) if right + left > 1e-6 else float("nan")
+
+
+# Mouth openings: (F,).
+
+
+def high_pass(openings: np.ndarray, width: int = HIGH_PASS) -> np.ndarray:
+    """The openings (F,) minus their moving mean, over fewer frames near the ends."""
+    ones = np.ones(width)
+    return openings - np.convolve(openings, ones, "same") / np.convolve(np.ones_like(openings), ones, "same")
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's correlation of two series (F,) over the frames that both have; 0 where one of them is constant."""
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.sum() < 3 or np.ptp(a[both]) < 1e-9 or np.ptp(b[both]) < 1e-9:
+        return 0.0
+    return float(np.corrcoef(a[both], b[both])[0, 1])
+
+
+def liveliness(openings: np.ndarray, where: np.ndarray | None = None) -> float:
+    """Mean change of the opening from one frame to the next, over all pairs of frames or those of which both are in
+    `where` (F,); nan where there are fewer than FEWEST_PAIRS such pairs."""
+    changes = np.abs(np.diff(openings))
+    if where is not None:
+        changes = changes[where[1:] & where[:-1]]
+    return float(changes.mean()) if len(changes) >= FEWEST_PAIRS else float("nan")
+
+
+def silent_frames(wave: np.ndarray, n_frames: int) -> np.ndarray:
+    """In which frames nothing is said, bool (n_frames,), by what `pauses` hears. None where nobody is heard at all, for
+    then it is the voice that is not known; nor after the sound's end.
+
+    Args:
+        wave: float32 (n,), 16 kHz mono.
+    """
+    follow = speaking(wave, PAUSE_RULES["normal"])
+    silent = np.zeros(n_frames, bool)
+    if follow.any():
+        values = RATE // FPS  # a frame
+        heard = min(n_frames, len(follow) // values)
+        silent[:heard] = follow[: heard * values].reshape(heard, values).max(axis=1) == 0
+    return silent
+
+
+def sound_sync(take: Take, spectrum: np.ndarray) -> np.ndarray:
+    """How mouth opening and loudness go together for sound moved by OFFSETS frames: float32 (31,), see `sync`.
+
+    Args:
+        spectrum: of `audio.mel`: what is said in the true clip.
+    """
+    return clip_sync(take.opening, spectrum, FPS)

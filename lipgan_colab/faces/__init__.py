@@ -1,0 +1,1 @@
+"""Who is seen: faces found, followed and cropped."""

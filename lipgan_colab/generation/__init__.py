@@ -1,0 +1,1 @@
+"""A face and a speech clip become a video."""

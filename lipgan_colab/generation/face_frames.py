@@ -1,0 +1,145 @@
+"""Who is seen where: the frames of a photo or a film, each with the person's face in it."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.media import video as media
+from lipgan_colab.media.pipeline import StageClock, ahead
+
+LARGEST_PHOTO = 1920  # pixels of the longer side; more makes files that players refuse
+REVERSE_BYTES = 256 << 20  # frames kept in memory while a video is played backward
+REMEMBERED = 5000  # frames of a video whose faces are kept for when it is played again
+
+Pads = tuple[float, float, float, float]  # by which part of its side a box grows at the top, right, bottom and left
+
+
+@dataclass
+class Shot:
+    """One frame on its way to the result.
+
+    Attributes:
+        number: of the result's frame.
+        picture: uint8 (H, W, 3), RGB.
+        face: the person's, None where it is not seen.
+        original: the crop, uint8 (96, 96, 3).
+        generated: what becomes of it, of the same shape.
+    """
+
+    number: int
+    picture: np.ndarray
+    face: faces.Face | None
+    original: np.ndarray | None = None
+    generated: np.ndarray | None = None
+
+
+def read_photo(path: str | Path) -> np.ndarray:
+    """A photo, upright, uint8 (H, W, 3), made smaller where it is larger than players can play."""
+    photo = media.read_image(path)
+    scale = LARGEST_PHOTO / max(photo.shape[:2])
+    if scale >= 1:
+        return photo
+    return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def find_in_photo(photo: np.ndarray, path: str | Path, person: faces.Person, pads: Pads) -> faces.Face:
+    """The person's face in a photo (read from `path`), its box padded.
+
+    Raises:
+        InputError: that person is not in it.
+    """
+    with faces.FaceFinder() as finder:
+        found = finder.find(photo)
+    face = next(faces.follow([found], person))
+    if face is None:
+        raise _nobody(path, person, len(found))
+    return _padded(face, pads)
+
+
+def see_film(
+    path: str | Path, fps: Fraction, n: int, person: faces.Person, pads: Pads, clock: StageClock
+) -> Iterator[Shot]:
+    """n frames of a film, forward and backward, and the person's face in each, its box smoothed and padded.
+
+    Raises:
+        InputError: at the end, if that person was in none of them.
+    """
+    pictures: deque[np.ndarray] = deque()  # those that smoothing has not let through yet
+    known: dict[int, list[faces.Face]] = {}
+    most = 0
+    anybody = False
+
+    def found(finder: faces.FaceFinder) -> Iterator[list[faces.Face]]:
+        nonlocal most
+        for index, picture in ahead(clock.timed("read", bounced_frames(path, fps, n))):
+            pictures.append(picture)
+            if index not in known:
+                with clock.stage("faces"):
+                    here = finder.find(picture)
+                most = max(most, len(here))
+                if len(known) >= REMEMBERED:
+                    yield here
+                    continue
+                known[index] = here
+            yield known[index]
+
+    with faces.FaceFinder() as finder:
+        followed = faces.smoothed(faces.follow(found(finder), person))
+        for number, face in enumerate(followed):
+            anybody = anybody or face is not None
+            yield Shot(number, pictures.popleft(), face and _padded(face, pads))
+    if not anybody:
+        raise _nobody(path, person, most)
+
+
+def _nobody(path: str | Path, person: faces.Person, most: int) -> InputError:
+    if most == 0:
+        return InputError(f"{path}: no face found; choose a picture in which it is larger and seen from the front")
+    if isinstance(person, int):
+        return InputError(f"{path}: there is no person {person}, counted from the left from 0; at most {most} are seen")
+    return InputError(f"{path}: nobody's face is at {person}; choose another point, or person=largest")
+
+
+def _padded(face: faces.Face, pads: Pads) -> faces.Face:
+    if not any(pads):
+        return face
+    top, right, bottom, left = pads
+    width, height = face.box[2:] - face.box[:2]
+    return replace(face, box=face.box + np.float32([-left * width, -top * height, right * width, bottom * height]))
+
+
+def bounced_frames(path: str | Path, fps: Fraction, n: int) -> Iterator[tuple[int, np.ndarray]]:
+    """n frames of a film at a constant rate, forward, backward, forward: (index in the film, uint8 (H, W, 3)).
+
+    In bounded memory: backward, the film is decoded again piece by piece. A film with one frame repeats it.
+    """
+
+    def film() -> Iterator[np.ndarray]:
+        return media.resample_frames(media.read_video(path), fps)
+
+    made = available = 0
+    while True:
+        for index, frame in enumerate(film()):
+            if made and index == 0 and available > 1:
+                continue  # shown last on the way back
+            yield index, frame
+            made += 1
+            available = max(available, index + 1)
+            if made == n:
+                return
+        piece = max(1, REVERSE_BYTES // frame.nbytes)
+        for end in range(available - 1, 0, -piece):
+            start = max(0, end - piece)
+            for back, shown in enumerate(reversed(list(islice(film(), start, end))), 1):
+                yield end - back, shown
+                made += 1
+                if made == n:
+                    return

@@ -1,0 +1,318 @@
+"""Face and speech to video: the photo or the film of a person speaks another clip."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from lipgan_colab.device import autocast, keep_freed_memory, pick_device
+from lipgan_colab.errors import InputError
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import resting_mouth
+from lipgan_colab.generation.face_frames import Shot, find_in_photo, read_photo, see_film
+from lipgan_colab.generation.paste import mark_synthetic, paste, place
+from lipgan_colab.media import video as media
+from lipgan_colab.media.pipeline import StageClock, ahead
+from lipgan_colab.models.fusing import fuse
+from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
+from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking
+
+PHOTO_FPS = Fraction(25)
+REFERENCE_MOUTHS = ("auto", "own", "rest")
+CONSENT = (
+    "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic "
+    "(--consent says that you did)"
+)
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How a person is made to speak.
+
+    Attributes:
+        person: "largest"; or the number of the person counted from the left, from 0; or a point (x, y) in the face, in
+            pixels. Looked for in the first frame that has it.
+        pauses: when the mouth rests: "gentle", "normal", "strict" or "off" (see `pauses.PAUSE_RULES`).
+        sync_offset: by how many frames of the video the lips move later (negative: earlier).
+        window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes
+            what the weights were trained with.
+        pads: by which part of its side the face's box grows at the top, right, bottom and left.
+        largest_yaw: degrees; faces turned further away fade to what they were.
+        reference_mouth: how the generator sees the mouth that is there: "own", as it is; "rest", with a resting one
+            painted over it; "auto" rests the open mouth of a photo, a smile above all, for weights that have learnt
+            from painted references.
+        sharpen: of the generated part: 0 for none, 1 for strong.
+        mark: write "AI-generated" into the picture.
+        consent: whether the person shown agreed, as far as the caller says; noted in the video's metadata.
+        batch_size: frames generated at once.
+    """
+
+    person: faces.Person = "largest"
+    pauses: str = "normal"
+    sync_offset: int = 0
+    window_offset: int | None = None
+    pads: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    largest_yaw: float = 45.0
+    reference_mouth: str = "auto"
+    sharpen: float = 0.0
+    mark: bool = False
+    consent: bool = False
+    batch_size: int = 16
+
+    def __post_init__(self):
+        if self.pauses not in PAUSE_RULES:
+            raise InputError(f"pauses cannot be {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
+        if self.reference_mouth not in REFERENCE_MOUTHS:
+            raise InputError(f"reference_mouth {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
+        if min(self.pads) < -0.25 or max(self.pads) > 1:
+            raise InputError(f"pads {self.pads}: parts of the face's side, each from -0.25 to 1")
+
+
+@dataclass
+class GenerateReport:
+    """What `generate` did.
+
+    Attributes:
+        path: the finished video.
+        frames: how many it has, at fps frames a second.
+        spoken: in which part of the time somebody speaks, 0 to 1; None where pauses were not looked for.
+        without_face: stretches (first, last) of frames in which the person was not seen; they are as they were.
+        turned_away: frames in which the face was turned too far to be changed fully.
+        rested: whether the generator saw a resting mouth where there was another.
+        seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
+            time.
+    """
+
+    path: Path
+    frames: int = 0
+    fps: Fraction = PHOTO_FPS
+    spoken: float | None = None
+    without_face: list[tuple[int, int]] = field(default_factory=list)
+    turned_away: int = 0
+    rested: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def passed_through(self) -> int:
+        """How many frames are as they were because the person was not seen."""
+        return sum(last - first + 1 for first, last in self.without_face)
+
+    def __str__(self) -> str:
+        text = f"{self.path}: {self.frames} frames, {float(self.frames / self.fps):.2f} s"
+        if self.spoken == 0:
+            text += "; no speech is heard, so the mouth rests (pauses=off lets every sound move it)"
+        if self.without_face:
+            stretches = [f"{float(a / self.fps):.1f}-{float((b + 1) / self.fps):.1f} s" for a, b in self.without_face]
+            where = ", ".join(stretches[:5]) + (", ..." if len(stretches) > 5 else "")
+            text += f"; {self.passed_through} frames without the face are left as they were ({where})"
+        if self.turned_away:
+            text += f"; in {self.turned_away} frames the face is turned too far and fades to the original"
+        if self.rested:
+            text += "; the generator saw the mouth at rest (reference_mouth=own shows it as it is)"
+        return text
+
+
+def generate(
+    face: str | Path,
+    speech: str | Path,
+    weights: str | Path | Generator,
+    out: str | Path,
+    options: GenerateOptions = GenerateOptions(),
+    device: str | torch.device | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> GenerateReport:
+    """Make the person in a photo or a video speak a clip.
+
+    The video is as long as the speech: a shorter film of the face is played forward and backward. Memory does not grow
+    with its length (but for the sound).
+
+    Args:
+        face: photo or video.
+        speech: any file with sound.
+        weights: whatever `load_generator` takes (run folder, file, name), or a generator that is loaded already.
+        out: the .mp4 to make.
+        options: who speaks, and how.
+        device: None takes the GPU where there is one.
+        on_progress: called with (frames done, of how many), instead of a progress bar; what it raises stops the work
+            and leaves no file.
+
+    Raises:
+        InputError: a file cannot be used; the message says which, why, and what to do.
+    """
+    keep_freed_memory()
+    report, clock = GenerateReport(Path(out)), StageClock()
+    with clock.stage("read"):
+        wave = media.read_speech(speech)
+        sound, sound_rate = media.read_sound(speech)
+        is_photo = media.is_image(face)
+        photo = read_photo(face) if is_photo else None
+        report.fps = PHOTO_FPS if is_photo else media.probe_video(face).fps
+        report.frames = max(1, round(len(wave) / media.SAMPLE_RATE * report.fps))
+    with ThreadPoolExecutor(2) as pool:  # libraries and networks are loaded side by side
+        rule = PAUSE_RULES[options.pauses]
+        listening = pool.submit(clock.around("speech", speaking), wave, rule) if rule else None
+        find = clock.around("faces", find_in_photo)
+        finding = pool.submit(find, photo, face, options.person, options.pads) if is_photo else None
+        with clock.stage("generator"):
+            generator = ready_generator(weights, device, options.window_offset)
+        follow = listening and listening.result()
+        photographed = finding and finding.result()
+    hears = generator.speech_input
+    with clock.stage("speech"):
+        features = hears.features(wave)
+        if follow is not None:
+            report.spoken = float(follow.mean())
+            features = rest_in_pauses(features, follow, hears)
+
+    def spoken() -> Iterator[np.ndarray]:
+        """The frames of the result, made in this order: seen, generated in batches, pasted."""
+        if is_photo:
+            seen = (Shot(number, photo, photographed) for number in range(report.frames))
+        else:
+            seen = ahead(see_film(face, report.fps, report.frames, options.person, options.pads, clock))
+        batches = _generated(seen, generator, features, report, options, clock)
+        # One batch ahead: while it is pasted and encoded, the next one is generated.
+        for batch in ahead(batches, 1):
+            for shot in batch:
+                with clock.stage("paste"):
+                    picture = _pasted(shot, report, options)
+                yield picture
+
+    started = time.perf_counter()
+    with closing(_counted(spoken(), report, on_progress)) as frames:
+        waited = StageClock()
+        media.write_video(
+            report.path, waited.timed("wait", frames), report.fps, sound, sound_rate, _comment(weights, options)
+        )
+    clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
+    report.seconds = dict(clock.seconds)
+    return report
+
+
+def ready_generator(
+    weights: str | Path | Generator, device: str | torch.device | None = None, window_offset: int | None = None
+) -> Generator:
+    """The fastest form of a generator, for inference only; arguments as of `generate` and its options."""
+    generator = weights
+    if not isinstance(generator, torch.nn.Module):
+        generator = load_generator(weights, pick_device(device))
+    generator = fuse(generator)
+    if window_offset is not None:
+        generator.speech_input = replace(generator.speech_input, offset=window_offset)
+    return generator
+
+
+def _comment(weights: str | Path | Generator, options: GenerateOptions) -> str:
+    name = type(weights).__name__ if isinstance(weights, torch.nn.Module) else Path(weights).name
+    consent = "; the maker states that the person shown agreed" if options.consent else ""
+    return f"Weights: {name}; made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{consent}"
+
+
+def _counted(frames: Iterator[np.ndarray], report: GenerateReport, on_progress) -> Iterator[np.ndarray]:
+    """The frames, with calls of `on_progress`, or a progress bar where nobody else shows it."""
+    bar = tqdm(total=report.frames, desc="generate", unit="frame", disable=on_progress is not None)
+    with closing(frames), bar as progress:
+        for done, frame in enumerate(frames, 1):
+            yield frame
+            progress.update()
+            if on_progress is not None:
+                on_progress(done, report.frames)
+
+
+def _generated(
+    seen: Iterator[Shot],
+    generator: Generator,
+    features: np.ndarray,
+    report: GenerateReport,
+    options: GenerateOptions,
+    clock: StageClock,
+) -> Iterator[list[Shot]]:
+    """The shots in batches, the crops of those with a face generated."""
+    hears, size = generator.speech_input, generator.face_size
+    with closing(seen):
+        while batch := list(islice(seen, options.batch_size)):
+            with_face = [shot for shot in batch if shot.face is not None]
+            if with_face:
+                windows = hears.windows(features, len(batch), report.fps, batch[0].number - options.sync_offset)
+                windows = windows[[shot.number - batch[0].number for shot in with_face]]
+                one = all(shot.face is with_face[0].face for shot in with_face)  # a photo: encoded once for all
+                references = []
+                for shot in with_face[:1] if one else with_face:
+                    shot.original = faces.upright_crop(shot.picture, shot.face, size)
+                    rests = _rests(shot.face, one, generator, options)
+                    report.rested |= rests
+                    references.append(_with_mouth_at_rest(shot) if rests else shot.original)
+                crops = np.stack([shot.original for shot in with_face if shot.original is not None])
+                with clock.stage("generator"):
+                    answers = generate_crops(generator, np.stack(references), crops, windows)
+                for shot, answer in zip(with_face, answers, strict=True):
+                    shot.original = crops[0] if one else shot.original
+                    shot.generated = answer
+            yield batch
+
+
+def _rests(face: faces.Face, is_photo: bool, generator: Generator, options: GenerateOptions) -> bool:
+    """Whether the generator is to see this face with a resting mouth: see `GenerateOptions.reference_mouth`."""
+    if options.reference_mouth == "own" or face.landmarks is None:
+        return False
+    if options.reference_mouth == "rest":
+        return True
+    knows = is_photo and getattr(generator, "about", {}).get(PAINTED_REFERENCES, False)
+    return bool(knows and faces.mouth_opening(face.landmarks) > resting_mouth.OPEN)
+
+
+def _with_mouth_at_rest(shot: Shot) -> np.ndarray:
+    size = len(shot.original)
+    points = faces.mapped(shot.face.landmarks[faces.LIPS + faces.INNER_LIPS], faces.to_crop(shot.face, size))
+    return resting_mouth.at_rest(shot.original, points / size)
+
+
+@torch.no_grad()
+def generate_crops(
+    generator: Generator, references: np.ndarray, targets: np.ndarray, windows: np.ndarray
+) -> np.ndarray:
+    """The generator on numpy arrays.
+
+    Args:
+        generator: in evaluation mode.
+        references: uint8 (B, 96, 96, 3): who speaks.
+        targets: the same shape: the pose; the lower half is not looked at.
+        windows: float32 (N, rows, columns), of the generator's `speech_input`. Where N is a multiple of B, they are of
+            several speeches, one after the other, and each face is encoded only once.
+
+    Returns:
+        uint8 (N, 96, 96, 3), RGB.
+    """
+    device = next(generator.parameters()).device
+    masked = targets.copy()
+    masked[:, masked.shape[1] // 2 :] = 0
+    both = torch.from_numpy(np.concatenate([references, masked], axis=3)).to(device)
+    both = both.permute(0, 3, 1, 2).float() / 255  # channels last in memory, as the convolutions want it
+    with autocast(device):
+        generated = generator(both, torch.from_numpy(windows)[:, None].to(device))
+    return (generated * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _pasted(shot: Shot, report: GenerateReport, options: GenerateOptions) -> np.ndarray:
+    """The shot's finished picture; the report learns what was left as it was."""
+    picture = shot.picture
+    if shot.face is None:
+        if report.without_face and report.without_face[-1][1] == shot.number - 1:
+            report.without_face[-1] = (report.without_face[-1][0], shot.number)
+        else:
+            report.without_face.append((shot.number, shot.number))
+    else:
+        report.turned_away += abs(shot.face.yaw) > options.largest_yaw
+        placement = place(shot.face, picture.shape, len(shot.generated), options.largest_yaw)
+        if placement is not None:
+            picture = paste(picture, shot.generated, shot.original, placement, options.sharpen)
+    return mark_synthetic(picture) if options.mark else picture

@@ -1,0 +1,1 @@
+"""What the notebooks show: widgets, and what their cells call."""

@@ -1,0 +1,271 @@
+"""What only the notebooks need: a corpus as a form names it, a training watched in place, names not taken yet."""
+
+import base64
+import json
+import math
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from safetensors import safe_open
+
+from lipgan_colab.corpora.corpus import Utterance, folder, grid, lrs2, only
+from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
+from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
+from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
+from lipgan_colab.files import written_whole
+from lipgan_colab.models.weights import EXPORT
+from lipgan_colab.synthetic.clips import draw_corpus
+from lipgan_colab.training.async_checkpointer import CHECKPOINTS
+from lipgan_colab.training.checkpoint import find_checkpoints
+from lipgan_colab.training.previews import CURVES
+from lipgan_colab.training.runs import LOG, ago, read_config, read_log
+from lipgan_colab.workspace import Workspace
+
+CORPORA = ("tiny sample", "GRID", "LRS2", "my own folder")
+SAMPLE_CLIPS = 8
+LRS2_CLIPS_PER_HOUR = 1600  # of the training list; their lengths are not known before they are unpacked
+HELD_BACK = "held_back.txt"
+
+
+def get_corpus(
+    workspace: Workspace,
+    corpus: str,
+    *,
+    hours: float = 0,
+    seed: int = 0,
+    speakers: str = "",
+    parts: str = "",
+    split: str = "train",
+    videos: str | Path = "",
+) -> list[Utterance]:
+    """The clips of a corpus, on this machine's own disk; what is there is not fetched again.
+
+    Args:
+        corpus: one of `CORPORA`. The tiny sample is drawn, and needs neither data nor network.
+        hours, seed: of LRS2 about so many hours are drawn by programme, and only they are unpacked; 0 takes all.
+        speakers: of GRID, with spaces between: "s1 s2".
+        parts: of LRS2: the folder of the part files and lists; or paths, addresses or links with spaces between, the
+            lists then lying in workspace.raw/lrs2.
+        split: of LRS2.
+        videos: your own folder.
+
+    Raises:
+        InputError: the corpus cannot be had; the message says why.
+    """
+    raw = workspace.local / "raw"  # many small files: Drive does not bear them
+    if corpus == "tiny sample":
+        return _sample(raw / "tiny_sample")
+    if corpus == "GRID":
+        return grid(fetch_grid(raw / "grid", speakers.split()), speakers.split())
+    if corpus == "LRS2":
+        return _lrs2(raw / "lrs2", workspace.raw / "lrs2", parts, split, hours, seed)
+    if corpus == "my own folder":
+        if not str(videos):
+            raise InputError("my own folder: its path is missing; fill it in above")
+        return folder(videos)
+    raise InputError(f"there is no corpus {corpus!r}; choose one of {', '.join(CORPORA)}")
+
+
+def _sample(root: Path) -> list[Utterance]:
+    if len(list(root.glob("*.mp4"))) < SAMPLE_CLIPS:
+        draw_corpus(root, clips=SAMPLE_CLIPS, identities=2, seconds=2.0)
+    return folder(root, licence="drawn by lipgan_colab")
+
+
+def _lrs2(root: Path, lists: Path, parts: str, split: str, hours: float, seed: int) -> list[Utterance]:
+    if not parts.strip():
+        raise InputError("LRS2: where its part files lie is missing; fill it in above")
+    sources = [parts] if Path(parts).is_dir() else parts.split()
+    for path in [*lists.glob("*.txt"), *(p for s in sources if Path(s).is_dir() for p in Path(s).glob("*.txt"))]:
+        (root / "filelists").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, root / "filelists" / path.name)
+    listed = lrs2(root, split, unpacked=False)
+    count = min(len(listed), round(hours * LRS2_CLIPS_PER_HOUR)) if hours else len(listed)
+    ids = [u.id for u in subset(listed, utterances=count, seed=seed, balance="programme")]
+    fetch_lrs2(sources[0] if len(sources) == 1 else sources, root, split, ids)
+    return only(lrs2(root, split), ids)
+
+
+def hold_back(
+    corpus: Sequence[Utterance], count: int, place: str | Path, seed: int = 0
+) -> tuple[list[Utterance], list[Utterance]]:
+    """Keep clips away from training, to judge it by, and copy them to a folder that lasts.
+
+    Which they are is written there once: a clip that was held back stays so, whatever is added to the corpus.
+
+    Args:
+        corpus: all clips.
+        count: how many to hold back; never more than a quarter of them.
+        place: the folder; `folder(place)` lists the clips again.
+
+    Returns:
+        (held back, the others).
+    """
+    place = Path(place)
+    if (place / HELD_BACK).is_file():
+        ids = set(read_ids(place / HELD_BACK))
+        held = [u for u in corpus if u.id in ids]
+    else:
+        count = min(count, len(corpus) // 4)
+        held = subset(corpus, utterances=count, seed=seed, balance=_group(corpus)) if count > 0 else []
+    for u in held:
+        target = place / Path(u.id).with_suffix(u.path.suffix)
+        if not target.exists():
+            with written_whole(target) as unfinished:
+                shutil.copyfile(u.path, unfinished)
+    if held and not (place / HELD_BACK).exists():
+        write_ids(place / HELD_BACK, held)
+    chosen = {u.id for u in held}
+    return held, [u for u in corpus if u.id not in chosen]
+
+
+def draw(corpus: Sequence[Utterance], hours: float = 0, seed: int = 0, balance: bool = True) -> list[Utterance]:
+    """At most so many hours of a corpus, 0 for all, in the order of the lot: more hours begin with the same clips.
+
+    Args:
+        balance: take clips of each speaker (or programme) in turn.
+    """
+    known = measured(corpus)
+    there = sum(u.duration for u in known) / 3600
+    return subset(
+        known, hours=hours if 0 < hours < there else None, seed=seed, balance=_group(known) if balance else None
+    )
+
+
+def _group(corpus: Sequence[Utterance]) -> str | None:
+    """By what a corpus can be balanced."""
+    return next((group for group in ("speaker", "programme") if any(getattr(u, group) for u in corpus)), None)
+
+
+def unused_name(path: str | Path) -> Path:
+    """The path itself, or the first of NAME-2, NAME-3, … that is not taken, so that no result is written over."""
+    path = Path(path)
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
+class TrainingView:
+    """Shows a run in place while the block lasts: where it stands, when it was saved, its curves, its newest faces.
+
+    It only reads what the training writes anyway, in a thread of its own, so that neither waits for the other.
+
+    Args:
+        run: the run's folder, which lasts.
+        local: the run's folder on this machine's own disk; may be `run` itself.
+        every: seconds between two looks.
+    """
+
+    def __init__(self, run: str | Path, local: str | Path, every: float = 10):
+        self.run, self.local, self.every = Path(run), Path(local), every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="training view", daemon=True)
+
+    def __enter__(self) -> "TrainingView":
+        from IPython.display import HTML, display
+
+        self._shown = display(HTML(view(self.run, self.local)), display_id=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._stop.set()
+        self._thread.join(timeout=60)  # a Drive that does not answer must not hold the cell up for ever
+
+    def _work(self) -> None:
+        while not self._stop.wait(self.every):
+            self._show()
+        self._show()  # how it ended
+
+    def _show(self) -> None:
+        from IPython.display import HTML
+
+        if self._shown is not None:  # outside of a notebook there is nothing to show it in
+            self._shown.update(HTML(view(self.run, self.local)))
+
+
+def view(run: Path, local: Path) -> str:
+    """A run as HTML: a line that says where it stands and when it was saved, its curves, its newest preview."""
+    pictures = [local / CURVES, *sorted((local / "previews").glob("step-*.png"))[-1:]]
+    shown = "".join(f'<div><img src="{_data(path)}"></div>' for path in pictures if path.is_file())
+    line = escape(f"{_progress(local)}; {last_saved(run, on_drive=run != local)}")
+    return f"<div><b>{escape(run.name)}</b>: {line}</div>{shown}"
+
+
+def _data(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _progress(local: Path) -> str:
+    log = read_log(local / LOG)
+    if not log:
+        return "nothing in its log yet"
+    line, steps = log[-1], (read_config(local) or {}).get("steps", "?")
+    return (
+        f"step {line['step']} of {steps}, {line['samples_per_second']} samples/s, l1 {float(line['l1'] or 'nan'):.4f}"
+    )
+
+
+def last_saved(run: str | Path, on_drive: bool = False) -> str:
+    """When the newest checkpoint reached the folder that lasts, in words."""
+    where = "to Drive " if on_drive else ""
+    try:
+        newest = next(iter(find_checkpoints(Path(run) / CHECKPOINTS)), None)
+        if newest is None:
+            return f"not saved {where}yet"
+        return f"last saved {where}{ago(time.time() - newest.path.stat().st_mtime)} ago (step {newest.step})"
+    except OSError as error:
+        return f"{run} does not answer ({error.strerror or error})"
+
+
+def find_weights(workspace: Workspace, name: str = "") -> Path:
+    """What `load_generator` takes: the folder of the run of this name, or else the name itself (a file, or one of the
+    published weights); "" takes the run that was exported last.
+
+    Raises:
+        InputError: there is no run yet.
+    """
+    if name:
+        return workspace.runs / name if (workspace.runs / name).is_dir() else Path(name)
+    exported = sorted(workspace.runs.glob(f"*/{EXPORT}"), key=lambda path: path.stat().st_mtime)
+    if not exported:
+        raise InputError(f"{workspace.runs}: no trained run in it; train one with 02_train, or name other weights")
+    return exported[-1].parent
+
+
+def export(generator: str | Path, run_name: str, results: str | Path) -> Path:
+    """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone."""
+    with safe_open(generator, "np") as file:
+        step = json.loads(file.metadata()["about"])["step"]
+    target = Path(results) / f"{run_name}-step-{step}.safetensors"
+    if not target.exists():
+        with written_whole(target) as unfinished:
+            shutil.copyfile(generator, unfinished)
+    return target
+
+
+def some_clips(place: str | Path, count: int) -> list[str]:
+    """The ids of at most so many clips of a folder, of each speaker in turn."""
+    there = folder(place)
+    return [u.id for u in subset(there, utterances=min(count, len(there)), balance="speaker")]
+
+
+def side_by_side(judged: Mapping[str, Evaluation]) -> str:
+    """The means of every measure: of the true videos, of a still picture, and of each run (named by the keys)."""
+    first = next(iter(judged.values()))
+    columns = {"true": (first, "true"), "still": (first, "still")}
+    columns |= {name: (evaluation, "generated") for name, evaluation in judged.items()}
+    width = max(12, *(len(name) + 2 for name in columns))
+    lines = [f"{'':18}" + "".join(f"{name:>{width}}" for name in columns)]
+    for measure in MEASURES:
+        means = [evaluation.mean(measure, variant=variant) for evaluation, variant in columns.values()]
+        cells = [f"{mean:.3f}" if math.isfinite(mean) else "-" for mean in means]
+        lines.append(f"{measure:18}" + "".join(f"{cell:>{width}}" for cell in cells))
+    return "\n".join(lines)

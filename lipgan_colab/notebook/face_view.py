@@ -1,0 +1,122 @@
+"""Who is seen in a photo or a film: a picture with every face drawn into it, numbered from the left."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.media import video as media
+
+LOOK_EVERY = 0.2  # seconds between the frames of a film that are looked at
+LOOK_ON = 2.0  # seconds after the first face in which others may turn up
+LOOK_FOR = 60.0  # seconds of a film in which there must be a face
+CHOSEN, OTHER = (52, 199, 89), (160, 160, 160)  # colours, RGB
+
+
+@dataclass(frozen=True)
+class FaceView:
+    """The faces of a photo, or of the frame of a film that shows the most of them.
+
+    Attributes:
+        picture: RGB uint8 (H, W, 3).
+        faces: from left to right; at least one.
+        largest: which of them is the largest.
+        film: whether the picture is a film's.
+    """
+
+    picture: np.ndarray
+    faces: list[faces.Face]
+    largest: int
+    film: bool
+
+    def person(self, number: int) -> faces.Person:
+        """Who `GenerateOptions.person` has to be for the face of this number, counted from 0."""
+        if not self.film:
+            return number
+        if len(self.faces) == 1:
+            return "largest"
+        # In an earlier frame not all of them may be seen, and the numbers would be others.
+        x1, y1, x2, y2 = self.faces[number].box.tolist()
+        return (x1 + x2) / 2, (y1 + y2) / 2
+
+
+def find_faces(path: str | Path) -> FaceView:
+    """Look at a photo, or at the beginning of a film.
+
+    Raises:
+        InputError: it cannot be read, or shows no face.
+    """
+    film = not media.is_image(path)
+    with faces.FaceFinder() as finder:
+        picture, found = _best_frame(path, finder) if film else _photo(path, finder)
+    if not found:
+        where = f" in its first {LOOK_FOR:.0f} seconds" if film else ""
+        raise InputError(
+            f"{Path(path).name}: no face found{where}; choose a picture in which it is larger and seen from the front"
+        )
+    from_left = sorted(found, key=lambda face: face.box[0] + face.box[2])
+    largest = next(i for i, face in enumerate(from_left) if face is found[0])
+    return FaceView(picture, from_left, largest, film)
+
+
+def _photo(path: str | Path, finder: faces.FaceFinder) -> tuple[np.ndarray, list[faces.Face]]:
+    picture = media.read_image(path)
+    return picture, finder.find(picture)
+
+
+def _best_frame(path: str | Path, finder: faces.FaceFinder) -> tuple[np.ndarray, list[faces.Face]]:
+    best: tuple[np.ndarray, list[faces.Face]] = np.zeros((0, 0, 3), np.uint8), []
+    following, end = 0.0, LOOK_FOR
+    for time, picture in media.read_video(path):
+        if time > end:
+            break
+        if time < following:
+            continue
+        following = time + LOOK_EVERY
+        found = finder.find(picture)
+        if found and not best[1]:
+            end = time + LOOK_ON
+        if len(found) > len(best[1]):
+            best = picture, found
+    return best
+
+
+def draw_faces(view: FaceView, chosen: int = 0, longest: int = 640) -> np.ndarray:
+    """The picture, made smaller, with boxes, landmarks and, where there are several faces, numbers from 1.
+
+    Args:
+        view: of `find_faces`.
+        chosen: the face that is drawn in colour.
+        longest: pixels of the longer side, at most.
+
+    Returns:
+        RGB uint8 (h, w, 3).
+    """
+    scale = min(1.0, longest / max(view.picture.shape[:2]))
+    drawn = cv2.resize(view.picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    thick = max(1, round(max(drawn.shape[:2]) / 250))
+    for number, face in enumerate(view.faces):
+        colour = CHOSEN if number == chosen else OTHER
+        box = np.rint(face.box * scale).astype(int)
+        cv2.rectangle(drawn, box[:2].tolist(), box[2:].tolist(), colour, thick, cv2.LINE_AA)
+        if face.landmarks is not None:
+            for points, closed in ((faces.LIPS, True), (faces.INNER_LIPS, True), (faces.JAW, False)):
+                line = np.rint(face.landmarks[points] * scale).astype(np.int32)
+                cv2.polylines(drawn, [line], closed, colour, max(1, thick // 2), cv2.LINE_AA)
+        if len(view.faces) > 1:
+            _number(drawn, number + 1, box, colour)
+    return drawn
+
+
+def _number(drawn: np.ndarray, number: int, box: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Write the number into the box's upper left corner, on a ground of its colour."""
+    size = max(0.4, max(drawn.shape[:2]) / 800)
+    (width, height), below = cv2.getTextSize(str(number), cv2.FONT_HERSHEY_SIMPLEX, size, 2)
+    left, top = np.maximum(box[:2], 0).tolist()
+    cv2.rectangle(drawn, (left, top), (left + width + 8, top + height + below + 4), colour, -1)
+    cv2.putText(
+        drawn, str(number), (left + 4, top + height + 4), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 2, cv2.LINE_AA
+    )

@@ -1,0 +1,1 @@
+"""Videos become shards, and shards become samples."""

@@ -1,0 +1,286 @@
+"""Corpus to shards: every clip's faces cropped, its speech made into features, a few hundred clips a file."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm.auto import tqdm
+
+from lipgan_colab.corpora.corpus import Utterance
+from lipgan_colab.errors import InputError
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.media import video as media
+from lipgan_colab.shards.gates import Gates, Rejected, Watcher, check_picture, check_sound
+from lipgan_colab.shards.manifest import shard_paths, write_manifest
+from lipgan_colab.shards.shard_file import UtteranceRecord
+from lipgan_colab.shards.shard_writer import UnfinishedShard
+from lipgan_colab.shards.workers import core_count, in_order
+from lipgan_colab.speech import features as audio
+from lipgan_colab.speech.sync import clip_sync, group_sync
+from lipgan_colab.workspace import local_folder
+
+KEPT_FRAMES = (
+    256 << 20
+)  # bytes of a clip's pictures that are kept until its boxes are known; a longer one is read twice
+
+
+@dataclass(frozen=True)
+class PreprocessConfig:
+    """How clips become shards.
+
+    Attributes:
+        fps: frames a second in the shards; other videos are resampled by their time stamps.
+        size: width and height of the face crops in pixels, 96 or more.
+        jpeg_quality: 1 to 100.
+        utterances_per_shard: clips (kept or skipped) that one shard stands for.
+        sound_offset: frames by which the sound of this corpus is late (early where < 0); it is moved back by as many.
+        gates: what a clip must come up to.
+    """
+
+    fps: int = 25
+    size: int = 96
+    jpeg_quality: int = 95
+    utterances_per_shard: int = 200
+    sound_offset: int = 0
+    gates: Gates = field(default_factory=Gates)
+
+    def __post_init__(self):
+        if self.size < 96:
+            raise InputError(f"face crops of {self.size} pixels are too small; the networks see 96")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise InputError(f"a JPEG quality of {self.jpeg_quality} does not exist; take 1 to 100")
+
+
+def preprocess_utterance(
+    utterance: Utterance, finder: faces.FaceFinder, config: PreprocessConfig = PreprocessConfig()
+) -> UtteranceRecord:
+    """Decode one clip, follow its largest face, crop it, and compute its speech features.
+
+    Raises:
+        InputError: the clip cannot be used; the message says why. A quality.Rejected of them says at which gate.
+    """
+    speech = _speech(utterance, config)
+    frames = _Frames(utterance.path, config.fps, len(speech))
+    seen = Watcher(finder)
+    track = faces.track(seen.watch(frames), seen)
+    check_picture(track, seen, config.gates)
+    followed = faces.fill_gaps(faces.smooth_boxes(track))
+    crops = (faces.crop(frame, face.box, config.size) for frame, face in zip(frames, followed, strict=True))
+    mel = audio.mel(speech)
+    return UtteranceRecord(
+        id=utterance.id,
+        speaker=utterance.group,
+        licence=utterance.licence,
+        jpegs=[_jpeg(crop, config.jpeg_quality) for crop in crops],
+        found=np.array([face is not None for face in track]),
+        box=np.stack([face.box for face in followed]),
+        head_pose=np.array([(face.yaw, face.pitch, face.roll) for face in followed], np.float32),
+        lip_landmarks=np.stack([_lips(face, config.size) for face in followed]),
+        mfcc=audio.mfcc(speech),
+        mel=mel,
+        sync=clip_sync(_openings(followed), mel, config.fps),
+    )
+
+
+def _speech(utterance: Utterance, config: PreprocessConfig) -> np.ndarray:
+    try:
+        speech = media.read_speech(utterance.path)
+    except InputError as error:
+        # Only now, because it costs a look into the file: is it the sound that is missing, or everything?
+        gate = "unreadable" if media.probe_video(utterance.path).has_sound else "no sound"
+        raise Rejected(gate, str(error)) from error
+    check_sound(speech, config.gates)
+    late = round(config.sound_offset * media.SAMPLE_RATE / config.fps)
+    return speech[late:] if late >= 0 else np.concatenate([np.zeros(-late, speech.dtype), speech])
+
+
+class _Frames:
+    """A clip's pictures at a constant rate, as long as there is sound, for going through twice.
+
+    They are kept while they are few; a long clip, which would not fit into memory, is decoded again.
+    """
+
+    def __init__(self, path: Path, fps: int, samples: int):
+        self.path, self.fps = path, fps
+        self.count = int(np.ceil(samples * fps / media.SAMPLE_RATE))  # later frames belong to no sound
+        self._kept: list[np.ndarray] | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept, size = [], 0
+        resampled = media.resample_frames(media.read_video(self.path), self.fps)
+        for frame, _ in zip(resampled, range(self.count), strict=False):
+            size += frame.nbytes
+            if size <= KEPT_FRAMES:
+                kept.append(frame)
+            else:
+                kept.clear()
+            yield frame
+        if size <= KEPT_FRAMES:
+            self._kept = kept
+
+
+def _jpeg(crop: np.ndarray, quality: int) -> bytes:
+    done, encoded = cv2.imencode(".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise RuntimeError("OpenCV could not encode a JPEG")
+    return encoded.tobytes()
+
+
+def _lips(face: faces.Face, size: int) -> np.ndarray:
+    """Outer, then inner lip landmarks in the crop, (40, 2) in [0, 1]."""
+    points = faces.LIPS + faces.INNER_LIPS
+    if face.landmarks is None:
+        return np.full((len(points), 2), np.nan, np.float32)
+    return faces.crop_points(face.landmarks[points], face.box, size).astype(np.float32) / size
+
+
+def _openings(followed: Sequence[faces.Face]) -> np.ndarray:
+    """How far the mouth is open in each frame, (F,); nan without landmarks."""
+    return np.array([np.nan if f.landmarks is None else faces.mouth_opening(f.landmarks) for f in followed])
+
+
+def _try_utterance(utterance: Utterance, finder: faces.FaceFinder, config: PreprocessConfig) -> UtteranceRecord | dict:
+    """The record, or {"id", "gate", "reason"}: one bad clip must not end a night's work."""
+    try:
+        return preprocess_utterance(utterance, finder, config)
+    except Rejected as error:
+        return _skipped(utterance, error.gate, str(error))
+    except InputError as error:
+        return _skipped(utterance, "unreadable", str(error))
+    except Exception as error:
+        return _skipped(utterance, "error", f"unexpected {type(error).__name__}: {error}")
+
+
+def _skipped(utterance: Utterance, gate: str, reason: str) -> dict:
+    return {"id": utterance.id, "gate": gate, "reason": reason.replace(f"{utterance.path}: ", "")}
+
+
+def _open_finder() -> faces.FaceFinder:
+    cv2.setNumThreads(1)  # the processes already share the cores
+    return faces.FaceFinder()
+
+
+def preprocess(
+    utterances: Sequence[Utterance],
+    out: str | Path,
+    config: PreprocessConfig = PreprocessConfig(),
+    workers: int | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+    scratch: str | Path | None = None,
+) -> dict:
+    """Make the shards of a corpus; run again, it goes on after the last clip that was done.
+
+    More clips may be appended later (a bigger subset begins with the smaller one): whole shards stay, and what is done
+    of the last one is used.
+
+    Args:
+        utterances: the clips, in an order that is the same every time and on every machine.
+        out: the folder of the shards.
+        config: sizes and thresholds.
+        workers: processes; None takes one a core, 0 none but this one.
+        rank, world_size: of several machines, each makes every world_size-th shard, from its rank on. None takes what
+            torchrun sets (RANK, WORLD_SIZE), or one machine.
+        scratch: a fast disk, where shards are made before they are moved to `out`, and where what is done of a shard
+            waits in a folder .unfinished. None takes Colab's own disk if `out` is on its Drive, and `out` if not.
+
+    Returns:
+        The manifest (see manifest.write_manifest): what was kept, and what was skipped for which reason.
+
+    Raises:
+        InputError: the folder holds shards that were made of other clips or in another way, or nothing could be used.
+    """
+    out = Path(out)
+    if scratch is None and local_folder(out) != Path(os.path.abspath(out)):
+        scratch = local_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
+    rank, world_size = _place(rank, world_size)
+    step = config.utterances_per_shard
+    slices = [utterances[start : start + step] for start in range(0, len(utterances), step)]
+    paths = [out / f"shard-{k:05d}.safetensors" for k in range(len(slices))]
+    others = set(shard_paths(out)) - set(paths)
+    if others:
+        raise InputError(f"{min(others)}: not of this corpus; choose another folder for the shards")
+    settings = asdict(config)
+    shards = [UnfinishedShard(*pair, settings, scratch) for pair in zip(paths, slices, strict=True)][rank::world_size]
+    digests = _make([shard for shard in shards if not shard.is_done()], config, workers)
+    manifest = write_manifest(out, digests)
+    if not manifest["frames"] and len(manifest["shards"]) == len(paths):
+        reasons = "; ".join(f"{s['id']}: {s['reason']}" for s in manifest["skipped"][:3])
+        raise InputError(f"{out}: none of the {len(utterances)} clips could be used ({reasons})")
+    return manifest
+
+
+def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    rank = int(os.environ.get("RANK", 0)) if rank is None else rank
+    world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
+    if not 0 <= rank < world_size:
+        raise InputError(f"rank {rank} of {world_size} machines does not exist; count from 0")
+    return rank, world_size
+
+
+def _make(shards: list[UnfinishedShard], config: PreprocessConfig, workers: int | None) -> dict[str, str]:
+    """Make these shards; their SHA-256 by name."""
+    lacking = [shard.lacking() for shard in shards]
+    clips = [shard.utterances[n] for shard, places in zip(shards, lacking, strict=True) for n in places]
+    workers = core_count() if workers is None else workers
+    results = in_order(partial(_try_utterance, config=config), clips, workers, _open_finder)
+    digests = {}
+    with _Progress(len(clips), config.fps) as progress:
+        for shard, places in zip(shards, lacking, strict=True):
+            try:
+                for n in places:
+                    result = next(results) or _skipped(
+                        shard.utterances[n], "crash", "ended the process that read it, twice"
+                    )
+                    shard.keep(n, result)
+                    progress.count(result)
+                digests[shard.path.name] = shard.finish()
+            except OSError as error:
+                raise InputError(
+                    f"{error.filename or shard.path}: cannot be written ({error.strerror}); make room or see to the "
+                    "disk, and run again: what is done is kept"
+                ) from error
+            progress.judge_sync()
+    return digests
+
+
+class _Progress:
+    """A line that lives: clips, time left, frames a second, hours done, how many skipped."""
+
+    def __init__(self, clips: int, fps: int):
+        self.fps, self.frames, self.skipped, self.curves = fps, 0, 0, []
+        self.started, self.warned = time.monotonic(), False
+        self.bar = tqdm(total=clips, unit="clip", desc="preprocess")
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.bar.close()
+
+    def count(self, result: UtteranceRecord | dict) -> None:
+        if isinstance(result, dict):
+            self.skipped += 1
+        else:
+            self.frames += len(result.jpegs)
+            self.curves.append(result.sync)
+        rate = self.frames / max(time.monotonic() - self.started, 1e-3)
+        hours = self.frames / self.fps / 3600
+        self.bar.set_postfix_str(f"{rate:.0f} frames/s, {hours:.2f} h done, {self.skipped} skipped", refresh=False)
+        self.bar.update()
+
+    def judge_sync(self) -> None:
+        """Say once, and early, that this corpus' sound is not where it should be."""
+        group = group_sync(np.array(self.curves).reshape(len(self.curves), -1)) if self.curves else None
+        if group and group.verdict in ("shifted", "no match") and not self.warned:
+            self.warned = True
+            self.bar.write(f"preprocess: {group}")

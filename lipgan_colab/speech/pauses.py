@@ -1,0 +1,125 @@
+"""Where somebody speaks, so that the mouth rests in pauses, in noise and in music."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.media.video import SAMPLE_RATE
+from lipgan_colab.speech.features import WINDOWS, SpeechInput
+
+CHUNK = 512  # samples that the detector judges at once: 32 ms
+RATE = 100  # values a second of what is computed here
+HYSTERESIS = 0.15  # speech goes on until the detector is so much less sure than it had to be at the start
+
+
+@dataclass(frozen=True)
+class PauseRule:
+    """When the mouth rests.
+
+    Attributes:
+        certainty: how sure the detector must be that somebody speaks, 0 to 1.
+        shortest: a pause that is shorter, in seconds, belongs to the speech around it.
+        margin: seconds before and after speech in which the mouth still moves (it opens before it sounds).
+        fade: seconds that closing and opening take.
+    """
+
+    certainty: float
+    shortest: float
+    margin: float = 0.08
+    fade: float = 0.16
+
+
+# What a person chooses from.
+PAUSE_RULES = {
+    "gentle": PauseRule(certainty=0.35, shortest=0.5),  # whispers and laughter still move the lips
+    "normal": PauseRule(certainty=0.5, shortest=0.3),
+    "strict": PauseRule(certainty=0.7, shortest=0.2),  # closes in every gap between sentences
+    "off": None,  # every sound moves the lips
+}
+
+
+def speech_probability(wave: np.ndarray) -> np.ndarray:
+    """How likely somebody speaks, float32 (chunks of 32 ms,) in [0, 1] (Silero VAD, a small network that comes with
+    its package; it tells speech from music and noise).
+
+    Args:
+        wave: float32 (n,), mono, 16 kHz.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        from silero_vad import load_silero_vad
+    except ImportError as error:
+        raise InputError("pauses cannot be found: pip install silero-vad, or choose pauses=off") from error
+    finally:
+        torch.set_num_threads(threads)  # importing it leaves one
+    model = load_silero_vad()
+    padded = np.zeros(max(1, -(-len(wave) // CHUNK)) * CHUNK, np.float32)
+    padded[: len(wave)] = wave
+    with torch.no_grad():
+        return model.audio_forward(torch.from_numpy(padded)[None], sr=SAMPLE_RATE)[0].numpy()
+
+
+def speaking(wave: np.ndarray, rule: PauseRule) -> np.ndarray:
+    """How far the mouth follows the sound: float32 (T,), 100 values a second, 1 in speech, 0 in pauses, gliding
+    between.
+
+    Args:
+        wave: float32 (n,), mono, 16 kHz.
+        rule: what counts as a pause.
+    """
+    probable = speech_probability(wave)
+    spoken = np.zeros(len(probable), bool)
+    on = False
+    for i, p in enumerate(probable):
+        on = p >= rule.certainty - HYSTERESIS * on
+        spoken[i] = on
+    count = max(1, round(len(wave) * RATE / SAMPLE_RATE))
+    spoken = spoken[np.minimum(np.arange(count) * SAMPLE_RATE // (RATE * CHUNK), len(spoken) - 1)]
+    spoken = _without_short_pauses(spoken, round(rule.shortest * RATE))
+    fade = max(1, round(rule.fade * RATE))
+    spoken = _widened(spoken, round(rule.margin * RATE) + fade // 2)
+    window = np.hanning(fade + 2)[1:-1]
+    padded = np.pad(spoken.astype(np.float64), (fade // 2, fade - 1 - fade // 2), mode="edge")
+    return np.convolve(padded, window / window.sum(), "valid").clip(0, 1).astype(np.float32)
+
+
+def _without_short_pauses(spoken: np.ndarray, shortest: int) -> np.ndarray:
+    """Gaps of fewer values than `shortest` between speech are filled; those at the ends stay."""
+    filled = spoken.copy()
+    edges = np.flatnonzero(np.diff(spoken.astype(np.int8)))
+    for end_of_speech, end_of_pause in pairwise(edges):
+        if spoken[end_of_speech] and end_of_pause - end_of_speech < shortest:
+            filled[end_of_speech + 1 : end_of_pause + 1] = True
+    return filled
+
+
+def _widened(spoken: np.ndarray, margin: int) -> np.ndarray:
+    """Every stretch of speech is longer by `margin` values on both sides."""
+    return np.convolve(spoken, np.ones(2 * margin + 1))[margin : margin + len(spoken)] > 0
+
+
+def rest_in_pauses(features: np.ndarray, follow: np.ndarray, hears: SpeechInput) -> np.ndarray:
+    """Speech features that glide to those of silence where nobody speaks.
+
+    Features are logarithms, so this turns the sound down rather than mixing it with another.
+
+    Args:
+        features: float32 (rows, T) of `hears.features`.
+        follow: of `speaking`, for the same sound.
+        hears: which features they are.
+
+    Returns:
+        float32 (rows, T).
+    """
+    silence = hears.features(np.zeros(SAMPLE_RATE // 4, np.float32))
+    silence = silence[:, silence.shape[1] // 2, None]
+    places = np.minimum(np.arange(features.shape[1]) * RATE // WINDOWS[hears.kind][0], len(follow) - 1)
+    part = follow[places]
+    return (part * features + (1 - part) * silence).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Drawn people who speak, for tests and the demo."""

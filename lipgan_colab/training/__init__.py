@@ -1,0 +1,1 @@
+"""The training loop, its runs, checkpoints, and their way to Drive."""

@@ -1,0 +1,60 @@
+"""The pictures that show how a run is going: faces, and the curves of its log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipgan_colab.files import written_whole
+from lipgan_colab.models.lipgan import LipGANGenerator
+from lipgan_colab.training.step import generator_input
+
+CURVES = "curves.png"
+PLOTS = (
+    ("l1", "weighted_l1", "edges"),
+    ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
+    ("quality", "quality_judge"),
+    ("grad_norm",),
+)
+
+
+@torch.no_grad()
+def preview(generator: LipGANGenerator, batch: dict[str, Tensor]) -> np.ndarray:
+    """A picture of a batch, one sample a row: reference, masked, generated, real; uint8 (B S, 4 S, 3)."""
+    device = next(generator.parameters()).device
+    reference, target = (batch[name].to(device).float() / 255 for name in ("reference", "target"))
+    faces = generator_input(reference, target)
+    generated = generator(faces, batch["speech"].to(device))
+    rows = torch.cat([faces[:, :3], faces[:, 3:], generated, target], dim=3)  # side by side
+    rows = (rows.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return rows.reshape(-1, *rows.shape[2:])
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write a picture (H, W, 3) RGB as PNG, whole or not at all."""
+    _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(png.tobytes())
+
+
+def write_curves(path: Path, log: Sequence[dict[str, str]]) -> None:
+    """Draw the losses and the gradient's norm of a log (lines of log.csv) over the steps, as PNG."""
+    from matplotlib.figure import Figure  # not pyplot: it would take over the notebook's own figures
+
+    steps = np.array([int(line["step"]) for line in log])
+    plots = [[name for name in names if any(line[name] for line in log)] for names in PLOTS]
+    plots = [names for names in plots if names]
+    figure = Figure(figsize=(5 * max(1, len(plots)), 3.5))
+    figure.subplots_adjust(0.15 / max(1, len(plots)), 0.15, 0.98, 0.95)  # a layout engine takes twice as long
+    for axes, names in zip(figure.subplots(1, max(1, len(plots)), squeeze=False)[0], plots, strict=False):
+        for name in names:
+            axes.plot(steps, [float(line[name] or "nan") for line in log], label=name, linewidth=1)
+        axes.set_xlabel("step")
+        axes.set_yscale("log")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    with written_whole(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=100)

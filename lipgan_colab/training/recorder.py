@@ -1,0 +1,197 @@
+"""What a training writes while it goes on: its log, pictures, checkpoints and exported generator.
+
+Of several processes only the first one writes.
+"""
+
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, save_generator
+from lipgan_colab.training.async_checkpointer import CHECKPOINTS, Saver
+from lipgan_colab.training.checkpoint import PATIENCE, load_newest_checkpoint
+from lipgan_colab.training.previews import CURVES, preview, write_curves, write_picture
+from lipgan_colab.training.runs import CONFIG, LOG, Log, ago, check_config, read_config, read_log, write_config
+from lipgan_colab.training.step import Networks
+
+
+class Recorder:
+    """The writing side of a training.
+
+    Args:
+        run: the run's folder, which lasts.
+        local: the run's folder on this machine's own disk; may be `run` itself.
+        about: `runs.describe_run` of how the run is to go on.
+        save_minutes: time between checkpoints.
+        active: False in all processes but the first: nothing is read or written.
+    """
+
+    def __init__(self, run: Path, local: Path, about: dict, save_minutes: float, active: bool = True):
+        self.run, self.local, self.about, self.save_minutes, self.active = run, local, about, save_minutes, active
+        self.log = Log(local / LOG if active else None)
+        self.minutes = 0.0  # of training, in all sessions
+        self._saver: Saver | None = None
+        self._progress: tqdm | None = None
+        self._checkpoint = None
+        self._warned = 0.0
+
+    def resume(self) -> dict | None:
+        """The state of the run's newest whole checkpoint; None for a new run, whose folder is made.
+
+        Raises:
+            InputError: the run was begun in another way, or there are only checkpoints that cannot be loaded.
+        """
+        if not self.active:
+            return None
+        try:
+            self.run.mkdir(parents=True, exist_ok=True)
+            self.local.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.run}: cannot be made or reached ({error.strerror or error})") from error
+        for folder in dict.fromkeys((self.local, self.run)):
+            check_config(self.run, read_config(folder) or {}, self.about)
+        folders = dict.fromkeys((self.local / CHECKPOINTS, self.run / CHECKPOINTS))
+        self._checkpoint, state = load_newest_checkpoint(*folders, say=tqdm.write, patience=PATIENCE) or (None, None)
+        if state is not None:
+            check_config(self.run, state["about"], self.about)
+        write_config(self.local, self.about)
+        return state
+
+    def start(self, step: int, steps: int, device: torch.device, state: dict | None) -> None:
+        """Begin to record, or go on from a state."""
+        self.minutes = self._before = 0.0
+        if state is not None:
+            self.log.load(state["log"], device)
+            self.minutes = self._before = state["minutes"]
+        self._progress = tqdm(total=steps, initial=step, unit="step", desc="train", disable=not self.active)
+        self._started = self._saved = self._logged = time.monotonic()
+        self._logged_step = step
+        if not self.active:
+            return
+        self.log.start()
+        self._saver = Saver(self.run, self.local, self._export, self.say)
+        self._saver.later(lambda: None, CONFIG)
+        if self._checkpoint is not None:
+            self.say(f"going on from step {step} ({self._checkpoint.path.parent})")
+            self._saver.resumed_from(self._checkpoint, state)
+
+    def say(self, line: str) -> None:
+        """Show a line to the person."""
+        if self.active:
+            tqdm.write(line)
+
+    def count(self, reported: dict[str, Tensor]) -> None:
+        """Count in what a step reported."""
+        self.log.add(reported)
+        self.minutes = self._before + (time.monotonic() - self._started) / 60
+        self._progress.update()
+
+    def line(self, step: int, batch_size: int, learning_rate: float, device: torch.device) -> None:
+        """End a line of the log, and show it."""
+        now = time.monotonic()
+        rate = (step - self._logged_step) * batch_size / max(1e-9, now - self._logged)
+        memory = f"{torch.cuda.max_memory_allocated(device) / 1e9:.2f}" if device.type == "cuda" else ""
+        means = self.log.write(
+            step=step,
+            samples=step * batch_size,
+            minutes=f"{self.minutes:.2f}",
+            samples_per_second=f"{rate:.1f}",
+            gpu_gb=memory,
+            learning_rate=f"{learning_rate:.2e}",
+        )
+        self._logged, self._logged_step = now, step
+        if self.active:
+            shown = {name: f"{means[name]:.4f}" for name in ("l1", "disc_synced", "adversarial") if name in means}
+            self._progress.set_postfix({**shown, "samples/s": f"{rate:.0f}", **self._where_saved()})
+
+    def picture(self, step: int, networks: Networks, shown: dict[str, Tensor]) -> None:
+        """Make a preview of these samples, and draw the log's curves."""
+        if not self.active:
+            return
+        name = f"previews/step-{step:08d}.png"
+        faces = preview(networks.average, shown)
+        self._saver.later(lambda: write_picture(self.local / name, faces), name)
+        self._saver.later(lambda: write_curves(self.local / CURVES, read_log(self.local / LOG)), CURVES)
+
+    def save_in_time(self, step: int, networks: Networks) -> None:
+        """Save when it is time to."""
+        due = time.monotonic() - self._saved >= self.save_minutes * 60
+        if self.active and due and self.save(step, networks):
+            self._saved = time.monotonic()
+
+    def save(self, step: int, networks: Networks, wait: bool = False) -> bool:
+        """Begin to save the state after `step` steps; returns whether (see `Saver.save`)."""
+        if not self.active:
+            return False
+        state = {
+            "step": step,
+            "minutes": self.minutes,
+            "about": self.about,
+            "random": random_state(),
+            "log": self.log.state(),
+            "networks": networks.state(),
+        }
+        return self._saver.save(step, state, wait)
+
+    def finish(self, seconds: float) -> Path:
+        """Wait for the disk, and at most `seconds` for Drive. Returns the folder that holds the run whole."""
+        self._progress.close()
+        if not self.active:
+            return self.run
+        missing = self._saver.finish(seconds)
+        if missing:
+            self.say(
+                f"{len(missing)} files have NOT reached {self.run} ({', '.join(missing[:3])}, ...): they are in "
+                f"{self.local}; run the same again while this machine lives"
+            )
+        return self.local if missing else self.run
+
+    def last_saved(self) -> str:
+        """Which step was saved last, in words."""
+        written = self._saver.written if self.active else None
+        return f"step {written.step}" if written else "nothing"
+
+    def _where_saved(self) -> dict[str, str]:
+        """The watchdog: what was saved last, and when it reached Drive; says so loudly when that is long ago."""
+        if self._saver.mirror is None:
+            written = self._saver.written
+            return {"saved": f"step {written.step}"} if written else {}
+        mirror, now = self._saver.mirror, time.time()
+        since = mirror.reached[1] if mirror.reached else now - (time.monotonic() - self._started)
+        if now - max(since, self._warned) > 3 * 60 * self.save_minutes + 60:
+            self._warned = now
+            self.say(f"for {ago(now - since)} no checkpoint has reached {self.run} ({mirror.trouble or 'it is slow'})")
+        return {"on Drive": f"{ago(now - since)} ago" if mirror.reached else "not yet"}
+
+    def _export(self, state: dict) -> list[str]:
+        """Write generator.safetensors from a saved state; runs in the background."""
+        config = self.about
+        with torch.device("meta"):  # no memory of its own: it is given the saved tensors
+            shape = GeneratorConfig(config["width"], config["speech"], most_channels=config["most_channels"])
+            average = LipGANGenerator(shape)
+        average.load_state_dict(state["networks"]["average"], assign=True)
+        samples = state["step"] * config["batch_size"]
+        about = {"step": state["step"], "samples": samples, PAINTED_REFERENCES: config["augment"] > 0}
+        save_generator(self.local / EXPORT, average, about)
+        return [EXPORT, LOG]
+
+
+def random_state() -> dict:
+    """The states of PyTorch's random number generators; samples and coins need none."""
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_state(state: dict) -> None:
+    """Go on from a `random_state`, on as many GPUs as there are now."""
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available():
+        for number, generator in enumerate(state["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(generator, number)

@@ -1,0 +1,224 @@
+"""What a run's folder tells: how the run was begun, how it went (log.csv), and where it stands."""
+
+import csv
+import io
+import json
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
+from lipgan_colab.shards.dataset import LipSyncDataset
+from lipgan_colab.training.async_checkpointer import CHECKPOINTS
+from lipgan_colab.training.checkpoint import Checkpoint, find_checkpoints, is_whole
+from lipgan_colab.training.step import TrainConfig
+
+CONFIG, LOG = "config.json", "log.csv"
+LOG_FIELDS = (
+    *("step", "samples", "minutes", "samples_per_second", "gpu_gb", "learning_rate", "l1", "weighted_l1"),
+    *("edges", "adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
+    *("quality", "quality_judge"),  # new ones go to the end: a run that goes on has lines of before
+)
+MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
+
+
+def read_config(run: Path) -> dict | None:
+    """A run's config.json; None where there is none, or none that can be read (each checkpoint has it as well)."""
+    try:
+        return json.loads((run / CONFIG).read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        warnings.warn(f"{run / CONFIG}: cannot be read ({error}); going by the checkpoints", stacklevel=2)
+        return None
+
+
+def write_config(run: Path, about: dict) -> None:
+    """Write a run's config.json."""
+    with written_whole(run / CONFIG) as unfinished:
+        unfinished.write_text(json.dumps(about, indent=1))
+
+
+def describe_run(config: TrainConfig, dataset: LipSyncDataset) -> dict:
+    """What is written down about how a run was begun: its configuration, and which clips it learns from."""
+    return {**asdict(config), "clips": dataset.fingerprint}
+
+
+def check_config(run: Path, before: dict, now: dict, cure: str | None = None) -> None:
+    """Compare how a run was begun with how it is to go on (both of `describe_run`). `cure` is what to do about it.
+
+    Raises:
+        InputError: names the fields that differ, and what to do. A field that `before` lacks does not count: it came
+            with a newer version.
+    """
+    changed = [n for n, value in now.items() if n in before and before[n] != value and n not in MAY_CHANGE]
+    if not changed:
+        return
+    differences = ", ".join(f"{n} was {before[n]} and is {now[n]}" for n in changed)
+    clips = " (the shards were made of other clips)" if "clips" in changed else ""
+    begins_anew = f"start_from={str(run)!r} begins it with this run's weights"
+    cure = cure or f"set it back to go on, or choose another run folder ({begins_anew})"
+    raise InputError(f"{run}: begun with another configuration: {differences}{clips}; {cure}")
+
+
+@dataclass
+class Log:
+    """log.csv: the losses' means since the line before, one line every so many steps.
+
+    All of it is also part of every checkpoint, so that a resumed run's log has no line twice and none missing.
+    A disk that cannot be written to costs lines of the file only until it can be again.
+    """
+
+    path: Path | None  # None: of the processes only the first writes
+    lines: list[str] = field(default_factory=list)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    complete: bool = False  # whether the file holds all of the lines
+
+    def state(self) -> dict:
+        """The log as plain data."""
+        return {"lines": "".join(self.lines), "sums": dict(self.sums), "counts": dict(self.counts)}
+
+    def load(self, state: dict, device: torch.device) -> None:
+        """Go on from a state."""
+        self.lines = state["lines"].splitlines(keepends=True)
+        self.sums = {name: value.to(device) for name, value in state["sums"].items()}
+        self.counts = dict(state["counts"])
+
+    def start(self) -> None:
+        """Write the file anew, with all lines so far."""
+        with written_whole(self.path) as unfinished, unfinished.open("w", newline="") as file:
+            csv.writer(file).writerow(LOG_FIELDS)
+            file.writelines(self.lines)
+        self.complete = True
+
+    def add(self, reported: dict[str, Tensor]) -> None:
+        """Count in what a step reported; does not wait for the device."""
+        for name, value in reported.items():
+            self.sums[name] = self.sums.get(name, 0) + value.detach().double()
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def write(self, **columns) -> dict[str, float]:
+        """End a line; returns the means in it (and the sum of `skipped`).
+
+        A line that the disk does not take is written later.
+        """
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        if "skipped" in means:
+            means["skipped"] *= self.counts["skipped"]  # a number of steps
+        self.sums.clear()
+        self.counts.clear()
+        text = io.StringIO(newline="")
+        row = {**columns, **{name: f"{value:.6f}" for name, value in means.items()}}
+        csv.DictWriter(text, LOG_FIELDS, restval="").writerow(row)
+        self.lines.append(text.getvalue())
+        self._append(text.getvalue())
+        return means
+
+    def _append(self, line: str) -> None:
+        if self.path is None:
+            return
+        try:
+            if not self.complete:
+                return self.start()
+            with self.path.open("a", newline="") as file:  # not synced: that could wait for a checkpoint under way
+                file.write(line)
+        except OSError as error:
+            self.complete = False
+            warnings.warn(
+                f"{self.path}: {error.strerror or error}; the line follows when it can be written", stacklevel=3
+            )
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """The lines of a log.csv; none where there is no file."""
+    try:
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []
+
+
+def ago(seconds: float) -> str:
+    """A time span in words."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            n = int(seconds // size)
+            return f"{n} {unit}{'s' * (n > 1)}"
+    return "less than a minute"
+
+
+def status(run: str | Path, local: str | Path | None = None) -> str:
+    """Where a run stands, when it was last saved and where, and whether it can be resumed: a few lines for a person.
+
+    Args:
+        run: the run's folder.
+        local: its folder on this machine's own disk, if that is another.
+
+    Raises:
+        InputError: there is no run.
+    """
+    run = Path(run)
+    places = [Path(local)] if local is not None and Path(local) != run else []
+    places.append(run)
+    about = next(filter(None, map(read_config, places)), None)
+    found = {place: _checkpoints(place) for place in places}
+    if about is None and not any(found.values()):
+        raise InputError(f"{run}: no run here (neither {CONFIG} nor checkpoints); give the folder that train was given")
+    lines = [f"run      {run}", *_progress(about or {}, max((read_log(p / LOG) for p in places), key=len))]
+    resumable = None
+    for place in places:
+        for checkpoint in found[place]:
+            whole, text = _judge(checkpoint)
+            if whole and (resumable is None or checkpoint.step > resumable.step):
+                resumable = checkpoint
+            lines.append(f"saved    {text} in {checkpoint.path.parent}")
+    if resumable is not None:
+        lines.append(f"resume   yes: the same train command goes on from step {resumable.step}")
+    elif any(found.values()):
+        lines.append("resume   no: none of its checkpoints is whole")
+    else:
+        lines.append("resume   nothing saved yet: the same train command begins at step 0")
+    return "\n".join(lines)
+
+
+def _checkpoints(place: Path) -> list[Checkpoint]:
+    try:
+        return find_checkpoints(place / CHECKPOINTS)
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read ({error.strerror or error}); mount the disk again") from error
+
+
+def _progress(about: dict, log: Sequence[dict[str, str]]) -> list[str]:
+    if not log:
+        return ["at       nothing in its log yet"]
+    last, steps = log[-1], about.get("steps")
+    step, rate = int(last["step"]), float(last["samples_per_second"])
+    of = f" of {steps} ({step / steps:.0%})" if steps else ""
+    lines = [
+        f"at       step {step}{of}, {last['samples']} samples, {float(last['minutes']) / 60:.1f} hours of training; "
+        f"l1 {float(last['l1'] or 'nan'):.4f}"
+    ]
+    if steps and rate > 0:
+        left = (steps - step) * about.get("batch_size", 0) / rate
+        lines.append(f"speed    {rate:.1f} samples/s" + (f"; {ago(left)} to go" if left else "; done"))
+    return lines
+
+
+def _judge(checkpoint: Checkpoint) -> tuple[bool, str]:
+    try:
+        about = checkpoint.path.stat()
+        whole = is_whole(checkpoint)
+    except OSError as error:
+        return False, f"step {checkpoint.step}, UNREADABLE ({error.strerror or error}),"
+    text = "whole" if whole else "DAMAGED"
+    return (
+        whole,
+        f"step {checkpoint.step}, {ago(time.time() - about.st_mtime)} ago, {about.st_size / 1e6:.0f} MB, {text},",
+    )

@@ -1,0 +1,197 @@
+"""The training loop."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
+from lipgan_colab.errors import InputError
+from lipgan_colab.models.weights import EXPORT
+from lipgan_colab.shards.dataset import LipSyncDataset, batches
+from lipgan_colab.training import distributed
+from lipgan_colab.training.recorder import Recorder, restore_random_state
+from lipgan_colab.training.runs import describe_run
+from lipgan_colab.training.step import (
+    TrainConfig,
+    build_networks,
+    learning_rate_factor,
+    start_from_weights,
+    train_step,
+)
+from lipgan_colab.workspace import local_folder, on_colab
+
+SHOWN = 8  # faces in a preview
+MOST_SKIPPED = 50  # steps in a row without a finite gradient; float16 finds its scale in fewer
+
+
+def train(
+    shards: str | Path,
+    run: str | Path,
+    config: TrainConfig = TrainConfig(),  # noqa: B008 (it is frozen)
+    device: str | torch.device | None = None,
+    start_from: str | Path | None = None,
+    workers: int | None = None,
+    save_minutes: float = 5,
+    log_every: int = 50,
+    preview_every: int = 500,
+    max_hours: float | None = None,
+    local: str | Path | None = None,
+    drive_minutes: float = 10,
+    precision: str = "auto",
+    compile: bool = False,
+) -> Path:
+    """Train a generator; the same call again goes on where the run stopped.
+
+    Under `torchrun` or `accelerate launch` the processes share each batch.
+
+    Args:
+        shards: folder of shards.
+        run: folder of the run, which lasts: config.json, checkpoints/, log.csv, curves.png, previews/,
+            generator.safetensors.
+        config: what is trained, and how.
+        device: None takes the GPU where there is one, and on Colab refuses to go without.
+        start_from: weights (whatever `load_generator` takes) that a new run begins with, to learn further on other
+            data; a run that goes on has its own.
+        workers: loader processes; None takes what the device needs.
+        save_minutes: time between checkpoints; one is also written at the end, on interrupt and on an error.
+        log_every: steps between lines of log.csv.
+        preview_every: steps between pictures (reference, masked, generated, real).
+        max_hours: stop and save after so long, before the session's end does it.
+        local: folder on this machine's own disk, where everything is written first; from there it is copied to `run`
+            in the background. None: one of Colab's disk for a run on Drive, and otherwise `run` itself.
+        drive_minutes: how long to wait at the end for what has not reached `run`.
+        precision: float32, bfloat16, float16, or auto: the one that is fast on the device.
+        compile: have PyTorch compile the networks; slow to begin with.
+
+    Returns:
+        The path of the exported generator (the moving average).
+
+    Raises:
+        InputError: no usable shards; the run was begun with another configuration or other shards, or cannot be read;
+            `start_from` is no generator of this width and speech feature; a Colab without a GPU; the training
+            diverged.
+    """
+    began = time.monotonic()
+    keep_freed_memory()
+    run = Path(run)
+    local = Path(local) if local is not None else local_folder(run)
+    device = distributed.join(_pick_device(device))
+    torch.backends.cudnn.benchmark = True  # every batch has the same shapes
+    if config.batch_size < 2 or config.batch_size % distributed.count():
+        raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
+    dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
+    recorder = Recorder(run, local, describe_run(config, dataset), save_minutes, distributed.rank() == 0)
+    state = distributed.from_first(recorder.resume())
+    networks = build_networks(config, device, pick_dtype(precision, device))
+    step = 0
+    if state is not None:
+        networks.load(state["networks"])
+        restore_random_state(state["random"])
+        step = state["step"]
+    elif start_from is not None:
+        start_from_weights(networks, start_from)
+    if compile:
+        networks.compile()
+    shown = _shown(shards, config)
+    recorder.start(step, config.steps, device, state)
+    del state
+    skipped = 0  # steps in a row
+    whole = False  # whether the networks are those of a finished step
+    try:
+        with stop_when_asked() as asked:
+            networks.generator.train()
+            for batch in _on_device(_batches(dataset, step, config, device, workers), device):
+                whole = False
+                reported = distributed.average(train_step(networks, batch, config, step))
+                step += 1
+                skipped = skipped + 1 if reported["skipped"] else 0
+                if skipped >= MOST_SKIPPED:
+                    raise _diverged(run, recorder.last_saved())
+                whole = True
+                recorder.count(reported)
+                late = max_hours is not None and time.monotonic() - began > max_hours * 3600
+                stop = distributed.any_of(bool(asked) or late)
+                last = stop or step == config.steps
+                if step % log_every == 0 or last:
+                    rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
+                    recorder.line(step, config.batch_size, rate, device)
+                if step % preview_every == 0 or last:
+                    recorder.picture(step, networks, shown)
+                if stop:
+                    recorder.say(f"stopped after step {step}; run the same again to go on")
+                    break
+                recorder.save_in_time(step, networks)
+    finally:
+        try:
+            if whole or networks.roll_back():  # half an update is not worth saving
+                recorder.save(step, networks, wait=True)
+        finally:
+            folder = recorder.finish(drive_minutes * 60)
+    return folder / EXPORT
+
+
+def _pick_device(device: str | torch.device | None) -> torch.device:
+    picked = pick_device(device)
+    if device is None and picked.type == "cpu" and on_colab():
+        raise InputError(
+            "this Colab has NO GPU, training would take weeks: choose one in Runtime > Change runtime type; "
+            "device='cpu' (--device cpu) trains without"
+        )
+    return picked
+
+
+def _batches(dataset: LipSyncDataset, step: int, config: TrainConfig, device: torch.device, workers: int | None):
+    if workers is None:
+        workers = min(8, os.cpu_count() or 1) * (device.type == "cuda")
+    rank, count = distributed.rank(), distributed.count()
+    return batches(dataset, step, config.steps, config.batch_size, workers, rank, count)
+
+
+def _shown(shards: str | Path, config: TrainConfig) -> dict[str, Tensor]:
+    """The samples that are previewed."""
+    dataset = LipSyncDataset(shards, config.seed + 1, config.speech, augment=0.0)
+    return default_collate([dataset[number] for number in range(SHOWN)])
+
+
+def _diverged(run: Path, saved: str) -> InputError:
+    return InputError(
+        f"{run}: {MOST_SKIPPED} steps in a row had no finite gradient, so the training has diverged; {saved} is saved "
+        f"and good: begin a new run from it with a lower learning rate (start_from={str(run)!r})"
+    )
+
+
+@contextmanager
+def stop_when_asked() -> Iterator[list[int]]:
+    """Collects interrupts (Ctrl-C, a notebook's stop button, SIGTERM) instead of being torn off in the midst of a step.
+
+    A second interrupt is obeyed at once. Outside of the main thread, where signals cannot be caught, it stays empty.
+    """
+    asked: list[int] = []
+
+    def ask(number: int, _frame) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _on_device(loader, device: torch.device) -> Iterator[dict[str, Tensor]]:
+    for batch in loader:
+        yield {name: value.to(device, non_blocking=True) for name, value in batch.items()}

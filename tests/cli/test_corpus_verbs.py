@@ -1,0 +1,71 @@
+"""The command line about data: each verb does what the functions do, and what is wrong is one line."""
+
+import pytest
+from made_corpora import make_lrs2, split, tar
+
+from lipgan_colab.cli.verbs import main
+from lipgan_colab.corpora.corpus import fingerprint
+from lipgan_colab.corpora.subset import read_ids
+from lipgan_colab.shards.manifest import read_manifest
+
+
+def test_subset_preprocess_inspect(drawn_videos, tmp_path, capsys):
+    ids, shards = tmp_path / "ids.txt", tmp_path / "shards"
+    videos = ["--corpus", "folder", "--videos", str(drawn_videos)]
+    assert main(["subset", *videos, "--utterances", "2", "--seed", "3", "--out", str(ids)]) == 0
+    assert "2 of 4 clips" in capsys.readouterr().out
+    assert (tmp_path / "ids.png").is_file()
+    options = ["--size", "112", "--jpeg-quality", "80", "--min-face", "20", "--workers", "0"]
+    assert main(["preprocess", *videos, "--only", str(ids), "--out", str(shards), *options]) == 0
+    assert f"2 clips, 50 frames, 0.0 minutes; 0 skipped; fingerprint {fingerprint(read_ids(ids))}" in (
+        capsys.readouterr().out
+    )
+    settings = read_manifest(shards)["settings"]
+    assert (settings["size"], settings["jpeg_quality"], settings["gates"]["min_face"]) == (112, 80, 20)
+    assert main(["inspect", str(shards), "--verify"]) == 0
+    assert "every shard is whole" in capsys.readouterr().out
+    assert (shards / "contact_sheet.jpg").stat().st_size > 3000
+    with (shards / "shard-00000.safetensors").open("r+b") as shard:
+        shard.seek(-10, 2)
+        shard.write(b"0123456789")
+    assert main(["inspect", str(shards), "--verify"]) == 1
+    assert main(["inspect", str(shards), "--set-aside"]) == 1  # it was the only one
+    assert [p.name for p in shards.glob("shard*")] == ["shard-00000.safetensors.damaged"]
+
+
+def test_fetch_lrs2_and_draw_before_it_is_there(tmp_path, capsys):
+    root, ids = tmp_path / "lrs2", tmp_path / "ids.txt"
+    root.mkdir()
+    names = [f"{programme}/{n:05d}" for programme in (1, 2, 3) for n in range(4)]
+    make_lrs2(root, {"train": names, "val": [], "test": [], "pretrain": []}, unpacked=False)
+    parts = split(tar({f"mvlrs_v1/main/{n}{suffix}": n.encode() for n in names for suffix in (".mp4", ".txt")}), root)
+    drawn = ["--corpus", "lrs2", "--videos", str(root), "--balance", "programme", "--utterances", "6"]
+    assert main(["subset", *drawn, "--out", str(ids)]) == 0
+    assert "6 of 12 clips, not unpacked yet, 3 speakers or programmes" in capsys.readouterr().out
+    fetch = ["fetch", "--corpus", "lrs2", "--parts", str(parts), "--out", str(root), "--split", "train"]
+    assert main([*fetch, "--only", str(ids)]) == 0
+    assert "12 files" in capsys.readouterr().out
+    assert {f"main/{p.parent.name}/{p.stem}" for p in root.rglob("*.mp4")} == set(read_ids(ids))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fetch", "--corpus", "grid", "--out", "grid"], "--speakers is missing"),
+        (["fetch", "--corpus", "grid", "--out", "grid", "--speakers", "s21"], "no video of s21"),
+        (["fetch", "--corpus", "lrs2", "--out", "lrs2"], "--parts is missing"),
+        (["fetch", "--corpus", "lrs2", "--out", "lrs2", "--parts", "missing"], "no such part file"),
+        (["subset", "--videos", "missing", "--out", "ids.txt"], "no such folder"),
+        (["subset", "--corpus", "lrs2", "--videos", ".", "--out", "ids.txt"], "train.txt is not there"),
+        (["preprocess", "--videos", ".", "--speakers", "s1", "--out", "shards"], "--speakers is for GRID"),
+        (["preprocess", "--videos", ".", "--out", "shards"], "holds no video"),
+        (["inspect", "missing"], "holds no shard"),
+        (["inspect", "missing", "--verify"], "no manifest.json"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err.strip().splitlines()
+    assert len(error) == 1 and error[0].startswith("error: ")
+    assert said in error[0]

@@ -1,0 +1,228 @@
+"""Part files unpacked as a stream: whatever ends it, wherever they lie, whatever is wrong with them."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_corpora import content, split, tar
+
+from lipgan_colab.corpora import split_archive as parts
+from lipgan_colab.corpora import unpack as archives
+from lipgan_colab.corpora.unpack import unpack
+from lipgan_colab.errors import InputError
+
+LONG = "mvlrs_v1/main/" + "very_long_programme_name_" * 6 + "/00001.mp4"  # past tar's 100 characters: two headers
+
+
+def members() -> dict[str, bytes]:
+    """Clips of 0 to 90 kB in three folders, and their texts."""
+    rng = np.random.default_rng(0)
+    names = [f"mvlrs_v1/{where}/{p}/{n:05d}" for where in ("main", "pretrain") for p in (7, 8) for n in range(10)]
+    files = {f"{name}.mp4": rng.bytes(int(rng.integers(0, 90_000))) for name in names}
+    files |= {f"{name}.txt": f"Text: {name}".encode() for name in names}
+    return files | {LONG: rng.bytes(5000), "mvlrs_v1/main/7/full.mp4": rng.bytes(1024)}
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    return split(tar(members()), tmp_path / "parts")
+
+
+def test_everything_comes_out_and_nothing_else(source, tmp_path):
+    done = unpack(source, tmp_path / "out")
+    assert content(tmp_path / "out") == members()
+    assert done.files == len(members())
+    assert done.missing == done.ignored == []
+
+
+def test_wanted_members_alone(source, tmp_path):
+    wanted = ["mvlrs_v1/main/7/00003.mp4", "mvlrs_v1/main/7/00003.txt", "mvlrs_v1/pretrain/8", "mvlrs_v1/no.mp4"]
+    done = unpack(source, tmp_path / "out", wanted)
+    expected = {n: b for n, b in members().items() if n in wanted or n.startswith("mvlrs_v1/pretrain/8/")}
+    assert content(tmp_path / "out") == expected
+    assert done.missing == ["mvlrs_v1/no.mp4"]
+    assert "1 not in the archive, the first mvlrs_v1/no.mp4" in str(done)
+
+
+def test_no_more_is_read_than_is_wanted(source, tmp_path):
+    (source / "lrs2_v1_partad").write_bytes(b"?" * (source / "lrs2_v1_partad").stat().st_size)  # never looked at
+    wanted = ["mvlrs_v1/main/7/00000.mp4"]
+    unpack(source, tmp_path / "out", wanted)
+    assert list(content(tmp_path / "out")) == wanted
+    for part in source.iterdir():
+        part.unlink()
+    assert unpack(source, tmp_path / "out", wanted).files == 1  # nor are parts needed for what is there
+
+
+def test_what_was_deleted_is_unpacked_again_and_what_is_there_is_not_written_again(source, tmp_path):
+    out = tmp_path / "out"
+    unpack(source, out)
+    kept = {p: p.stat().st_mtime_ns for p in out.rglob("*.mp4")}
+    gone = kept.popitem()[0]
+    gone.unlink()
+    unpack(source, out)
+    assert content(out) == members()
+    assert all(p.stat().st_mtime_ns == time for p, time in kept.items())
+
+
+KILLED = """
+import sys, time
+from lipgan_colab.corpora import unpack as archives
+archives.JOURNAL_EVERY = 0
+next_member = archives._next
+def slowly(*args):
+    time.sleep(0.003)
+    return next_member(*args)
+archives._next = slowly
+archives.unpack(sys.argv[2:], sys.argv[1])
+"""
+
+
+def test_kill_9_at_any_time_changes_nothing(source, tmp_path):
+    out = tmp_path / "out"
+    rng = random.Random(0)
+    kills = 0
+    for attempt in range(12):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, out, source], stderr=subprocess.DEVNULL)
+        if attempt < 11:
+            deadline = time.monotonic() + 60
+            while not any(out.rglob("*.mp4")) and time.monotonic() < deadline and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0, 0.08))
+            process.send_signal(signal.SIGKILL)
+        if process.wait() == 0:
+            break
+        kills += attempt < 11
+        assert all(body == members()[name] for name, body in content(out).items() if "/." not in f"/{name}")
+        (out / "..unpacked.json.1.part").write_text("{")  # as a kill while it is written leaves it
+    assert kills >= 2
+    assert process.returncode == 0
+    assert content(out) == members()
+
+
+def test_goes_on_without_reading_again_what_was_done(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "JOURNAL_EVERY", 0)
+    whole = (source / "lrs2_v1_partac").read_bytes()
+    (source / "lrs2_v1_partac").write_bytes(bytes(len(whole)))
+    with pytest.raises(InputError):
+        unpack(source, tmp_path / "out")
+    (source / "lrs2_v1_partac").write_bytes(whole)
+    first = (source / "lrs2_v1_partaa").stat().st_size
+    (source / "lrs2_v1_partaa").write_bytes(bytes(first))  # it is done with
+    unpack(source, tmp_path / "out")
+    assert content(tmp_path / "out") == members()
+
+
+def damage(source, part, change):
+    path = source / f"lrs2_v1_part{part}"
+    path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("ac", lambda b: bytes(len(b)), "partac"),  # a hole, which looks like an archive's end
+        ("ac", lambda b: b"?" * len(b), "partac"),
+        ("ab", lambda b: b[:-5000], "partab: .* cut off"),
+        ("ad", lambda b: b"", "partad: this part is empty"),
+        ("ae", lambda b: b[:-30_000], "partae: .*cut off"),
+    ],
+)
+def test_bad_parts_are_named(source, tmp_path, part, change, said):
+    damage(source, part, change)
+    with pytest.raises(InputError, match=said) as error:
+        unpack(source, tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert all(body == members()[name] for name, body in content(tmp_path / "out").items() if "/." not in name)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [("aa", "partaa"), ("ac", "partac"), ("ae", "partad: the archive does not end")]
+)
+def test_missing_parts_are_named(source, tmp_path, part, said):
+    (source / f"lrs2_v1_part{part}").unlink()
+    with pytest.raises(InputError, match=said):
+        unpack(source, tmp_path / "out")
+
+
+def test_parts_out_of_order_are_found_out(source, tmp_path, web):
+    names = [f"lrs2_v1_parta{c}" for c in "abcde"]
+    web.files.update({f"/{name}": (source / name).read_bytes() for name in names})
+    with pytest.raises(InputError, match=r"partab: this part is missing or out of order"):
+        unpack([f"{web.url}/{name}" for name in (names[0], names[2], names[1], *names[3:])], tmp_path / "out")
+
+
+def test_what_is_no_archive(tmp_path):
+    (tmp_path / "lrs2_v1_partaa").write_bytes(b"<html>sign in</html>" * 100)
+    with pytest.raises(InputError, match="partaa: not what an uncompressed tar"):
+        unpack(tmp_path, tmp_path / "out")
+    with pytest.raises(InputError, match="no part file"):
+        unpack(tmp_path / "out", tmp_path / "out2")
+    with pytest.raises(InputError, match="no such part file"):
+        unpack(tmp_path / "missing", tmp_path / "out2")
+
+
+def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+@pytest.mark.parametrize("name", ["../evil.mp4", "a/../../evil.mp4", "linked/evil.mp4"])
+def test_nothing_is_written_outside(tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "linked").symlink_to(tmp_path / "elsewhere")
+    split(tar({"good.mp4": b"x", name: b"evil"}), tmp_path / "parts", 1)
+    with pytest.raises(InputError, match="leads elsewhere"):
+        unpack(tmp_path / "parts", tmp_path / "out")
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_absolute_names_and_links_stay_inside(tmp_path):
+    odd = [
+        link("link", "/etc/passwd", tarfile.SYMTYPE),
+        link("hard", "good.mp4", tarfile.LNKTYPE),
+        link("pipe", "", tarfile.FIFOTYPE),
+    ]
+    split(tar({"good.mp4": b"x", "/tmp/absolute.mp4": b"y"}, odd), tmp_path / "parts", 1)
+    done = unpack(tmp_path / "parts", tmp_path / "out")
+    assert content(tmp_path / "out") == {"good.mp4": b"x", "tmp/absolute.mp4": b"y"}
+    assert done.ignored == ["link", "hard", "pipe"]
+
+
+def test_from_a_server_that_hangs_up_again_and_again(source, tmp_path, web, monkeypatch):
+    monkeypatch.setattr(parts, "PAUSE", 0.01)
+    urls = []
+    for part in sorted(source.iterdir()):
+        web.files[f"/{part.name}"] = part.read_bytes()
+        web.cuts[f"/{part.name}"] = [len(part.read_bytes()), 50_000, 120_000, 1]  # the first looks at its length
+        urls.append(f"{web.url}/{part.name}")
+    unpack(urls, tmp_path / "out")
+    assert content(tmp_path / "out") == members()
+    assert {f"bytes={n}-" for n in (50_000, 170_000, 170_001)} <= {r for p, r in web.asked if p.endswith("partab")}
+    assert os.listdir(tmp_path) == ["parts", "out"] or sorted(os.listdir(tmp_path)) == ["out", "parts"]
+
+
+def test_a_server_that_lacks_a_part_or_gives_up(source, tmp_path, web, monkeypatch):
+    monkeypatch.setattr(parts, "PAUSE", 0.01)
+    names = [p.name for p in sorted(source.iterdir())]
+    web.files.update({f"/{name}": (source / name).read_bytes() for name in names})
+    web.files.pop("/lrs2_v1_partac")
+    urls = [f"{web.url}/{name}" for name in names]
+    with pytest.raises(InputError, match=r"partac: cannot be read \(HTTP Error 404"):
+        unpack(urls, tmp_path / "out")
+    web.files["/lrs2_v1_partac"] = (source / "lrs2_v1_partac").read_bytes()
+    web.cuts["/lrs2_v1_partac"] = [10**9, *[0] * 20]
+    with pytest.raises(InputError, match=r"partac: cannot be read .* run the same again"):
+        unpack(urls, tmp_path / "out")
+    web.cuts.clear()
+    unpack(urls, tmp_path / "out")
+    assert content(tmp_path / "out") == members()

@@ -1,0 +1,74 @@
+"""Judging a generator from end to end; the measures themselves are tested in test_measures.py."""
+
+import csv
+
+import cv2
+import numpy as np
+import pytest
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation.evaluate import MEASURES, evaluate
+from lipgan_colab.evaluation.scores import VARIANTS
+from lipgan_colab.media.video import write_video
+from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.synthetic.clips import speech_like
+
+
+class Copier(LipGANGenerator):
+    """Answers with its reference face, whatever is said."""
+
+    def forward(self, faces, speech):
+        return faces[:, :3].repeat(len(speech) // len(faces), 1, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def copied(drawn_videos, tmp_path_factory):
+    """What is said of a generator that copies, on the drawn clips and one without a face."""
+    videos = tmp_path_factory.mktemp("judged_videos")
+    for path in sorted(drawn_videos.glob("*.mp4")):
+        (videos / path.name).symlink_to(path)
+    nobody = np.full((10, 128, 128, 3), 90, np.uint8)
+    write_video(videos / "nobody.mp4", iter(nobody), 25, speech_like(np.full(10, 0.05), 25))
+    return evaluate(videos, Copier(GeneratorConfig(0.25)).eval(), tmp_path_factory.mktemp("judged"))
+
+
+def test_a_copied_face_scores_as_the_still_one_does(copied):
+    assert len(copied.clips) == 4
+    for clip in copied.clips:
+        generated, another, still = (clip.scores[variant] for variant in ("generated", "another", "still"))
+        for measure in ("psnr", "psnr_whole", "ssim", "ssim_lips", "sharpness", "chin"):
+            assert generated[measure] == pytest.approx(still[measure], nan_ok=True)
+            assert generated[measure] == pytest.approx(another[measure], nan_ok=True)
+        assert generated["psnr"] < clip.scores["true"]["psnr"] == pytest.approx(100)
+        assert clip.scores["true"]["correlation"] > 0.9
+        assert generated["range"] < 0.2
+        assert clip.scores["true"]["lmd_pixels"] < generated["lmd_pixels"]
+
+
+def test_a_clip_without_a_face_is_skipped_and_told(copied):
+    (skipped,) = copied.skipped
+    assert skipped["id"] == "nobody.mp4" and "no face" in skipped["reason"]
+    assert "skipped nobody.mp4" in str(copied)
+
+
+def test_the_folder_holds_table_lines_and_pictures(copied):
+    with (copied.folder / "clips.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["variant"] for line in lines] == list(VARIANTS) * 4
+    assert float(lines[0]["psnr"]) == pytest.approx(copied.clips[0].scores["generated"]["psnr"], rel=1e-4)
+    assert str(copied) in (copied.folder / "table.txt").read_text()
+    picture = cv2.imread(str(copied.folder / "frames.png"))
+    assert picture.shape[1] == 12 * 96 and picture.shape[0] > 4 * 192
+    assert set(MEASURES) <= set((copied.folder / "table.txt").read_text().split())
+
+
+def test_a_clip_that_is_not_there_is_named(drawn_videos, tmp_path):
+    with pytest.raises(InputError, match=r"there is no clip x\.mp4"):
+        evaluate(drawn_videos, Copier(GeneratorConfig(0.25)), tmp_path, ids=["x.mp4"])
+
+
+def test_where_no_clip_can_be_judged_the_reason_is_told(tmp_path):
+    write_video(tmp_path / "videos/grey.mp4", iter(np.full((5, 128, 128, 3), 90, np.uint8)), 25)
+    with pytest.raises(InputError, match=r"no clip can be judged \(.*grey\.mp4"):
+        evaluate(tmp_path / "videos", Copier(GeneratorConfig(0.25)).eval(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,66 @@
+"""The page: the heat map is bright where the error was put, and the clips come in their order."""
+
+import numpy as np
+
+from lipgan_colab.evaluation.report_page import CAPTION, Sample, errors_at_landmarks, heat_map, page
+from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.face_clip import Take
+
+
+def made_take() -> Take:
+    """Five frames of nothing, in which landmarks lie on a grid and the lips in the middle below."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(4, 92, (478, 2)).astype(np.float32)
+    mouth = faces.LIPS + faces.INNER_LIPS
+    points[mouth] = rng.uniform([36, 66], [60, 78], (len(mouth), 2))
+    points[10] = [48, -20]  # the forehead, above the crop
+    return Take(np.zeros((5, 192, 192, 3), np.uint8), np.repeat(points[None], 5, axis=0))
+
+
+def test_errors_are_found_where_they_were_put():
+    true = made_take()
+    crops = true.crops.copy()
+    crops[:, 64:80, 34:62] = 30
+    errors = errors_at_landmarks(true, Take(true.frames_with(crops), true.landmarks))
+    assert errors.shape == (478,)
+    assert np.nanmean(errors[faces.LIPS]) > 25
+    outside = (true.landmarks[0, :, 1] < 60) & (true.landmarks[0, :, 1] > 1)
+    assert np.nanmax(errors[outside]) == 0
+    assert np.isnan(errors[10])
+
+
+def test_frames_without_a_face_do_not_count():
+    true = made_take()
+    crops = true.crops.copy()
+    crops[1] = 200
+    landmarks = true.landmarks.copy()
+    landmarks[1] = np.nan
+    errors = errors_at_landmarks(Take(true.frames, landmarks), Take(true.frames_with(crops), landmarks))
+    assert np.nanmax(errors) == 0
+
+
+def test_the_heat_map_is_bright_at_the_error():
+    shape = made_take().landmarks[0]
+    errors = np.zeros(478, np.float32)
+    errors[faces.LIPS + faces.INNER_LIPS] = 10
+    errors[10] = np.nan
+    picture = heat_map(shape, errors, 288).astype(int).sum(axis=2)
+    known = shape[np.isfinite(errors)]
+    place = (shape[[14, 13]] - known.min(axis=0)) / np.ptp(known, axis=0).max() * 272 + 8
+    x, y = place.mean(axis=0).astype(int)
+    assert picture.shape == (288, 288)
+    assert picture[y - 2 : y + 3, x - 2 : x + 3].max() > 300
+    assert np.median(picture[40:60, 100:200]) < 20
+
+
+def test_best_clips_come_first_and_none_comes_twice():
+    shape = made_take().landmarks[0]
+    for count in (1, 2, 5, 9):
+        samples = [
+            Sample(f"clip{n}", n / 10, np.full((192, 1152, 3), n, np.uint8), np.ones(478, np.float32))
+            for n in range(count)
+        ]
+        picture = page(samples, shape)
+        strips = picture[CAPTION + 288 + CAPTION + 96 :: CAPTION + 192, 0, 0].tolist()
+        ranked = sorted(range(count), reverse=True)
+        assert strips == (ranked if count <= 6 else ranked[:3] + ranked[-3:])

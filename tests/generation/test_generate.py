@@ -1,0 +1,333 @@
+"""A photo and a video that speak: length, untouched pixels, frames without a face."""
+
+import threading
+import wave
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.generation.face_frames import bounced_frames
+from lipgan_colab.generation.generate import GenerateOptions, generate, generate_crops
+from lipgan_colab.media import video as media
+from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+
+
+class Painter(LipGANGenerator):
+    """Answers with a plain green face, so that what it painted can be told from what was there."""
+
+    def forward(self, faces, speech):
+        green = torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1)
+        return green.expand(len(speech), 3, 96, 96)
+
+
+@pytest.fixture(scope="module")
+def painter():
+    return Painter(GeneratorConfig(0.25)).eval()
+
+
+def is_green(frame: np.ndarray) -> np.ndarray:
+    red, green, blue = frame.astype(int).transpose(2, 0, 1)
+    return (green > red + 60) & (green > blue + 60)
+
+
+def read_back(path):
+    return [frame for _, frame in media.read_video(path)]
+
+
+def test_a_photo_speaks_for_as_long_as_the_speech(shared, painter, tmp_path):
+    speech = shared / "data" / "speech" / "libri_44k_128.mp3"
+    seconds = len(media.read_speech(speech)) / media.SAMPLE_RATE
+    report = generate(shared / "data" / "photos" / "obama_240p.jpg", speech, painter, tmp_path / "out.mp4")
+    frames = read_back(report.path)
+    assert len(frames) == report.frames
+    assert abs(len(frames) / 25 - seconds) <= 1 / 25
+    assert abs(len(media.read_speech(report.path)) / media.SAMPLE_RATE - seconds) <= 1 / 25
+    assert report.passed_through == 0
+    assert is_green(frames[0]).mean() > 0.005
+    assert set(report.seconds) == {"read", "speech", "faces", "generator", "paste", "encode"}
+
+
+def test_a_short_video_is_played_forward_and_backward(shared, painter, tmp_path):
+    face, speech = shared / "data" / "grid" / "s1" / "bbaf2n.mpg", shared / "data" / "speech" / "jfk.flac"
+    if not face.exists():
+        face = next((shared / "data" / "grid" / "s1").glob("b*.mpg"))
+    report = generate(face, speech, painter, tmp_path / "out.mp4")
+    frames = read_back(report.path)
+    assert len(frames) == round(len(media.read_speech(speech)) / media.SAMPLE_RATE * 25)
+    for n, m in ((10, 138), (74, 74), (60, 88)):  # 75 frames: 148 - n shows what n shows
+        difference = np.abs(frames[n][:100].astype(int) - frames[m][:100]).mean()
+        assert difference < 3
+
+
+def test_frames_without_the_face_pass_through(shared, painter, tmp_path):
+    face = shared / "data" / "tricky" / "face_leaves_swiz3n.mp4"
+    report = generate(face, face, painter, tmp_path / "out.mp4")
+    green = [is_green(frame).mean() > 0.005 for frame in read_back(report.path)]
+    assert 0 < report.passed_through < report.frames
+    assert len(green) - sum(green) == report.passed_through
+
+
+def test_the_speech_sets_the_length_of_a_longer_video(shared, painter, tmp_path):
+    face = shared / "data" / "tricky" / "fps60_s4.mp4"
+    report = generate(face, shared / "data" / "speech" / "very_short_0.1s.wav", painter, tmp_path / "out.mp4")
+    assert report.fps == 60
+    assert len(read_back(report.path)) == report.frames == 6
+
+
+@pytest.mark.parametrize(
+    ("face", "speech", "message"),
+    [
+        ("photos/no_face_dino.jpg", "speech/jfk.flac", "no_face_dino.jpg: no face found"),
+        ("photos/obama.jpg", "speech/broken_header.wav", "broken_header.wav: "),
+        ("photos/obama.jpg", "tricky/nosound_s1.mp4", "nosound_s1.mp4: "),
+        ("tricky/empty.mp4", "speech/jfk.flac", "empty.mp4: "),
+        ("tricky/truncated.mp4", "speech/jfk.flac", "truncated.mp4: "),
+        ("photos/missing.jpg", "speech/jfk.flac", "missing.jpg: "),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_one_line(shared, painter, tmp_path, face, speech, message):
+    with pytest.raises(InputError) as caught:
+        generate(shared / "data" / face, shared / "data" / speech, painter, tmp_path / "out.mp4")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_weights_are_named(shared, tmp_path):
+    photo, speech = shared / "data" / "photos" / "obama.jpg", shared / "data" / "speech" / "jfk.flac"
+    with pytest.raises(InputError, match=r"weights\.safetensors: no such weights"):
+        generate(photo, speech, tmp_path / "weights.safetensors", tmp_path / "out.mp4")
+
+
+def test_a_film_is_played_to_and_fro(shared):
+    path = shared / "data" / "grid" / "s1" / "bbaf2n.mpg"
+    if not path.exists():
+        path = next((shared / "data" / "grid" / "s1").glob("b*.mpg"))
+    film = [frame for _, frame in media.read_video(path)]
+    places, frames = zip(*bounced_frames(path, 25, 200), strict=True)
+    assert len(film) == 75
+    assert list(places) == [*range(75), *range(73, -1, -1), *range(1, 52)]
+    for place, frame in zip(places[::7], frames[::7], strict=True):
+        assert np.array_equal(frame, film[place])
+
+
+def test_the_generator_sees_no_lower_half_of_the_target():
+    torch.manual_seed(0)
+    generator = LipGANGenerator(GeneratorConfig(0.25)).eval()
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 255, (2, 96, 96, 3), np.uint8)
+    changed = crops.copy()
+    changed[:, 48:] = 255 - changed[:, 48:]
+    windows = rng.normal(size=(2, 12, 35)).astype(np.float32)
+    answer = generate_crops(generator, crops, crops, windows)
+    assert answer.shape == (2, 96, 96, 3)
+    assert answer.dtype == np.uint8
+    assert np.array_equal(answer, generate_crops(generator, crops, changed, windows))
+
+
+def test_faces_speak_several_speeches():
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 255, (3, 96, 96, 3), np.uint8)
+    heard = rng.normal(size=(6, 12, 35)).astype(np.float32)
+    generator = LipGANGenerator(GeneratorConfig(0.25)).eval()
+    for network in (generator, generator.to(memory_format=torch.channels_last)):
+        both = generate_crops(network, crops, crops, heard).astype(int)
+        each = [generate_crops(network, crops, crops, heard[k : k + 3]).astype(int) for k in (0, 3)]
+        assert np.abs(both - np.concatenate(each)).max() <= 1
+
+
+def test_one_face_speaks_all_windows():
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    windows = {"mfcc": (12, 35), "mel": (80, 27)}
+    for speech, shape in windows.items():
+        generator = LipGANGenerator(GeneratorConfig(0.25, speech)).eval()
+        crop = rng.integers(0, 255, (1, 96, 96, 3), np.uint8)
+        heard = rng.normal(size=(3, *shape)).astype(np.float32)
+        many = np.repeat(crop, 3, axis=0)
+        once, each = (generate_crops(generator, c, c, heard).astype(int) for c in (crop, many))
+        assert np.abs(once - each).max() <= 1
+
+
+class Lamp(LipGANGenerator):
+    """Answers with a face as bright as its window of speech is loud."""
+
+    def forward(self, faces, speech):
+        silence = self.speech_input.features(np.zeros(4000, np.float32))[:, 5]
+        loud = (speech - torch.from_numpy(silence)[None, None, :, None]).abs().mean(dim=(1, 2, 3))
+        loud = loud / (6 if self.speech_input.kind == "mfcc" else 3)
+        return loud.clamp(0, 1).view(-1, 1, 1, 1).expand(-1, 3, 96, 96)
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory):
+    """A sound with bursts of noise at irregular times."""
+    rng = np.random.default_rng(1)
+    on = np.repeat(rng.random(40) < 0.4, 1600)
+    sound = (on * rng.normal(size=len(on)) * 0.1).astype(np.float32)
+    path = tmp_path_factory.mktemp("clicks") / "clicks.wav"
+    with wave.open(str(path), "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(16_000)
+        wav.writeframes((sound.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "mel"])
+@pytest.mark.parametrize("face", ["photos/obama_240p.jpg", "tricky/fps2997_pwij3p.mp4", "tricky/fps60_s4.mp4"])
+def test_picture_and_sound_are_together(shared, clicks, tmp_path, kind, face):
+    speech = clicks
+
+    lamp = Lamp(GeneratorConfig(0.25, kind)).eval()
+    report = generate(shared / "data" / face, speech, lamp, tmp_path / "out.mp4", GenerateOptions(pauses="off"))
+    frames = [frame[::3, ::3] for _, frame in media.read_video(report.path)]  # a median of whole ones takes a minute
+    steady = np.median(frames, axis=0)
+    moving = np.abs(np.asarray(frames, np.int16) - steady).mean(axis=(0, 3))
+    mouth = moving > 0.5 * moving.max()
+    seen = np.array([frame[mouth].mean() for frame in frames])
+    # How loud it is around the middle of every frame, as wide as a window is.
+    fps = float(report.fps)
+    heard = media.read_speech(report.path)
+    middles = ((np.arange(len(frames)) + 0.5) / fps * 16_000).astype(int)
+    energy = np.abs(np.pad(heard, 4000))
+    loud = np.array([energy[m + 4000 - 2700 : m + 4000 + 2700].mean() for m in middles])
+    lags = range(-8, 9)
+    likeness = [np.corrcoef(seen[8 + lag : len(seen) - 8 + lag], loud[8:-8])[0, 1] for lag in lags]
+    best = lags[int(np.argmax(likeness))]
+    assert max(likeness) > 0.8
+    assert abs(best) <= 1
+
+
+def test_lips_can_be_moved_against_the_sound(shared, clicks, tmp_path):
+    lamp = Lamp(GeneratorConfig(0.25)).eval()
+    photo = shared / "data" / "photos" / "obama_240p.jpg"
+    bright = []
+    for offset in (0, 5):
+        options = GenerateOptions(pauses="off", sync_offset=offset)
+        report = generate(photo, clicks, lamp, tmp_path / f"{offset}.mp4", options)
+        bright.append(np.array([frame.mean() for frame in read_back(report.path)]))
+    assert np.corrcoef(bright[0][:-5], bright[1][5:])[0, 1] > 0.99
+
+
+def test_the_person_can_be_chosen(shared, painter, tmp_path):
+    face, speech = (
+        shared / "data" / "tricky" / "two_faces_s1_s4.mp4",
+        shared / "data" / "speech" / "very_short_0.1s.wav",
+    )
+    if not face.exists():
+        face = sorted((shared / "data" / "tricky").glob("two_faces*"))[0]
+    width = media.probe_video(face).width
+    middles = {}
+    for person in (0, 1):
+        report = generate(face, speech, painter, tmp_path / f"{person}.mp4", GenerateOptions(person=person))
+        middles[person] = np.nonzero(is_green(read_back(report.path)[1]))[1].mean()
+    assert middles[0] < middles[1]
+    point = (middles[1], media.probe_video(face).height / 2)
+    report = generate(face, speech, painter, tmp_path / "point.mp4", GenerateOptions(person=point))
+    assert np.nonzero(is_green(read_back(report.path)[1]))[1].mean() == pytest.approx(middles[1], abs=width / 50)
+    with pytest.raises(InputError, match=r"no person 2.*at most 2"):
+        generate(face, speech, painter, tmp_path / "none.mp4", GenerateOptions(person=2))
+    assert not (tmp_path / "none.mp4").exists()
+
+
+def test_stopping_leaves_no_file_and_no_thread(shared, painter, tmp_path):
+    def stop(done, total):
+        if done == 20:
+            raise KeyboardInterrupt
+
+    before = threading.active_count()
+    face = shared / "data" / "tricky" / "fps60_s4.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        generate(face, face, painter, tmp_path / "out.mp4", on_progress=stop)
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == before
+
+
+def test_metadata_and_mark_say_that_it_is_synthetic(shared, painter, tmp_path):
+    photo, speech = shared / "data" / "photos" / "obama_240p.jpg", shared / "data" / "speech" / "very_short_0.1s.wav"
+    plain = generate(photo, speech, painter, tmp_path / "plain.mp4")
+    marked = generate(photo, speech, painter, tmp_path / "marked.mp4", GenerateOptions(mark=True, consent=True))
+    with av.open(str(marked.path)) as container:
+        comment = container.metadata["comment"]
+    for word in ("Synthetic", "Painter", "agreed", "UTC"):
+        assert word in comment
+    corner = np.abs(read_back(plain.path)[0].astype(int) - read_back(marked.path)[0])[-25:, :120]
+    assert corner.mean() > 10
+
+
+def test_the_sound_keeps_its_quality(shared, painter, tmp_path):
+    photo, speech = (
+        shared / "data" / "photos" / "obama_240p.jpg",
+        shared / "data" / "speech" / "jfk_44k_24bit_stereo.wav",
+    )
+    report = generate(photo, speech, painter, tmp_path / "out.mp4")
+    with av.open(str(report.path)) as container:
+        assert container.streams.audio[0].rate == 44_100
+
+
+def test_a_sound_without_speech_is_told(shared, painter, tmp_path):
+    photo = shared / "data" / "photos" / "obama_240p.jpg"
+    report = generate(photo, shared / "data" / "speech" / "noise_3s.wav", painter, tmp_path / "out.mp4")
+    assert report.spoken == 0
+    assert "no speech is heard" in str(report)
+
+
+def test_wrong_options_are_one_line():
+    with pytest.raises(InputError, match="gentle, normal, strict, off"):
+        GenerateOptions(pauses="never")
+    with pytest.raises(InputError, match="pads"):
+        GenerateOptions(pads=(0, 0, 5, 0))
+
+
+def test_lips_rest_in_pauses(shared, tmp_path):
+    """What moves in the picture in pauses is at most a tenth of what moves in speech."""
+    speech = shared / "data" / "speech" / "jfk_long_pauses.wav"
+    photo = shared / "data" / "photos" / "obama_240p.jpg"
+    report = generate(photo, speech, Lamp(GeneratorConfig(0.25)).eval(), tmp_path / "out.mp4")
+    bright = np.array([frame.mean() for frame in read_back(report.path)])
+    wave = media.read_speech(speech)
+    loud = np.array([np.abs(wave[n * 640 : n * 640 + 640]).max() for n in range(len(bright))])
+    pause = np.convolve(loud < 1e-3, np.ones(15), "same") == 15
+    movement = np.abs(np.diff(bright))
+    assert pause.sum() > 30
+    assert movement[pause[1:]].mean() <= 0.1 * movement[loud[1:] > 0.05].mean()
+
+
+class Mirror(LipGANGenerator):
+    """Answers with the reference that it is given."""
+
+    def forward(self, faces, speech):
+        return faces[:, :3].expand(len(speech), 3, 96, 96)
+
+
+@pytest.mark.parametrize(
+    ("photo", "learnt", "wish", "rested"),
+    [
+        ("obama", True, "auto", True),  # he laughs
+        ("biden", True, "auto", False),  # his lips are closed
+        ("obama", False, "auto", False),
+        ("obama", True, "own", False),
+        ("biden", False, "rest", True),
+    ],
+)
+def test_an_open_mouth_is_seen_at_rest_by_weights_that_know_such(shared, tmp_path, photo, learnt, wish, rested):
+    mirror = Mirror(GeneratorConfig(0.25)).eval()
+    mirror.about = {"painted_references": learnt}
+    picture = shared / "data" / "photos" / f"{photo}.jpg"
+    options = GenerateOptions(reference_mouth=wish)
+    speech = shared / "data" / "speech" / "very_short_0.1s.wav"
+    report = generate(picture, speech, mirror, tmp_path / "out.mp4", options)
+    assert report.rested == rested == ("at rest" in str(report))
+    frame, original = read_back(report.path)[0].astype(int), media.read_image(picture).astype(int)
+    height, width = np.minimum(frame.shape, original.shape)[:2]
+    assert (np.abs(frame[:height, :width] - original[:height, :width]).max(axis=2) > 60).mean() > 0.001 or not rested
+
+
+def test_an_unknown_wish_for_the_mouth_is_refused():
+    with pytest.raises(InputError, match="choose one of auto, own, rest"):
+        GenerateOptions(reference_mouth="smile")

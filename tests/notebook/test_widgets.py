@@ -1,0 +1,173 @@
+"""The widget without a browser: what its callbacks do, say and leave behind."""
+
+from datetime import datetime
+
+import cv2
+import ipywidgets
+import numpy as np
+import pytest
+
+from lipgan_colab.media import video as media
+from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.models.weights import EXPORT, save_generator
+from lipgan_colab.notebook.widgets import GenerateWidget, result_name
+from lipgan_colab.synthetic.clips import write_speech
+from lipgan_colab.workspace import open_workspace
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A workspace with one run, whose generator is small and knows nothing."""
+    made = open_workspace(tmp_path / "work", drive="off")
+    save_generator(made.runs / "tiny" / EXPORT, LipGANGenerator(GeneratorConfig(width=0.125)))
+    return made
+
+
+@pytest.fixture
+def speech(tmp_path):
+    path = tmp_path / "hello.wav"
+    write_speech(path, seconds=1.0, seed=3)
+    return path
+
+
+@pytest.fixture
+def ready(workspace, speech):
+    """A widget with which only Generate has to be pressed."""
+    pytest.importorskip("skimage")
+    widget = GenerateWidget(workspace)
+    widget.face.buttons["Sample"].click()
+    widget.speech.path.value = str(speech)
+    widget.consent.value = True
+    widget.weights.list.value = str(workspace.runs / "tiny")
+    assert widget.face.notice.text.endswith("one face"), widget.face.notice.text
+    return widget
+
+
+def test_a_photo_speaks_twice_in_a_row(ready, workspace):
+    for n in (1, 2):
+        ready.button.click()
+        ready.wait()
+        assert len(list(workspace.results.glob("astronaut-hello-*.mp4"))) == n, ready.notice.text
+    report = ready.state.made[-1]
+    assert media.probe_video(report.path).has_sound and report.frames == 25
+    video = next(child for child in ready.result.children if isinstance(child, ipywidgets.Video))
+    assert video.value == report.path.read_bytes()
+    assert not ready.button.disabled and ready.cancel_button.layout.display == "none"
+    assert "25 frames" in ready.notice.text
+
+
+def test_the_face_found_is_drawn_into_the_picture(ready):
+    picture = ready.picture.value
+    assert picture[:2] == b"\xff\xd8" and ready.picture.layout.display == ""
+    assert ready.person.layout.display == "none"  # there is only one
+
+
+@pytest.mark.parametrize(
+    "lacks, sentence",
+    [("face", "no face yet"), ("speech", "no speech yet"), ("weights", "no weights yet"), ("consent", "tick")],
+)
+def test_what_is_missing_is_said_and_can_be_given(ready, workspace, lacks, sentence):
+    before = ready.state.face, ready.state.speech
+    if lacks == "face":
+        ready.state.face = None
+    elif lacks == "speech":
+        ready.state.speech = None
+    elif lacks == "weights":
+        ready.weights.list.value = "other"
+    else:
+        ready.consent.value = False
+    ready.button.click()
+    assert sentence in ready.notice.text and ready.state.work is None
+    ready.state.face, ready.state.speech = before
+    ready.weights.list.value = str(workspace.runs / "tiny")
+    ready.consent.value = True
+    ready.button.click()
+    ready.wait()
+    assert ready.state.made
+
+
+def test_cancel_leaves_nothing_and_the_next_one_works(ready, workspace, tmp_path):
+    write_speech(tmp_path / "long.wav", seconds=20.0, seed=4)
+    ready.speech.path.value = str(tmp_path / "long.wav")
+    ready.button.click()
+    ready.button.click()  # pressed twice: still one work
+    ready.cancel_button.click()
+    ready.wait()
+    assert ready.notice.text == "Cancelled; nothing was saved." and not list(workspace.results.iterdir())
+    ready.speech.path.value = str(tmp_path / "hello.wav")
+    ready.button.click()
+    ready.wait()
+    assert len(ready.state.made) == 1
+
+
+def test_an_unexpected_error_is_one_line_with_its_calls_folded_away(ready, workspace):
+    def broken(*_):
+        raise RuntimeError("a <b>strange</b>\nthing")
+
+    ready._show_result = broken
+    ready.button.click()
+    ready.wait()
+    assert ready.notice.text == "This should not have happened. RuntimeError: a <b>strange</b> thing"
+    shown = ready.notice.box.value
+    assert "<details>" in shown and "Traceback" in shown.partition("<details>")[2]
+    assert "Traceback" not in shown.partition("<details>")[0] and "<b>" not in shown
+    assert not ready.button.disabled
+
+
+def test_damaged_weights_are_named(ready, workspace):
+    (workspace.runs / "tiny" / EXPORT).write_bytes(b"no weights at all")
+    ready.button.click()
+    ready.wait()
+    assert EXPORT in ready.notice.text and "not a file of weights" in ready.notice.text
+
+
+def test_bad_files_are_said_where_they_were_given(ready, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"RIFF" + bytes(50))
+    ready.speech.path.value = str(tmp_path / "broken.wav")
+    assert "broken.wav" in ready.speech.notice.text and ready.state.speech is None
+    ready.speech.path.value = str(tmp_path / "missing.wav")
+    assert "no such file" in ready.speech.notice.text
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((80, 80, 3), 200, np.uint8))
+    ready.face.path.value = str(tmp_path / "wall.png")
+    assert "wall.png: no face found" in ready.face.notice.text
+    assert ready.state.face is None and ready.picture.layout.display == "none"
+
+
+def test_one_of_two_people_is_chosen_and_speaks(ready, shared, tmp_path):
+    ready.face.path.value = str(shared / "data" / "tricky" / "two_faces_s1_s4.mp4")
+    assert "2 faces" in ready.face.notice.text and ready.person.layout.display == ""
+    pictures, points = [], []
+    for number in (0, 1):
+        ready.person.value = number
+        pictures.append(ready.picture.value)
+        points.append(ready.options().person)
+    assert points[0][0] < points[1][0] and pictures[0] != pictures[1]
+    ready.button.click()
+    ready.wait()
+    assert ready.state.made, ready.notice.text
+
+
+def test_the_words_of_the_sliders_reach_the_options(ready):
+    ready.sync.value, ready.sharpen.value, ready.chin.value, ready.yaw.value = 2, 0.5, 0.1, 30
+    ready.smile.value = "own"
+    ready.pauses.value, ready.mark.value = "strict", True
+    options = ready.options()
+    assert options.reference_mouth == "own"
+    assert (options.sync_offset, options.sharpen, options.pads[2], options.largest_yaw) == (2, 0.5, 0.1, 30.0)
+    assert options.pauses == "strict" and options.mark and options.consent
+
+
+def test_results_never_overwrite(tmp_path):
+    now = datetime(2026, 1, 2, 3, 4, 5)
+    first = result_name(tmp_path, tmp_path / "me.jpg", tmp_path / "hello.wav", now)
+    assert first.name == "me-hello-20260102-030405.mp4"
+    first.touch()
+    assert result_name(tmp_path, tmp_path / "me.jpg", tmp_path / "hello.wav", now).name.endswith("-2.mp4")
+
+
+def test_a_large_video_is_not_played_but_named(ready, monkeypatch):
+    monkeypatch.setattr("lipgan_colab.notebook.widgets.LARGEST_SHOWN", 100)
+    ready.button.click()
+    ready.wait()
+    assert not any(isinstance(child, ipywidgets.Video) for child in ready.result.children)
+    assert str(ready.state.made[0].path) in ready.result.children[0].value

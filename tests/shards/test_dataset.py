@@ -1,0 +1,244 @@
+"""Shards: what is written comes back, and a sample depends on nothing but (seed, number)."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.faces.detector import lip_region
+from lipgan_colab.shards.dataset import FAR_FRAMES, LipSyncDataset, batches
+from lipgan_colab.shards.inspection import contact_sheet, describe
+from lipgan_colab.shards.manifest import damaged_shards, set_aside, write_manifest
+from lipgan_colab.shards.preprocess import _jpeg
+from lipgan_colab.shards.shard_file import UtteranceRecord, fingerprint_of, read_metadata, read_records, write_shard
+from lipgan_colab.speech import features as audio
+
+SETTINGS = {"fps": 25, "size": 96}
+
+
+def record(name: str, frames: int, level: int) -> UtteranceRecord:
+    """A clip whose frame f is of one grey, `level` + 2 f, and whose MFCC column c is all c."""
+    columns, mels = frames * 4, int(frames * 3.2)
+    lips = np.tile(np.float32([[0.35, 0.75], [0.65, 0.75], [0.5, 0.85]]), (frames, 1, 1))
+    return UtteranceRecord(
+        id=name,
+        speaker=name[0],
+        licence="made for this test",
+        jpegs=[_jpeg(np.full((96, 96, 3), level + 2 * f, np.uint8), 95) for f in range(frames)],
+        found=np.arange(frames) != 3,
+        box=np.zeros((frames, 4), np.float32),
+        head_pose=np.zeros((frames, 3), np.float32),
+        lip_landmarks=lips,
+        mfcc=np.tile(np.arange(columns, dtype=np.float32), (12, 1)),
+        mel=np.tile(np.arange(mels, dtype=np.float32), (80, 1)),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_shard(tmp_path / "shard-00000.safetensors", [record("a1", 20, 0), record("b1", 30, 60)], [], SETTINGS)
+    skipped = [{"id": "broken", "reason": "no sound"}]
+    write_shard(tmp_path / "shard-00001.safetensors", [record("a2", 25, 140)], skipped, SETTINGS)
+    return tmp_path
+
+
+def frame_of(picture: torch.Tensor) -> tuple[int, int]:
+    """Clip and frame that a grey picture of `record` shows."""
+    grey = round(picture.float().mean().item())
+    clip = 0 if grey < 50 else 1 if grey < 130 else 2
+    return clip, (grey - (0, 60, 140)[clip]) // 2
+
+
+def test_a_sample_is_a_frame_its_window_and_a_distant_frame_of_the_same_clip(folder):
+    dataset = LipSyncDataset(folder, seed=1, augment=False)
+    assert len(dataset) == 20 + 30 + 25 - 3  # frames without a face are no targets
+    clips = set()
+    for number in range(60):
+        sample = dataset[number]
+        clip, frame = frame_of(sample["target"])
+        clips.add(clip)
+        other_clip, reference = frame_of(sample["reference"])
+        assert clip == other_clip
+        assert abs(frame - reference) >= FAR_FRAMES
+        assert frame != 3
+        columns = np.clip(audio.window_columns(frame, 25, "mfcc"), 0, (20, 30, 25)[clip] * 4 - 1)
+        assert sample["speech"].shape == (1, 12, 35)
+        assert np.array_equal(sample["speech"][0, 0].numpy(), columns)
+        assert sample["unsynced_speech"].shape == (1, 12, 35)
+    assert clips == {0, 1, 2}
+
+
+def test_samples_depend_on_seed_and_number_alone(folder):
+    first, again, other = (LipSyncDataset(folder, seed=s) for s in (5, 5, 6))
+    again[100]  # whatever was drawn before
+    for number in (0, 7, 1_000_000):
+        for name, value in first[number].items():
+            assert torch.equal(value, again[number][name])
+    assert any(not torch.equal(first[n]["target"], other[n]["target"]) for n in range(3))
+
+
+def test_batches_are_the_same_for_any_number_of_workers_and_start_anywhere(folder):
+    dataset = LipSyncDataset(folder, seed=2)
+    alone = list(batches(dataset, 0, 6, 4, workers=0))
+    shared_out = list(batches(dataset, 3, 6, 4, workers=2))
+    assert len(shared_out) == 3
+    for a, b in zip(alone[3:], shared_out, strict=True):
+        assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(("balance", "share"), [(0, 29 / 72), (1, 1 / 2), (0.5, 29**0.5 / (29**0.5 + 43**0.5))])
+def test_rare_speakers_are_drawn_more_often(folder, balance, share):
+    """Speaker a has 43 frames with a face, b has 29."""
+    dataset = LipSyncDataset(folder, augment=False, balance=balance)
+    drawn = np.mean([frame_of(dataset[n]["target"])[0] == 1 for n in range(1200)])
+    assert drawn == pytest.approx(share, abs=0.04)
+
+
+def test_mel_windows(folder):
+    sample = LipSyncDataset(folder, seed=1, speech="mel", augment=False)[0]
+    assert sample["speech"].shape == (1, 80, 27)
+
+
+def test_augmentation_changes_both_frames_alike(folder):
+    plain, varied = (LipSyncDataset(folder, seed=3, augment=a) for a in (False, True))
+    changed = 0
+    for number in range(8):
+        a, b = plain[number], varied[number]
+        changed += not torch.equal(a["target"], b["target"])
+        step, varied_step = (
+            (s["target"].float() - s["reference"].float()).mean(dim=(1, 2)) for s in (a, b)
+        )  # one table for both frames keeps their order, in every channel
+        assert (varied_step * step >= 0).all()
+        assert varied_step.abs().sum() > 0
+        assert torch.equal(a["speech"], b["speech"])
+    assert changed >= 6  # black stays black
+
+
+def test_a_share_of_the_samples_is_varied(folder):
+    plain, some = (LipSyncDataset(folder, seed=3, augment=share) for share in (0, 0.5))
+    same = [torch.equal(plain[n]["target"], some[n]["target"]) for n in range(60)]
+    assert 15 < sum(same) < 50  # a black frame and a mirrored grey one look the same
+
+
+@pytest.mark.parametrize("share", [1, 0.01])
+def test_augmentation_frames_each_face_anew_and_the_lips_with_the_target(tmp_path, share):
+    """Else a network reads the lips off the framing: boxes move a little with the mouth."""
+    clip = record("a", 20, 0)
+    painted = cv2.cvtColor(lip_region(clip.lip_landmarks[0], 96), cv2.COLOR_GRAY2RGB)
+    write_shard(tmp_path / "shard-00000.safetensors", [replace(clip, jpegs=[_jpeg(painted, 95)] * 20)], [], SETTINGS)
+    dataset = LipSyncDataset(tmp_path, augment=share)
+    middles = {"target": [], "reference": []}
+    for number in range(30):
+        sample = {name: value.float().mean(dim=0) for name, value in dataset[number].items()}
+        lips, target = sample["lips"] > 128, sample["target"] > 100
+        assert (lips & target).sum() > 0.7 * (lips | target).sum()  # recolouring moves the outline a little
+        for name, places in middles.items():
+            places.append(torch.nonzero(sample[name] > 100).float().mean(dim=0))
+    target, reference = (torch.stack(places) for places in middles.values())
+    mouth_there = reference.isfinite().all(dim=1)  # in some references it is painted over
+    assert 10 < mouth_there.sum() < 30
+    target, reference = target[mouth_there], reference[mouth_there]
+    assert (target.std(dim=0) > 1).all()  # rows and columns, in pixels
+    assert (reference.std(dim=0) > 1).all()
+    assert ((target - reference).std(dim=0) > 1).all()
+
+
+def test_manifest_counts_and_names_what_was_skipped(folder):
+    manifest = write_manifest(folder)
+    assert (manifest["utterances"], manifest["frames"]) == (3, 75)
+    assert manifest["skipped"] == [{"id": "broken", "reason": "no sound"}]
+    assert [s["name"] for s in manifest["shards"]] == ["shard-00000.safetensors", "shard-00001.safetensors"]
+    assert read_metadata(folder / "shard-00000.safetensors")["settings"] == SETTINGS
+
+
+def test_a_cut_shard_is_named(folder):
+    path = folder / "shard-00001.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"shard-00001\.safetensors: not a whole shard"):
+        LipSyncDataset(folder)
+
+
+def test_a_damaged_shard_is_left_out_where_that_is_allowed(folder):
+    """Cut short, or bytes lost within it."""
+    straight = LipSyncDataset(folder)
+    path = folder / "shard-00001.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.warns(UserWarning, match=r"left out: .*shard-00001\.safetensors"):
+        dataset = LipSyncDataset(folder, augment=False, skip_damaged=True)
+    assert {frame_of(dataset[n]["target"])[0] for n in range(20)} == {0, 1}
+    assert len(dataset) == 48 < len(straight)
+    with safe_open(folder / "shard-00000.safetensors", "np") as file:
+        lost = file.get_tensor("jpeg").tobytes()
+    first = folder / "shard-00000.safetensors"
+    first.write_bytes(first.read_bytes().replace(lost, bytes(len(lost))))
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r"shard-00000\.safetensors: its pictures cannot be decoded"):
+        [LipSyncDataset(folder)[n] for n in range(20)]
+    dataset = LipSyncDataset(folder, augment=False, skip_damaged=True)
+    with pytest.warns(UserWarning, match="shard-00000"):
+        samples = [dataset[n] for n in range(20)]
+    assert {frame_of(sample["target"])[0] for sample in samples} == {2}
+    assert torch.equal(dataset[3]["target"], samples[3]["target"])  # still of (seed, number) alone
+    path.unlink()
+    with pytest.warns(UserWarning), pytest.raises(InputError, match="too much of it is damaged"):
+        LipSyncDataset(folder, augment=False, skip_damaged=True)[0]
+
+
+def test_checksums_find_what_is_damaged_and_training_goes_on_without_it(folder):
+    fingerprint = write_manifest(folder)["fingerprint"]
+    assert damaged_shards(folder) == {}
+    path = folder / "shard-00001.safetensors"
+    body = bytearray(path.read_bytes())
+    body[-50] ^= 1
+    path.write_bytes(body)
+    assert damaged_shards(folder) == {path.name: "has other bytes than it was written with"}
+    set_aside(folder, damaged_shards(folder))
+    dataset = LipSyncDataset(folder, augment=False)
+    assert {frame_of(dataset[n]["target"])[0] for n in range(20)} == {0, 1}
+    assert dataset.fingerprint == fingerprint  # a run goes on
+    assert damaged_shards(folder) == {path.name: "is missing"}
+
+
+def test_older_shards_without_sync_are_read(folder):
+    """As they were written before the sound was compared with the lips."""
+    path = folder / "shard-00000.safetensors"
+    with safe_open(path, "np") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys() if name != "sync"}  # noqa: SIM118
+        metadata = file.metadata()
+    save_file(arrays, path, metadata)
+    assert len(LipSyncDataset(folder)) == 72
+    assert np.isnan(read_records(path)[0].sync).all()
+    assert write_manifest(folder)["sync"]["all"]["clips"] == 0
+    assert "3 clips" in describe(folder)
+
+
+def test_records_come_back_as_they_went_in(folder):
+    before, after = record("b1", 30, 60), read_records(folder / "shard-00000.safetensors")[1]
+    for name in vars(before):
+        assert np.array_equal(getattr(before, name), getattr(after, name), equal_nan=name == "sync"), name
+
+
+def test_numbers_and_faces_for_a_person(folder, tmp_path):
+    text = describe(folder)
+    for part in ("2 shards", "3 clips, 75 frames", "1 skipped", "licences: made for this test", "skipped 1: other"):
+        assert part in text
+    assert fingerprint_of([read_metadata(p) for p in sorted(folder.glob("shard-*"))]) in text
+    contact_sheet(folder, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        faces = np.asarray(sheet)[:, : 3 * 96].reshape(96, 3, 96, 3)
+    assert [abs(faces[:, n].mean() - level) < 3 for n, level in enumerate((20, 90, 164))] == [True] * 3
+
+
+def test_a_folder_without_shards_or_faces_says_so(tmp_path):
+    with pytest.raises(InputError, match="holds no shard"):
+        LipSyncDataset(tmp_path)
+    write_shard(tmp_path / "shard-00000.safetensors", [], [], SETTINGS)
+    with pytest.raises(InputError, match="no frame with a face"):
+        LipSyncDataset(tmp_path)

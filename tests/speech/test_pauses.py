@@ -1,0 +1,61 @@
+"""Where somebody speaks, and features that rest where nobody does."""
+
+import numpy as np
+import pytest
+
+from lipgan_colab.media import video as media
+from lipgan_colab.speech.features import SpeechInput
+from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking
+
+NORMAL = PAUSE_RULES["normal"]
+
+
+def test_silence_and_noise_are_pauses_and_speech_is_not(shared):
+    speech = shared / "data" / "speech"
+    for name in ("silence_3s.wav", "noise_3s.wav"):
+        assert speaking(media.read_speech(speech / name), NORMAL).max() < 0.05, name
+    for name in ("libri_music_0dB.wav", "libri_44k_128.mp3"):
+        assert speaking(media.read_speech(speech / name), NORMAL).mean() > 0.8, name
+
+
+def test_long_pauses_are_found_and_short_ones_left(shared):
+    wave = media.read_speech(shared / "data" / "speech" / "jfk_long_pauses.wav")
+    follow = speaking(wave, NORMAL)
+    assert len(follow) == 100 * len(wave) // 16_000
+    loud = np.array([np.abs(wave[n * 160 : n * 160 + 400]).max() for n in range(len(follow))])
+    silent = np.convolve(loud < 1e-3, np.ones(61), "same") == 61  # at least 0.3 s on both sides
+    assert silent.sum() > 100
+    assert follow[silent].max() < 0.05
+    assert (follow[loud > 0.3] > 0.9).mean() > 0.97
+    assert np.abs(np.diff(follow)).max() < 0.2  # it glides
+    strict = speaking(wave, PAUSE_RULES["strict"])
+    gentle = speaking(wave, PAUSE_RULES["gentle"])
+    assert strict.mean() <= follow.mean() <= gentle.mean()
+
+
+@pytest.mark.parametrize("samples", [1, 100, 1600, 16_000])
+def test_sounds_of_any_length(samples):
+    follow = speaking(np.zeros(samples, np.float32), PauseRule(0.5, 0.3))
+    assert len(follow) == max(1, round(samples / 160))
+    assert np.isfinite(follow).all()
+
+
+def test_the_number_of_threads_stays():
+    import torch
+
+    before = torch.get_num_threads()
+    speaking(np.zeros(16_000, np.float32), NORMAL)
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "mel", "wav2lip"])
+def test_features_are_those_of_silence_in_pauses(kind):
+    hears = SpeechInput(kind)
+    wave = np.random.default_rng(0).normal(size=32_000).astype(np.float32) * 0.1
+    features = hears.features(wave)
+    follow = np.r_[np.ones(100), np.zeros(100)].astype(np.float32)
+    rested = rest_in_pauses(features, follow, hears)
+    half = features.shape[1] // 2
+    assert np.array_equal(rested[:, : half - 1], features[:, : half - 1])
+    silence = hears.features(np.zeros(32_000, np.float32))
+    assert np.allclose(rested[:, half + 2 :], silence[:, [half]], atol=1e-5)

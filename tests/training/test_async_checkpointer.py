@@ -1,0 +1,99 @@
+"""Saving goes on beside the training, and saves what was there when it was asked to."""
+
+import threading
+
+import pytest
+import torch
+
+from lipgan_colab.training import async_checkpointer as saving_module
+from lipgan_colab.training.async_checkpointer import Saver, Snapshot
+from lipgan_colab.training.checkpoint import find_checkpoints, load_newest_checkpoint, read_checkpoint, write_checkpoint
+
+
+def test_a_snapshot_is_of_the_moment_and_reuses_its_memory():
+    state = {"a": torch.ones(3), "b": [torch.zeros(2, 2).to(memory_format=torch.contiguous_format), 5], "c": {"d": "x"}}
+    snapshot = Snapshot()
+    first = snapshot.take(state)
+    state["a"] += 1
+    assert first["a"].tolist() == [1, 1, 1]
+    second = snapshot.take(state)
+    assert second["a"].tolist() == [2, 2, 2] and second["a"].data_ptr() == first["a"].data_ptr()
+    state["a"] = torch.ones(4)
+    assert snapshot.take(state)["a"].shape == (4,)
+    assert second["b"][1] == 5 and second["c"] == {"d": "x"}
+
+
+def test_a_snapshot_keeps_the_memory_format():
+    weights = torch.randn(8, 4, 3, 3).to(memory_format=torch.channels_last)
+    taken = Snapshot().take({"w": weights})["w"]
+    assert torch.equal(taken, weights) and taken.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_training_goes_on_while_it_is_written(tmp_path, monkeypatch):
+    may_write = threading.Event()
+
+    def slow_write(*arguments):
+        assert may_write.wait(30)
+        return write_checkpoint(*arguments)
+
+    monkeypatch.setattr(saving_module, "write_checkpoint", slow_write)
+    saver = Saver(tmp_path, tmp_path)
+    weights = torch.zeros(3)
+    assert saver.save(1, {"step": 1, "weights": weights})
+    weights += 1  # the next step
+    assert not saver.save(2, {"step": 2, "weights": weights})  # the first is not written yet
+    may_write.set()
+    assert saver.save(3, {"step": 3, "weights": weights}, wait=True)
+    assert saver.finish(0) == []
+    saved = {c.step: read_checkpoint(c) for c in find_checkpoints(tmp_path / "checkpoints")}
+    assert {step: state["weights"].tolist() for step, state in saved.items()} == {1: [0, 0, 0], 3: [1, 1, 1]}
+
+
+def test_a_disk_that_fails_is_reported_and_tried_again(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    said = []
+    saver = Saver(tmp_path, tmp_path, say=said.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(saving_module, "write_checkpoint", full)
+        saver.save(1, {"step": 1}, wait=True)
+    assert "step 1 was NOT saved" in said[0] and "No space left" in said[0]
+    saver.save(1, {"step": 1})
+    saver.finish(0)
+    assert load_newest_checkpoint(tmp_path / "checkpoints")[0].step == 1
+
+
+def test_a_disk_that_is_nearly_full_is_warned_of_and_training_goes_on(small_disk):
+    said = []
+    saver = Saver(small_disk, small_disk, say=said.append)
+    for step, size in ((1, 100_000), (2, 100_000), (3, 200_000)):
+        saver.save(step, {"step": step, "weights": torch.zeros(size)}, wait=True)
+    saver.finish(0)
+    assert any("nearly full" in line for line in said)
+    assert "step 3 was NOT saved" in said[-1]
+    assert load_newest_checkpoint(small_disk / "checkpoints")[0].step == 2
+
+
+def test_any_other_error_is_not_swallowed(tmp_path):
+    saver = Saver(tmp_path, tmp_path, export=lambda state: 1 / 0)
+    saver.save(1, {"step": 1})
+    with pytest.raises(ZeroDivisionError):
+        saver.finish(0)
+
+
+def test_what_goes_along_reaches_the_folder_that_lasts(tmp_path):
+    local, run = tmp_path / "local", tmp_path / "run"
+    run.mkdir()
+
+    def export(state):
+        (local / "exported.txt").write_text(str(state["step"]))
+        return ["exported.txt"]
+
+    saver = Saver(run, local, export)
+    saver.save(5, {"step": 5})
+    saver.later(lambda: (local / "picture.txt").write_text("x"), "picture.txt")
+    assert saver.finish(20) == []
+    assert (run / "exported.txt").read_text() == "5"
+    assert (run / "picture.txt").exists()
+    assert load_newest_checkpoint(run / "checkpoints")[0].step == 5

@@ -1,0 +1,158 @@
+"""Copies that arrive whole, and are tried again until they do."""
+
+import errno
+import os
+import shutil
+import threading
+import time
+
+import pytest
+import torch
+
+from lipgan_colab.training import drive_mirror as mirror_module
+from lipgan_colab.training.checkpoint import find_checkpoints, is_whole, prune, write_checkpoint
+from lipgan_colab.training.drive_mirror import Mirror, copy_whole
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(mirror_module, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(mirror_module, "LONGEST_PAUSE", 0.1)
+
+
+@pytest.fixture
+def places(tmp_path):
+    """A local folder, and one that lasts."""
+    local, lasting = tmp_path / "local", tmp_path / "lasting"
+    local.mkdir()
+    lasting.mkdir()
+    return local, lasting
+
+
+def save(local, step: int, size: int = 1000) -> str:
+    written = write_checkpoint(
+        local / "checkpoints", step, {"step": step, "weights": torch.full((size // 4,), float(step))}
+    )
+    prune(local / "checkpoints", written, truncate=False)
+    return f"checkpoints/{written.path.name}"
+
+
+def steps(folder) -> list[int]:
+    found = find_checkpoints(folder / "checkpoints")
+    assert all(is_whole(c) for c in found)
+    return [c.step for c in found]
+
+
+def test_files_arrive_and_only_two_checkpoints_stay(places):
+    local, lasting = places
+    (local / "log.csv").write_text("step\n1\n")
+    (lasting / "checkpoints").mkdir()
+    (lasting / "checkpoints" / ".step-00000001.99.part").write_bytes(b"left by a killed process")
+    mirror = Mirror(local, lasting)
+    for step in (10, 20, 30):
+        mirror.put(save(local, step), "log.csv")
+        assert mirror.flush(10) == []
+    mirror.close()
+    assert steps(lasting) == [30, 20]
+    assert (lasting / "log.csv").read_text() == "step\n1\n"
+    assert mirror.reached[0].step == 30
+    assert sorted(p.name for p in lasting.rglob(".*")) == []
+
+
+def test_a_checkpoint_that_comes_late_takes_the_place_of_none(places):
+    """The older one waits while Drive fails, the newest goes first when it works again, and then the older one."""
+    local, lasting = places
+    lasting.rmdir()  # Drive is away
+    mirror = Mirror(local, lasting, say=lambda line: None)
+    mirror.put(save(local, 10))
+    while mirror.trouble is None:
+        time.sleep(0.01)
+    mirror.put(save(local, 20))
+    lasting.mkdir()
+    assert mirror.flush(10) == []
+    mirror.close()
+    assert steps(lasting) == [20, 10]
+    assert mirror.reached[0].step == 20
+
+
+def test_what_fails_is_reported_once_and_caught_up_with(places):
+    local, lasting = places
+    said = []
+    shutil.rmtree(lasting)  # as when Drive is unmounted
+    mirror = Mirror(local, lasting, said.append)
+    mirror.put(save(local, 1))
+    missing = mirror.flush(0.5)
+    assert [name[:24] for name in missing] == ["checkpoints/step-0000000"]
+    assert len(said) == 1 and "No such file" in said[0]
+    assert not lasting.exists()  # or the next mount would be refused
+    lasting.mkdir()
+    assert mirror.flush(10) == []
+    mirror.close()
+    assert steps(lasting) == [1]
+    assert "works again" in said[1]
+
+
+def test_a_large_file_that_is_replaced_is_emptied_first(places):
+    local, lasting = places
+    (local / "g.safetensors").write_bytes(b"new" * 500_000)
+    (lasting / "g.safetensors").write_bytes(b"old" * 500_000)
+    os.link(lasting / "g.safetensors", lasting / "bin")  # as Drive keeps what is replaced
+    copy_whole(local / "g.safetensors", lasting / "g.safetensors")
+    assert (lasting / "g.safetensors").read_bytes()[:3] == b"new"
+    assert (lasting / "bin").stat().st_size == 0
+
+
+def test_a_full_drive_keeps_the_newest_it_has_and_says_what_to_do(places, small_disk):
+    local, _ = places
+    said = []
+    mirror = Mirror(local, small_disk, said.append)
+    mirror.put(save(local, 1, 300_000))
+    assert mirror.flush(10) == []
+    mirror.put(save(local, 2, 300_000))
+    assert mirror.flush(10) == []
+    assert any("nearly full" in line for line in said)
+    mirror.put(save(local, 3, 600_000))  # fits only where the first has gone
+    assert mirror.flush(10) == []
+    assert steps(small_disk) == [3, 2]
+    mirror.put(save(local, 4, 600_000))  # would fit only where nothing good were left
+    assert len(mirror.flush(0.5)) == 1
+    assert steps(small_disk) == [3]
+    assert any("No space left" in line and "empty the bin" in line for line in said)
+    mirror.put(save(local, 5, 300_000))  # the one that did not fit is not missed
+    time.sleep(0.5)
+    mirror.close()
+    assert steps(small_disk) == [5, 3]
+
+
+def test_a_drive_that_hangs_holds_up_nobody(places, monkeypatch):
+    local, lasting = places
+    hangs = threading.Event()
+    monkeypatch.setattr(mirror_module, "copy_whole", lambda *_: hangs.wait(60))
+    mirror = Mirror(local, lasting)
+    mirror.put(save(local, 1))
+    start = time.monotonic()
+    assert len(mirror.flush(0.2)) == 1
+    mirror.close()
+    assert time.monotonic() - start < 30
+    hangs.set()
+
+
+def test_a_copy_that_is_broken_off_leaves_nothing(places):
+    local, lasting = places
+    (local / "file").write_bytes(bytes(10_000))
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(mirror_module.Stopped):
+        copy_whole(local / "file", lasting / "file", stop)
+    assert list(lasting.iterdir()) == []
+
+
+def test_a_target_that_does_not_read_back_is_an_error(places, monkeypatch):
+    local, lasting = places
+    (local / "file").write_bytes(bytes(10_000))
+    passed = iter([("written", 10_000), ("read", 10_000)])
+    monkeypatch.setattr(mirror_module, "_pass_on", lambda *_: next(passed))
+    with pytest.raises(OSError, match="reads back differently") as error:
+        copy_whole(local / "file", lasting / "file")
+    assert error.value.errno == errno.EIO
+    assert list(lasting.iterdir()) == []

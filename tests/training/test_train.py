@@ -1,0 +1,298 @@
+"""Training learns, stops cleanly, and goes on as if it had never stopped."""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from sessions import TINY, kill, log_lines, read_report, start_session
+
+from lipgan_colab import workspace
+from lipgan_colab.errors import InputError
+from lipgan_colab.models import losses
+from lipgan_colab.models.weights import load_generator
+from lipgan_colab.training.checkpoint import KEEP, find_checkpoints, is_whole, load_newest_checkpoint
+from lipgan_colab.training.runs import read_log
+from lipgan_colab.training.train import train
+
+SMALL = replace(TINY, steps=4, warmup=2)
+train_module = sys.modules[train.__module__]
+train_module.SHOWN = 2  # faces in a preview
+KILLS = 20 if os.environ.get("LIPGAN_THOROUGH") else 3
+
+
+def newest(run) -> dict:
+    return load_newest_checkpoint(run / "checkpoints")[1]
+
+
+def assert_equal(a, b, name: str = "") -> None:
+    """Two states are the same, bit by bit."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), name
+    elif isinstance(a, dict | list | tuple):
+        assert len(a) == len(b), name
+        for key, value in a.items() if isinstance(a, dict) else enumerate(a):
+            assert_equal(value, b[key], f"{name}/{key}")
+    else:
+        assert a == b, name
+
+
+def assert_equal_runs(a, b) -> None:
+    """Two runs ended alike: networks, optimizers, averages, random states, log."""
+    for part in ("step", "networks", "random"):
+        assert_equal(newest(a)[part], newest(b)[part], part)
+    assert log_lines(a) == log_lines(b)
+
+
+def at_step(monkeypatch, number: int, work) -> None:
+    """Do something in the midst of a step, once."""
+    loss, calls = losses.l1, []
+
+    def l1(*arguments):
+        calls.append(None)
+        if len(calls) == number:
+            work()
+        return loss(*arguments)
+
+    monkeypatch.setattr(losses, "l1", l1)
+
+
+@pytest.fixture(scope="module")
+def straight(drawn_shards, tmp_path_factory):
+    """A run that nothing happened to."""
+    run = tmp_path_factory.mktemp("straight")
+    train(drawn_shards, run, SMALL, log_every=1)
+    return run
+
+
+def test_an_interrupted_run_ends_like_one_that_was_not(drawn_shards, straight, tmp_path, monkeypatch):
+    at_step(monkeypatch, 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    train(drawn_shards, tmp_path, SMALL, log_every=1)
+    assert newest(tmp_path)["step"] == 2
+    train(drawn_shards, tmp_path, SMALL, log_every=1)
+    assert_equal_runs(straight, tmp_path)
+    assert [line["step"] for line in log_lines(tmp_path)] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.timeout(200 * KILLS)
+def test_kill_9_at_any_moment_changes_nothing(drawn_shards, tmp_path):
+    """LIPGAN_THOROUGH=1 makes it 20 times."""
+    seed = random.randrange(1000)
+    print("seed", seed)
+    rng = random.Random(seed)
+    config = replace(TINY, steps=6 * KILLS)
+    straight, broken, report = tmp_path / "straight", tmp_path / "broken", tmp_path / "report.json"
+    options = {"pictures": False, "log_every": 3}
+    start_session(drawn_shards, straight, straight, report, config, **options).join(600)
+    kills = 0
+    while True:
+        report.unlink(missing_ok=True)
+        process = start_session(drawn_shards, broken, broken, report, config, **options)
+        if kills < KILLS:
+            before = newest_step(broken)
+            while process.is_alive() and newest_step(broken) <= before:  # or it would never get on
+                time.sleep(0.01)
+            if kills % 2:  # in the midst of saving
+                while process.is_alive() and not list(broken.glob("checkpoints/.*.part")):
+                    time.sleep(0.001)
+            else:
+                process.join(rng.uniform(0, 1.0))
+        else:
+            process.join(600)
+        if not process.is_alive():
+            break
+        kill(process)
+        kills += 1
+        # An older one may have been emptied, and not yet deleted.
+        assert all(is_whole(c) for c in find_checkpoints(broken / "checkpoints")[:KEEP])
+    assert read_report(report)["end"] == "done"
+    assert kills >= KILLS / 2
+    assert_equal_runs(straight, broken)
+
+
+def newest_step(run) -> int:
+    return max((c.step for c in find_checkpoints(run / "checkpoints")), default=0)
+
+
+def test_an_error_in_a_step_saves_the_step_before(drawn_shards, tmp_path, monkeypatch):
+    train(drawn_shards, tmp_path / "straight", replace(SMALL, steps=2))
+
+    def fail():
+        raise RuntimeError("out of memory")
+
+    at_step(monkeypatch, 3, fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(drawn_shards, tmp_path / "broken", SMALL)
+    # The third step's forward pass had been through the batch norms already.
+    expected, found = newest(tmp_path / "straight"), newest(tmp_path / "broken")
+    statistics = [name for name in expected["networks"]["generator"] if "running" in name or "tracked" in name]
+    assert found["step"] == 2 and statistics
+    for name in statistics:
+        assert torch.equal(expected["networks"]["generator"][name], found["networks"]["generator"][name])
+
+
+def test_a_machine_that_is_lost_with_its_disk_costs_nothing(drawn_shards, straight, tmp_path, monkeypatch):
+    run, local = tmp_path / "drive" / "run", tmp_path / "disk" / "run"
+    at_step(monkeypatch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert train(drawn_shards, run, SMALL, local=local, log_every=1) == run / "generator.safetensors"
+    shutil.rmtree(local)
+    (tmp_path / "drive").rename(tmp_path / "mounted elsewhere")
+    run = tmp_path / "mounted elsewhere" / "run"
+    train(drawn_shards, run, SMALL, local=local, log_every=1)
+    assert_equal_runs(straight, run)
+    for name in ("config.json", "log.csv", "curves.png", "generator.safetensors", "previews/step-00000004.png"):
+        assert (run / name).read_bytes() == (local / name).read_bytes(), name
+
+
+def test_a_generator_learns_a_few_faces(drawn_shards, tmp_path):
+    config = replace(TINY, steps=40, batch_size=4, width=0.1, learning_rate=4e-3, warmup=5, ema=0.9, adversarial=False)
+    weights = train(drawn_shards, tmp_path, config, log_every=10, preview_every=40)
+    l1 = [float(line["l1"]) for line in log_lines(tmp_path)]
+    assert l1[-1] < 0.85 * l1[0]
+    picture = cv2.imread(str(tmp_path / "previews" / "step-00000040.png"))
+    assert picture.shape == (2 * 96, 4 * 96, 3)
+    masked, generated, real = (picture[:, k * 96 : (k + 1) * 96].astype(float) for k in (1, 2, 3))
+    assert np.abs(generated - real).mean() < 0.9 * np.abs(masked - real).mean()
+    generator = load_generator(weights)
+    assert generator.config.width == 0.1
+    assert not generator.training
+
+
+def test_it_is_saved_by_the_clock_and_the_widget_can_use_it_meanwhile(drawn_shards, tmp_path, monkeypatch):
+    seen = []
+
+    def look():
+        deadline = time.monotonic() + 60
+        while not seen and time.monotonic() < deadline:
+            if (tmp_path / "generator.safetensors").exists():
+                seen.append(load_generator(tmp_path))
+            time.sleep(0.01)
+
+    at_step(monkeypatch, 3, look)
+    train(drawn_shards, tmp_path, SMALL, save_minutes=0)
+    assert len(seen) == 1
+
+
+def test_it_stops_before_the_session_does(drawn_shards, tmp_path):
+    train(drawn_shards, tmp_path, SMALL, max_hours=1e-6)
+    assert newest(tmp_path)["step"] == 1
+    assert (tmp_path / "generator.safetensors").exists()
+
+
+def test_a_batch_that_is_not_finite_is_skipped_and_counted(drawn_shards, tmp_path, monkeypatch):
+    loss, calls = losses.weighted_l1, []
+
+    def poisoned(*arguments):
+        calls.append(None)
+        return loss(*arguments) * (float("nan") if len(calls) == 2 else 1)
+
+    monkeypatch.setattr(losses, "weighted_l1", poisoned)
+    config = replace(SMALL, adversarial=False)
+    train(drawn_shards, tmp_path / "a", replace(config, steps=1))
+    calls.clear()
+    train(drawn_shards, tmp_path / "b", replace(config, steps=2), log_every=1)
+    before, after = (newest(tmp_path / run)["networks"] for run in "ab")
+    assert [line["skipped"] for line in log_lines(tmp_path / "b")] == ["0.000000", "1.000000"]
+    assert_equal(before["average"], after["average"])
+    calls[1:] = [None] * 5
+    train(drawn_shards, tmp_path / "b", replace(config, steps=3))
+    assert all(torch.isfinite(v).all() for v in newest(tmp_path / "b")["networks"]["generator"].values())
+
+
+def test_a_diverged_run_stops_and_leaves_the_last_good_checkpoint(drawn_shards, tmp_path, monkeypatch):
+    train(drawn_shards, tmp_path, replace(SMALL, steps=1))
+    loss = losses.weighted_l1
+    monkeypatch.setattr(losses, "weighted_l1", lambda *arguments: loss(*arguments) * float("inf"))
+    monkeypatch.setattr(train_module, "MOST_SKIPPED", 3)
+    with pytest.raises(InputError, match=r"3 steps in a row had no finite gradient.*step 1 is saved and good"):
+        train(drawn_shards, tmp_path, replace(SMALL, steps=9))
+    (checkpoint,) = find_checkpoints(tmp_path / "checkpoints")
+    assert checkpoint.step == 1 and is_whole(checkpoint)
+
+
+def test_float16_finds_its_scale_and_keeps_it(drawn_shards, tmp_path):
+    config = replace(SMALL, steps=5, warmup=1, adversarial=False)
+    train(drawn_shards, tmp_path / "straight", config, precision="float16", log_every=1)
+    train(drawn_shards, tmp_path / "broken", config, precision="float16", log_every=1, max_hours=1e-6)
+    assert newest(tmp_path / "broken")["networks"]["scaler"]["scale"] > 0
+    train(drawn_shards, tmp_path / "broken", config, precision="float16", log_every=1)
+    assert_equal_runs(tmp_path / "straight", tmp_path / "broken")
+    assert sum(float(line["skipped"]) for line in log_lines(tmp_path / "straight")) < 5
+    train(drawn_shards, tmp_path / "broken", replace(config, steps=6))  # on another GPU, without a scaler
+    with pytest.raises(InputError, match="precision 'half' is unknown"):
+        train(drawn_shards, tmp_path / "x", config, precision="half")
+
+
+@pytest.mark.parametrize(("adversarial", "quality"), [(False, 0.0), (True, 0.0), (False, 0.01), (True, 0.01)])
+def test_every_weight_is_trained(drawn_shards, tmp_path, adversarial, quality):
+    config = replace(SMALL, steps=1, adversarial=adversarial, adversarial_weight=1.0, quality_weight=quality)
+    before = train_module.build_networks(config, torch.device("cpu"))
+    train(drawn_shards, tmp_path, config)
+    after = newest(tmp_path)["networks"]
+    for name in ["generator", "average"] + ["discriminator"] * adversarial + ["quality"] * bool(quality):
+        for key, value in getattr(before, name).state_dict().items():
+            assert not torch.equal(value, after[name][key]), f"{name} {key}"
+    assert ("discriminator" in after, "quality" in after) == (adversarial, bool(quality))
+
+
+def test_another_configuration_is_not_mixed_into_a_run(drawn_shards, tmp_path):
+    config = replace(SMALL, adversarial=False, steps=1)
+    train(drawn_shards, tmp_path, config)
+    with pytest.raises(InputError, match=r"width was 0\.02 and is 0\.5"):
+        train(drawn_shards, tmp_path, replace(config, width=0.5))
+    (tmp_path / "config.json").unlink()  # each checkpoint knows as well
+    with pytest.raises(InputError, match=r"seed was 0 and is 1"):
+        train(drawn_shards, tmp_path, replace(config, seed=1))
+    train(drawn_shards, tmp_path, replace(config, steps=2))  # going on for longer is no other configuration
+    assert newest(tmp_path)["step"] == 2
+
+
+def test_what_cannot_be_trained_is_one_line(drawn_shards, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="holds no shard"):
+        train(tmp_path / "shards", tmp_path / "run", SMALL)
+    with pytest.raises(InputError, match="batch_size 1"):
+        train(drawn_shards, tmp_path / "run", replace(SMALL, batch_size=1))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made or reached"):
+        train(drawn_shards, tmp_path / "file" / "run", SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_colab_without_a_gpu_is_refused_unless_told_otherwise(drawn_shards, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    with pytest.raises(InputError, match="NO GPU"):
+        train(drawn_shards, tmp_path, SMALL)
+    assert not (tmp_path / "config.json").exists()
+    train(drawn_shards, tmp_path, replace(SMALL, steps=1), device="cpu")
+
+
+def test_drive_that_is_not_mounted_is_not_written_to(drawn_shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "DRIVE", tmp_path / "drive")
+    with pytest.raises(InputError, match="Drive is not mounted"):
+        train(drawn_shards, tmp_path / "drive" / "MyDrive" / "runs" / "first", SMALL)
+    assert not (tmp_path / "drive").exists()
+
+
+def test_a_new_run_can_begin_with_the_weights_of_another(drawn_shards, straight, tmp_path):
+    first = straight / "generator.safetensors"
+    still = replace(SMALL, steps=1, learning_rate=0.0, ema=1.0, adversarial=False)
+    second = train(drawn_shards, tmp_path / "second", still, start_from=straight)
+    expected, found = (dict(load_generator(path).named_parameters()) for path in (first, second))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    with pytest.raises(InputError, match=r"width=0\.02.*width=0\.5"):
+        train(drawn_shards, tmp_path / "third", replace(SMALL, width=0.5), start_from=first)
+
+
+def test_the_log_says_how_it_goes(straight):
+    lines = read_log(straight / "log.csv")
+    assert [line["samples"] for line in lines] == ["2", "4", "6", "8"]
+    for name in ("minutes", "samples_per_second", "learning_rate", "l1", "adversarial", "disc_synced", "grad_norm"):
+        assert all(float(line[name]) >= 0 for line in lines), name

@@ -1,0 +1,162 @@
+"""Teaching a sync expert: its moments, that it learns, and that it goes on where it stopped."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lipgan_colab.cli.verbs import main
+from lipgan_colab.errors import InputError
+from lipgan_colab.models.losses import matching
+from lipgan_colab.models.wav2lip import lower_halves
+from lipgan_colab.models.weights import load_expert, load_generator
+from lipgan_colab.shards.preprocess import _jpeg
+from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
+from lipgan_colab.training.train_expert import APART, ExpertConfig, Moments, train_expert
+
+SMALL = ExpertConfig(steps=4, clips=3, moments=4, width=0.125, warmup=2)
+UNSEEN = 10  # the frame without a face
+SETTINGS = {"fps": 25, "size": 96}
+
+
+def counting_clip(name: str, frames: int = 30) -> UtteranceRecord:
+    """Frame f is grey, 40 + 5 f, and mel column c is all c."""
+    return UtteranceRecord(
+        id=name,
+        speaker=name[0],
+        licence="made for this test",
+        jpegs=[_jpeg(np.full((96, 96, 3), 40 + 5 * f, np.uint8), 95) for f in range(frames)],
+        found=np.arange(frames) != UNSEEN,
+        box=np.zeros((frames, 4), np.float32),
+        head_pose=np.zeros((frames, 3), np.float32),
+        lip_landmarks=np.zeros((frames, 40, 2), np.float32),
+        mfcc=np.zeros((12, frames * 4), np.float32),
+        mel=np.tile(np.arange(frames * 16 // 5, dtype=np.float32), (80, 1)),
+    )
+
+
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("counting")
+    write_shard(folder / "shard-00000.safetensors", [counting_clip("a1"), counting_clip("b1")], [], SETTINGS)
+    return folder
+
+
+def test_a_moments_speech_begins_with_its_faces(counting):
+    moments = Moments(counting, SMALL)
+    seen = set()
+    for number in range(20):
+        sample = moments[number]
+        assert sample["faces"].shape[1:] == (3, 5, 96, 96) and sample["speech"].shape[1:] == (1, 80, 16)
+        greys = sample["faces"].float().mean(dim=(1, 3, 4))  # (M, 5); recolouring keeps the order
+        assert (greys.diff(dim=1) > 0).all()  # consecutive
+        first = sample["speech"][:, 0, 0, 0]
+        frames = (first / 3.2).ceil().int()
+        assert torch.equal((frames * 16) // 5, first.int())
+        assert torch.equal(greys[:, 0].argsort(), frames.argsort())
+        assert (frames.sort().values.diff() >= APART).all()
+        seen |= set(frames.tolist())
+    assert not seen & set(range(UNSEEN - 4, UNSEEN + 1))
+    assert min(seen) < 3 and max(seen) >= 23
+
+
+def test_a_sample_depends_on_seed_and_number_alone(counting):
+    a, b, other = Moments(counting, SMALL), Moments(counting, SMALL), Moments(counting, replace(SMALL, seed=1))
+    assert torch.equal(a[5]["faces"], b[5]["faces"])
+    assert not torch.equal(a[5]["faces"], a[6]["faces"][: len(a[5]["faces"])])
+    assert not torch.equal(a[5]["speech"], other[5]["speech"])
+
+
+def test_what_cannot_teach_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"holds no shard"):
+        Moments(tmp_path, SMALL)
+    write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1")], [], {**SETTINGS, "fps": 30})
+    with pytest.raises(InputError, match="25 frames a second"):
+        Moments(tmp_path, SMALL)
+    write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1", 6)], [], SETTINGS)
+    with pytest.raises(InputError, match="no clip with"):
+        Moments(tmp_path, SMALL)
+
+
+def test_what_belongs_together_is_learnt(counting, tmp_path):
+    """The later in these clips, the brighter the face and the louder the sound."""
+    config = replace(SMALL, steps=40, moments=6, learning_rate=3e-3, warmup=5)
+    expert = load_expert(train_expert(counting, tmp_path, config, "cpu"))
+    batch = Moments(counting, replace(config, seed=9))[0]
+    with torch.no_grad():
+        lips, sounds = expert(lower_halves(batch["faces"].float() / 255), batch["speech"])
+        own = matching(lips, sounds)
+        assert own < 0.8 * np.log(len(lips))  # of a guess
+        assert own < matching(lips, sounds.flip(0)) - 1
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(drawn_shards, tmp_path, monkeypatch):
+    whole = load_expert(train_expert(drawn_shards, tmp_path / "whole", SMALL, "cpu")).state_dict()
+    from lipgan_colab.training import train_expert as module
+
+    class Asked(list):
+        """Asks to stop when the second step is done."""
+
+        def __bool__(self):
+            self.append(1)
+            return len(self) == 2
+
+    class Stop:
+        def __enter__(self):
+            return Asked()
+
+        def __exit__(self, *_):
+            pass
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "stop_when_asked", Stop)
+        path = train_expert(drawn_shards, tmp_path / "parts", SMALL, "cpu")
+    assert load_expert(path).about["step"] == 2
+    parts = load_expert(train_expert(drawn_shards, tmp_path / "parts", SMALL, "cpu"))
+    assert parts.about["step"] == SMALL.steps
+    assert all(torch.equal(value, whole[name]) for name, value in parts.state_dict().items())
+    with pytest.raises(InputError, match=r"width was 0\.125 and is 0\.25; set it back"):
+        train_expert(drawn_shards, tmp_path / "parts", replace(SMALL, width=0.25), "cpu")
+    with pytest.raises(InputError, match=r"clips_in_batch was 3 and is 2; set") as told:
+        train_expert(drawn_shards, tmp_path / "parts", replace(SMALL, clips=2), "cpu")
+    assert "other clips" not in str(told.value)
+
+
+def test_what_breaks_off_costs_no_whole_step(drawn_shards, tmp_path, monkeypatch):
+    from lipgan_colab.training import train_expert as module
+
+    steps, step = [], module._train_step
+
+    def breaks(*arguments):
+        steps.append(arguments[-1])
+        if len(steps) == 3:
+            raise RuntimeError("a device that is lost")
+        return step(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_train_step", breaks)
+        with pytest.raises(RuntimeError, match="lost"):
+            train_expert(drawn_shards, tmp_path, SMALL, "cpu", save_minutes=0)
+    assert load_expert(tmp_path).about["step"] == 2
+    train_expert(drawn_shards, tmp_path, SMALL, "cpu")
+    assert load_expert(tmp_path).about["step"] == SMALL.steps
+
+
+def test_a_full_disk_and_a_batch_of_one_are_told_in_a_line(drawn_shards, small_disk):
+    with pytest.raises(InputError, match="cannot be written") as told:
+        train_expert(drawn_shards, small_disk / "run", replace(SMALL, steps=1), "cpu")
+    assert "\n" not in str(told.value)
+    with pytest.raises(InputError, match="2 clips"):
+        replace(SMALL, clips=1)
+
+
+def test_the_verb_teaches_and_evaluate_would_take_it(drawn_shards, tmp_path, capsys):
+    options = ["--steps", "2", "--clips", "2", "--moments", "3", "--width", "0.125", "--device", "cpu"]
+    assert main(["train-expert", "--shards", str(drawn_shards), "--run", str(tmp_path), *options]) == 0
+    assert str(tmp_path / "expert.safetensors") in capsys.readouterr().out
+    assert load_expert(tmp_path).config.width == 0.125
+    with pytest.raises(InputError, match=r"no generator\.safetensors"):
+        load_generator(tmp_path)
+    with pytest.raises(InputError, match="holds a SyncExpert, and a generator is wanted"):
+        load_generator(tmp_path / "expert.safetensors")
