@@ -19,7 +19,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipgan_colab.media import video as media
+from lipgan_colab.media.sound import read_sound
+from lipgan_colab.media.video import read_video
+from lipgan_colab.media.writing import write_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import save_generator
 
@@ -38,7 +40,7 @@ print(json.dumps({**about, "frames": report.frames, "stages": report.seconds}))
 
 def looped(clip: Path, height: int, seconds: float) -> Iterator[np.ndarray]:
     """The clip's frames, enlarged, there and back again until the time is over."""
-    frames = [frame for _, frame in media.read_video(clip)]
+    frames = [frame for _, frame in read_video(clip)]
     size = round(frames[0].shape[1] * height / frames[0].shape[0] / 2) * 2, height
     for frame in islice(cycle(frames + frames[-2:0:-1]), round(25 * seconds)):
         yield cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
@@ -54,11 +56,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, done, cores = Path(name), {}, len(os.sched_getaffinity(0))
         save_generator(folder / "untrained.safetensors", LipGANGenerator(GeneratorConfig(args.width)))
-        sound, rate = media.read_sound(args.clip)
+        sound, rate = read_sound(args.clip)
         for minutes in (1.0, args.minutes):
             film = folder / f"{minutes}.mp4"
             speech = np.resize(sound, (round(60 * minutes * rate), *sound.shape[1:]))
-            media.write_video(film, looped(args.clip, args.height, 60 * minutes), 25, speech, rate)
+            write_video(film, looped(args.clip, args.height, 60 * minutes), 25, speech, rate)
             command = [sys.executable, "-c", DUB, film, folder / "untrained.safetensors", folder / "out.mp4"]
             answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             done[minutes] = run = json.loads(answer.splitlines()[-1])

@@ -16,7 +16,7 @@ import numpy as np
 
 from lipgan_colab.corpora.corpus import folder
 from lipgan_colab.evaluation.evaluate import evaluate
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face_clip import FPS
 from lipgan_colab.generation.generate import generate_crops, ready_generator
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
@@ -37,7 +37,7 @@ def frame_floor(generator, frames: int = 32) -> tuple[float, float]:
     pictures = list(draw_clip(0, np.linspace(0, 0.1, frames), FPS))
     crops = np.zeros((frames, 96, 96, 3), np.uint8)
     windows = generator.speech_input.windows(generator.speech_input.features(np.zeros(32000, np.float32)), frames, FPS)
-    with faces.FaceFinder() as finder:
+    with FaceFinder() as finder:
         finder.find(pictures[0])
         look = processor_seconds(lambda: [finder.find(picture) for picture in pictures]) / frames
     generate_crops(generator, crops, crops, windows)

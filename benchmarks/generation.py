@@ -35,12 +35,12 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        from lipgan_colab.synthetic import clips as synthetic
+        from lipgan_colab.synthetic.clips import draw_photo, write_speech
 
-        synthetic.write_speech(folder / "speech.wav", seconds=3.0, seed=0)
+        write_speech(folder / "speech.wav", seconds=3.0, seed=0)
         if args.face is None:
             args.face = folder / "photo.png"
-            synthetic.draw_photo(args.face)
+            draw_photo(args.face)
         if args.weights is None:
             args.weights = folder / "untrained.safetensors"
             save_generator(args.weights, LipGANGenerator(GeneratorConfig(args.width)))

@@ -18,12 +18,14 @@ import cv2
 import numpy as np
 
 from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.media import video as media
+from lipgan_colab.faces import geometry, tracking
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.shards.gates import Watcher
 from lipgan_colab.shards.preprocess import PreprocessConfig, _jpeg, preprocess, preprocess_utterance
 from lipgan_colab.shards.workers import core_count
-from lipgan_colab.speech import features as audio
+from lipgan_colab.speech.features import mel, mfcc
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "grid" / "s1"
 ROUNDS = 5  # the least of so many counts: what others do to the caches only adds
@@ -79,25 +81,23 @@ def whole_job(paths: list[Path], workers: int, folder: str) -> float:
 def main() -> None:
     cv2.setNumThreads(1)
     config = PreprocessConfig()
-    with tempfile.TemporaryDirectory() as folder, faces.FaceFinder() as finder:
+    with tempfile.TemporaryDirectory() as folder, FaceFinder() as finder:
         paths = clips(folder)
-        films = [list(media.resample_frames(media.read_video(p), config.fps)) for p in paths]
+        films = [list(resample_frames(read_video(p), config.fps)) for p in paths]
         frames = [frame for film in films for frame in film]
-        tracks = [faces.fill_gaps(faces.smooth_boxes(faces.track(film, finder))) for film in films]
+        tracks = [tracking.fill_gaps(tracking.smooth_boxes(tracking.track(film, finder))) for film in films]
         boxes = [face.box for track in tracks for face in track]
-        crops = [faces.crop(frame, box, config.size) for frame, box in zip(frames, boxes, strict=True)]
-        speeches = [media.read_speech(p) for p in paths]
+        crops = [geometry.crop(frame, box, config.size) for frame, box in zip(frames, boxes, strict=True)]
+        speeches = [read_speech(p) for p in paths]
         still = np.ascontiguousarray(frames[0])
         stages = {
             "MediaPipe alone": lambda: [finder.find(still) for _ in frames],
-            "decode": lambda: [sum(1 for _ in media.read_video(p)) for p in paths],
-            "find and follow": lambda: [faces.track(film, finder) for film in films],
+            "decode": lambda: [sum(1 for _ in read_video(p)) for p in paths],
+            "find and follow": lambda: [tracking.track(film, finder) for film in films],
             "watch for cuts": lambda: [sum(1 for _ in Watcher(finder).watch(film)) for film in films],
-            "crop": lambda: [faces.crop(f, b, config.size) for f, b in zip(frames, boxes, strict=True)],
+            "crop": lambda: [geometry.crop(f, b, config.size) for f, b in zip(frames, boxes, strict=True)],
             "encode": lambda: [_jpeg(crop, config.jpeg_quality) for crop in crops],
-            "speech": lambda: [
-                (media.read_speech(p), audio.mfcc(s), audio.mel(s)) for p, s in zip(paths, speeches, strict=True)
-            ],
+            "speech": lambda: [(read_speech(p), mfcc(s), mel(s)) for p, s in zip(paths, speeches, strict=True)],
             "all of it": lambda: [preprocess_utterance(Utterance(p.name, p), finder, config) for p in paths],
         }
         some = frames[:: len(frames) // DLIB_FRAMES][:DLIB_FRAMES]

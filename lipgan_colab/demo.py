@@ -34,12 +34,12 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
     """
     from lipgan_colab.corpora.corpus import folder
     from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
-    from lipgan_colab.synthetic import clips as synthetic
+    from lipgan_colab.synthetic.clips import draw_corpus, draw_photo, write_speech
     from lipgan_colab.training.train import TrainConfig, train
 
     print("1/4 drawing a talking person")
     # One person only: a network learns faces before it learns speech, and the minutes are to be enough for both.
-    synthetic.draw_corpus(out / "videos", clips=8, identities=1, seconds=2.0)
+    draw_corpus(out / "videos", clips=8, identities=1, seconds=2.0)
     print("2/4 preprocessing the clips")
     preprocess(folder(out / "videos", licence="drawn by lipgan_colab"), out / "shards", PreprocessConfig())
     print("3/4 training a small model on them")
@@ -56,7 +56,7 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
     )
     weights = train(out / "shards", out / "run", config, preview_every=100)
     print("4/4 making a photo speak")
-    synthetic.draw_photo(out / "photo.png")
-    synthetic.write_speech(out / "speech.wav", seconds=4.0, seed=99)
+    draw_photo(out / "photo.png")
+    write_speech(out / "speech.wav", seconds=4.0, seed=99)
     options = GenerateOptions(pauses="off")  # no detector takes the drawn person's voice for speech
     return generate(out / "photo.png", out / "speech.wav", weights, out / "talking.mp4", options)

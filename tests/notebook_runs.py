@@ -13,7 +13,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from lipgan_colab.media import video as media
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.video import read_video
+from lipgan_colab.media.writing import write_video
 from lipgan_colab.synthetic.clips import draw_corpus
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -40,9 +43,9 @@ def small_material(folder: Path) -> dict[str, Path]:
 def shorten(source: Path, target: Path, start: int = 15, count: int = 25) -> None:
     """Some frames of a clip of 25 a second, and their sound."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    frames = (frame for _, frame in islice(media.read_video(source), start, start + count))
-    first, last = (n * media.SAMPLE_RATE // 25 for n in (start, start + count))
-    media.write_video(target, frames, 25, media.read_speech(source)[first:last])
+    frames = (frame for _, frame in islice(read_video(source), start, start + count))
+    first, last = (n * SAMPLE_RATE // 25 for n in (start, start + count))
+    write_video(target, frames, 25, read_speech(source)[first:last])
 
 
 def all_four(material: dict[str, Path], steps: int, **everywhere) -> list[nbformat.NotebookNode]:

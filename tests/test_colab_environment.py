@@ -36,14 +36,15 @@ for module in pkgutil.walk_packages(lipgan_colab.__path__, "lipgan_colab."):
 """
 SEES_AND_HEARS = """
 import sys
-from lipgan_colab.speech import features as audio
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.media import video as media
-with faces.FaceFinder(sys.argv[1]) as finder:
-    found = finder.find(next(iter(media.resample_frames(media.read_video(sys.argv[2]), 25))))
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.video import read_video, resample_frames
+from lipgan_colab.speech.features import mfcc
+with FaceFinder(sys.argv[1]) as finder:
+    found = finder.find(next(iter(resample_frames(read_video(sys.argv[2]), 25))))
 assert len(found) == 1 and found[0].landmarks is not None
-mfcc = audio.mfcc(media.read_speech(sys.argv[3]))
-assert mfcc.shape[0] == 12 and abs(mfcc).max() < 100
+features = mfcc(read_speech(sys.argv[3]))
+assert features.shape[0] == 12 and abs(features).max() < 100
 """
 GENERATES = """
 import sys

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from lipgan_colab.corpora.corpus import Utterance, draw_number, fingerprint
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
-from lipgan_colab.media import video as media
+from lipgan_colab.media.video import probe_video
 
 BATCH = 64  # clips whose lengths are looked up at once
 SHOWN = 12  # rows of the table: the groups with most hours
@@ -111,7 +111,7 @@ def _measured(utterance: Utterance) -> Utterance:
     if utterance.duration is not None:
         return utterance
     try:
-        return replace(utterance, duration=media.probe_video(utterance.path).duration)
+        return replace(utterance, duration=probe_video(utterance.path).duration)
     except InputError:
         return replace(utterance, duration=0.0)  # preprocessing says what is wrong with it
 

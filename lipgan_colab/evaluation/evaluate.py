@@ -22,12 +22,15 @@ from lipgan_colab.evaluation.measures import MEASURES, face_shape, measure, sile
 from lipgan_colab.evaluation.report_page import Sample, page, sample
 from lipgan_colab.evaluation.scores import ClipScores, Evaluation, write_csv, write_table
 from lipgan_colab.evaluation.syncnet import SyncNet, lip_sync_error, load_syncnet, syncnet_pictures
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import tracking
+from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face_clip import FPS, Take, looked_at, upright_take
 from lipgan_colab.files import written_whole
 from lipgan_colab.generation.generate import generate_crops, ready_generator
-from lipgan_colab.media import video as media
 from lipgan_colab.media.pipeline import ahead
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.models.expert import lips_seen, sound_heard, verdict
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
@@ -138,7 +141,7 @@ def _speeches(utterances: list[Utterance], hears: SpeechInput, skipped: list[dic
     speeches = []
     for utterance in utterances:
         try:
-            wave = media.read_speech(utterance.path)[: LONGEST * media.SAMPLE_RATE // FPS]
+            wave = read_speech(utterance.path)[: LONGEST * SAMPLE_RATE // FPS]
             speeches.append(_Speech(utterance, wave, hears.features(wave)))
         except InputError as error:
             skipped.append({"id": utterance.id, "reason": str(error)})
@@ -147,7 +150,7 @@ def _speeches(utterances: list[Utterance], hears: SpeechInput, skipped: list[dic
 
 def _clips(speeches: list[_Speech], skipped: list[dict]) -> Iterator[_Clip]:
     """The clips; those in which no face can be judged go to `skipped`."""
-    with faces.FaceFinder() as finder:
+    with FaceFinder() as finder:
         for speech in speeches:
             try:
                 yield _read_clip(speech, finder)
@@ -155,9 +158,9 @@ def _clips(speeches: list[_Speech], skipped: list[dict]) -> Iterator[_Clip]:
                 skipped.append({"id": speech.utterance.id, "reason": str(error)})
 
 
-def _read_clip(speech: _Speech, finder: faces.FaceFinder) -> _Clip:
-    pictures = list(islice(media.resample_frames(media.read_video(speech.utterance.path), FPS), LONGEST))
-    followed = faces.fill_gaps(faces.smooth_boxes(faces.track(pictures, finder)))
+def _read_clip(speech: _Speech, finder: FaceFinder) -> _Clip:
+    pictures = list(islice(resample_frames(read_video(speech.utterance.path), FPS), LONGEST))
+    followed = tracking.fill_gaps(tracking.smooth_boxes(tracking.track(pictures, finder)))
     full = upright_take(pictures, followed)
     # The truth goes through the same crop as the generated faces, so that only the generator makes a difference.
     seen = looked_at(full.frames, finder)
@@ -201,7 +204,7 @@ def _generate(
 
 def _seen(made: Iterator[tuple[_Clip, np.ndarray, np.ndarray]]) -> Iterator[tuple[_Clip, Take, Take]]:
     """Each clip, and its two generated takes."""
-    with closing(made), faces.FaceFinder(max_faces=1) as finder:
+    with closing(made), FaceFinder(max_faces=1) as finder:
         for clip, *generated in made:
             own, another = (looked_at(clip.full.frames_with(crops), finder) for crops in generated)
             yield clip, own, another
@@ -236,7 +239,7 @@ def _scores(clip: _Clip, own: Take, another: Take, judges: _Judges) -> ClipScore
 
 def _listening(expert: SyncExpert, wave: np.ndarray, frames: int) -> Callable[[Take], dict[str, float]]:
     """What the expert says of a clip's variants. It has heard their sound once, and looks once at what many show."""
-    heard = min(frames, len(wave) * FPS // media.SAMPLE_RATE)
+    heard = min(frames, len(wave) * FPS // SAMPLE_RATE)
     if heard < FRAMES:
         return lambda take: {"expert_d": np.nan, "expert_c": np.nan}
     sounds, looked = sound_heard(expert, wave, heard), {}

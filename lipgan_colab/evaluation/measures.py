@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.face import EYE_CORNERS, INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import CROP, FPS, Take
 from lipgan_colab.speech.pauses import PAUSE_RULES, RATE, speaking
 from lipgan_colab.speech.sync import clip_sync
@@ -20,7 +20,7 @@ FEWEST_PIXELS = 50  # of an inner mouth, over the whole clip: with fewer there a
 
 # Landmarks of MediaPipe's mesh. Eye corners and nose hardly move with speech; with fewer of them, lips tremble more.
 STABLE = [33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 2]
-MOUTH = faces.LIPS + faces.INNER_LIPS
+MOUTH = LIPS + INNER_LIPS
 LEFT_LIPS = [61, 146, 91, 181, 84, 37, 39, 40, 185]  # in the picture
 RIGHT_LIPS = [291, 375, 321, 405, 314, 267, 269, 270, 409]
 
@@ -151,7 +151,7 @@ def face_shape(take: Take) -> np.ndarray:
     if np.isnan(take.landmarks).all():
         raise InputError("no face is found again in its crops: it is too small or too dark to be judged")
     points = _complex(np.nanmean(take.landmarks, axis=0))
-    left, right = (points[corners].mean() for corners in faces.EYE_CORNERS)
+    left, right = (points[corners].mean() for corners in EYE_CORNERS)
     return _pairs((points - (left + right) / 2) / (right - left))
 
 

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 from scipy.interpolate import griddata
 
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import CROP, Take
 
 COLUMNS = 12  # frames of a clip that are shown
 SHOWN = 3  # best clips, and as many worst ones
 CAPTION = 22  # pixels of a line of text
-OUTLINES = (faces.LIPS, faces.INNER_LIPS, [33, 160, 158, 133, 153, 144], [362, 385, 387, 263, 373, 380])
+OUTLINES = (LIPS, INNER_LIPS, [33, 160, 158, 133, 153, 144], [362, 385, 387, 263, 373, 380])
 
 
 @dataclass(frozen=True)

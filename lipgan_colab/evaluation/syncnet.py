@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from lipgan_colab.device import pick_device
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import geometry
 from lipgan_colab.faces.face_clip import AROUND, Take, filled
-from lipgan_colab.media.video import SAMPLE_RATE
+from lipgan_colab.media.timeline import SAMPLE_RATE
 
 WEIGHTS_URL = "http://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model"
 FRAMES, COLUMNS = 5, 20  # 0.2 s that are looked at and heard together
@@ -191,5 +191,5 @@ def syncnet_pictures(take: Take) -> np.ndarray:
         scale = SIZE / (2 * (1 + CROP_SCALE) * s)
         corner = np.array([cx - (1 + CROP_SCALE) * s, cy - s]) + AROUND
         to_new = np.column_stack([np.eye(2) * scale, -corner * scale])
-        pictures.append(faces.warp(frame, to_new, (SIZE, SIZE), cv2.INTER_LINEAR))
+        pictures.append(geometry.warp(frame, to_new, (SIZE, SIZE), cv2.INTER_LINEAR))
     return np.stack(pictures)

@@ -1,8 +1,5 @@
-"""Frame to face: landmarks, the box that LipGAN crops, head pose, lip and lower-face masks.
-
-MediaPipe's Face Landmarker finds the faces; where it or its model cannot be had, dlib's frontal detector
-stands in with boxes alone. Points and boxes are in continuous pixels, x to the right and y down: the pixel in
-row i and column j covers i to i + 1 and j to j + 1, so box (x1, y1, x2, y2) is the slice frame[y1:y2, x1:x2].
+"""Frame to faces: MediaPipe's Face Landmarker finds them; where it or its model cannot be had, dlib's frontal detector
+stands in with boxes alone.
 """
 
 import os
@@ -10,56 +7,22 @@ import re
 import sys
 import tempfile
 import warnings
-from collections import deque
-from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import chain, pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.faces.face import EYE_CORNERS, NOSE_TIP, SAME_FACE, Face, centres, far, sizes
 from lipgan_colab.faces.model_file import NoMediaPipe, find_model
-
-# Landmarks of the 478-point mesh, by MediaPipe's numbers (canonical_face_model_uv_visualization.png).
-EYE_CORNERS = [33, 133], [362, 263]  # at the picture's left (outer, inner) and right (inner, outer)
-NOSE_TIP = 4
-LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
-INNER_LIPS = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191]
-JAW = [323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93]  # ear to ear
-CHEEKS = [123, 50, 205, 98, 2, 327, 425, 280, 352]  # back, under the nose
 
 # The box by what speech does not move, fitted for IoU to dlib's boxes on seven speakers of GRID (mean IoU 0.857;
 # 0.846 on a speaker left out of the fit): its centre is this part of the way down from the eyes to the level of the
 # nose's tip, half its side so many times the distance between the inner corners of the eyes.
 BOX_DOWN, BOX_HALF = 0.969, 2.226
 
+
 SMALLEST_TILE = 256  # pixels: where nothing is found, faces from about an eighth of this are looked for
-SAME_FACE = 0.6  # a face moves less than this (`_far`) from one frame to the next
-STAYING_ROLL = 3.0  # degrees of tilt that are left when a head is turned upright
-FORGET = 15  # frames after which a bystander who is gone is forgotten
-
-
-@dataclass(frozen=True)
-class Face:
-    """One face in one frame.
-
-    landmarks: float32 (478, 2), x and y in pixels; None where dlib found the face.
-    box: float32 (4,), x1, y1, x2, y2 in pixels; it may leave the picture.
-    yaw: degrees, > 0 where the face is turned to the picture's right (to its own left).
-    pitch: degrees, > 0 where it looks up.
-    roll: degrees, > 0 where the head is tilted counter-clockwise in the picture. All three are nan with dlib.
-    found: False where the face was filled in between frames (`fill_gaps`).
-    """
-
-    landmarks: np.ndarray | None
-    box: np.ndarray
-    yaw: float = float("nan")
-    pitch: float = float("nan")
-    roll: float = float("nan")
-    found: bool = True
 
 
 class FaceFinder:
@@ -100,7 +63,7 @@ class FaceFinder:
             faces = [Face(None, np.float32([r.left(), r.top(), r.right(), r.bottom()])) for r in found]
         else:
             faces = self._find_landmarks(frame) or self._find_small(frame)
-        return sorted(faces, key=lambda face: -_sizes(face.box))[: self.max_faces]
+        return sorted(faces, key=lambda face: -sizes(face.box))[: self.max_faces]
 
     def _find_landmarks(self, frame: np.ndarray, left: int = 0, top: int = 0) -> list[Face]:
         """The faces in a frame that lies at (left, top) in a larger one."""
@@ -126,10 +89,10 @@ class FaceFinder:
             for left in _tile_starts(frame.shape[1], side):
                 middle = np.float32([left, top]) + side / 2
                 for face in self._find_landmarks(frame[top : top + side, left : left + side], left, top):
-                    candidates.append((float(np.linalg.norm(_centres(face.box) - middle)), face))
+                    candidates.append((float(np.linalg.norm(centres(face.box) - middle)), face))
         faces: list[Face] = []
         for _, face in sorted(candidates, key=lambda candidate: candidate[0]):  # of two, the less cut by its tile
-            if all(_far(face.box, other.box) > SAME_FACE for other in faces):
+            if all(far(face.box, other.box) > SAME_FACE for other in faces):
                 faces.append(face)
         return faces
 
@@ -217,246 +180,3 @@ def _dlib_like_box(points: np.ndarray) -> np.ndarray:
     centre = centre + BOX_DOWN * ((points[NOSE_TIP, :2] - centre) @ down) * down
     half = BOX_HALF * np.linalg.norm(points[EYE_CORNERS[0][1]] - points[EYE_CORNERS[1][0]])
     return np.float32([*(centre - half), *(centre + half)])
-
-
-def _centres(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[..., :2] + boxes[..., 2:]) / 2
-
-
-def _sizes(boxes: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1))
-
-
-def _far(a: np.ndarray, b: np.ndarray) -> float:
-    """How unlike two boxes are, in face sizes: distance of the centres plus difference in size."""
-    size = (_sizes(a) + _sizes(b)) / 2
-    return float((np.linalg.norm(_centres(a) - _centres(b)) + abs(_sizes(a) - _sizes(b))) / size)
-
-
-# Who is followed: "largest"; the n-th from the left (0, 1, ...); or who is at a point (x, y) of the picture.
-Person = str | int | tuple[float, float]
-
-
-def track(frames: Iterable[np.ndarray], finder: FaceFinder, person: Person = "largest") -> list[Face | None]:
-    """Follow one person through frames uint8 (H, W, 3): see `follow`. One entry a frame."""
-    return list(follow((finder.find(frame) for frame in frames), person))
-
-
-def follow(found: Iterable[list[Face]], person: Person = "largest") -> Iterator[Face | None]:
-    """Follow one person through the faces found in every frame; None where that face is not seen.
-
-    Whoever else is in the picture is followed too, so as not to be taken for it; a newcomer while it is gone (it came
-    back, or the scene was cut) is taken for it. The person is chosen in the first frame that has the one asked for.
-
-    Args:
-        found: of `FaceFinder.find`, largest first.
-        person: "largest", the number of the person counted from the left, or a point (x, y) in the face.
-    """
-    last: list[tuple[np.ndarray, int] | None] = [None]  # where and in which frame each was last seen; 0 is followed
-    for number, faces in enumerate(found):
-        last[1:] = [seen for seen in last[1:] if number - seen[1] <= FORGET]
-        who: dict[int, int] = {}  # face to person
-        if last[0] is None and (chosen := _chosen(faces, person)) is not None:
-            who[chosen] = 0
-        known = [(p, seen[0]) for p, seen in enumerate(last) if seen is not None]
-        for distance, p, i in sorted((_far(box, f.box), p, i) for p, box in known for i, f in enumerate(faces)):
-            if distance < SAME_FACE and i not in who and p not in who.values():
-                who[i] = p
-        new = [i for i in range(len(faces)) if i not in who]
-        if new and last[0] is not None and 0 not in who.values():
-            who[new.pop(0)] = 0
-        for i, p in who.items():
-            last[p] = faces[i].box, number
-        last += [(faces[i].box, number) for i in new]
-        yield next((faces[i] for i, p in who.items() if p == 0), None)
-
-
-def _chosen(faces: list[Face], person: Person) -> int | None:
-    """Which of the faces is the person asked for."""
-    if person == "largest":
-        return 0 if faces else None
-    if isinstance(person, int):
-        from_left = sorted(range(len(faces)), key=lambda i: _centres(faces[i].box)[0])
-        return from_left[person] if 0 <= person < len(faces) else None
-    distances = [np.abs(_centres(f.box) - np.float32(person)).max() / _sizes(f.box) for f in faces]
-    return int(np.argmin(distances)) if distances and min(distances) <= 0.75 else None
-
-
-def smooth_boxes(track: Iterable[Face | None], radius: int = 2) -> list[Face | None]:
-    """The track with each box and roll averaged: see `smoothed`."""
-    return list(smoothed(track, radius))
-
-
-def smoothed(track: Iterable[Face | None], radius: int = 2) -> Iterator[Face | None]:
-    """Average each box and roll (triangular weights) over up to `radius` frames on both sides.
-
-    The window is centred, so nothing lags, and what comes out is `radius` frames behind what goes in; it never reaches
-    across a frame without the face or a jump.
-    """
-    near: deque[Face | None] = deque([None] * (radius + 1), maxlen=2 * radius + 1)
-    for n, face in enumerate(chain(track, [None] * radius)):
-        near.append(face)
-        if n >= radius:
-            yield _average(list(near), radius)
-
-
-def _average(near: list[Face | None], radius: int) -> Face | None:
-    """The middle one of 2 radius + 1 faces, averaged with as many neighbours on both sides as are joined to it."""
-    middle = near[radius]
-    joined = [a is not None and b is not None and _far(a.box, b.box) < SAME_FACE for a, b in pairwise(near)]
-    reach = 0
-    while reach < radius and joined[radius - reach - 1] and joined[radius + reach]:
-        reach += 1
-    if reach == 0:
-        return middle
-    used = near[radius - reach : radius + reach + 1]
-    weights = reach + 1 - np.abs(np.arange(-reach, reach + 1))
-    box = np.average(np.stack([face.box for face in used]), axis=0, weights=weights).astype(np.float32)
-    return replace(middle, box=box, roll=float(np.average([face.roll for face in used], weights=weights)))
-
-
-def fill_gaps(track: list[Face | None]) -> list[Face]:
-    """A face for every frame: missing ones lie linearly between neighbours, or are held at the ends.
-
-    They are marked found=False.
-
-    Raises InputError where no frame has a face.
-    """
-    seen = [i for i, face in enumerate(track) if face is not None]
-    if not seen:
-        raise InputError("no face in any frame: the face must be visible, upright and not too small")
-    place = np.interp(np.arange(len(track)), seen, np.arange(len(seen)))  # of each frame among the seen ones
-    filled = list(track)
-    for i, face in enumerate(track):
-        if face is None:
-            before, after = seen[int(place[i])], seen[int(np.ceil(place[i]))]
-            filled[i] = _between(track[before], track[after], float(place[i] % 1))
-    return filled
-
-
-def _between(a: Face, b: Face, part: float) -> Face:
-    def mix(x, y):
-        return None if x is None or y is None else (1 - part) * x + part * y
-
-    pose = (mix(x, y) for x, y in ((a.yaw, b.yaw), (a.pitch, b.pitch), (a.roll, b.roll)))
-    return Face(mix(a.landmarks, b.landmarks), mix(a.box, b.box), *pose, found=False)
-
-
-def to_crop(face: Face, size: int = 96) -> np.ndarray:
-    """The affine map (2, 3) from continuous points of the frame to those of `upright_crop`(frame, face, size)."""
-    centre, turn = _centres(face.box).astype(np.float64), np.radians(_tilt(face))
-    width, height = (face.box[2:] - face.box[:2]).astype(np.float64)
-    cos, sin = np.cos(turn), np.sin(turn)
-    linear = np.array([[size / width], [size / height]]) * np.array([[cos, -sin], [sin, cos]])
-    return np.column_stack([linear, size / 2 - linear @ centre])
-
-
-def upright_crop(frame: np.ndarray, face: Face, size: int = 96) -> np.ndarray:
-    """The face's box as `crop` cuts it, after turning the head upright: uint8 (size, size, 3)."""
-    if _tilt(face) == 0:
-        return crop(frame, face.box, size)
-    # Turned at the frame's own resolution first, so that shrinking averages as `crop` does.
-    sides = np.ceil(face.box[2:] - face.box[:2]).astype(int)
-    turn = to_crop(face, 1) * np.float64(sides)[:, None]
-    patch = warp(frame, turn, (sides[0], sides[1]), cv2.INTER_LINEAR)
-    return crop(patch, np.float32([0, 0, *sides]), size)
-
-
-def warp(picture: np.ndarray, to_new: np.ndarray, size: tuple[int, int], interpolation: int, inverse=False):
-    """cv2.warpAffine with an affine map (2, 3) of continuous points; size is (width, height), edges are repeated."""
-    to_new = to_new.copy()
-    to_new[:, 2] += to_new[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts from pixel centres
-    flags = interpolation | (cv2.WARP_INVERSE_MAP if inverse else 0)
-    return cv2.warpAffine(picture, to_new, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _tilt(face: Face) -> float:
-    """By how many degrees to turn a head to hold it upright; small tilts stay, since turning softens."""
-    if not np.isfinite(face.roll):
-        return 0.0
-    return float(np.sign(face.roll) * max(0.0, abs(face.roll) - STAYING_ROLL))
-
-
-def crop(frame: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
-    """The box of an RGB frame, uint8 (H, W, 3), as uint8 (size, size, 3).
-
-    Edge pixels are repeated outside the picture. Shrinking averages over each new pixel's area, enlarging
-    interpolates linearly: for whole-numbered boxes as cv2.resize of the slice (INTER_AREA, INTER_LINEAR), for
-    boxes between them alike, so that a slowly moving box does not flicker. InputError for an empty box.
-    """
-    x1, y1, x2, y2 = (float(edge) for edge in box)
-    if not (np.isfinite(box).all() and x2 > x1 and y2 > y1):
-        raise InputError(f"box {x1:.1f}, {y1:.1f}, {x2:.1f}, {y2:.1f}: it needs a positive width and height")
-    columns = np.clip([int(x1) - 2, int(x2) + 2], [0, 1], [frame.shape[1] - 1, frame.shape[1]])
-    rows = _resample(frame[:, slice(*columns)], y1, y2, size)
-    square = _resample(rows.swapaxes(0, 1), x1 - columns[0], x2 - columns[0], size).swapaxes(0, 1)
-    return np.ascontiguousarray(np.rint(square).clip(0, 255).astype(np.uint8))
-
-
-def _resample(lines: np.ndarray, start: float, stop: float, size: int) -> np.ndarray:
-    """`size` lines (size, ..., 3), float32, that share start..stop of `lines` (n, ..., 3) evenly.
-
-    Each is the mean over a window around its centre, one new or one old line wide, whichever is wider.
-    """
-    step = (stop - start) / size
-    width = max(step, 1.0)
-    left = start + (np.arange(size) + 0.5) * step - width / 2
-    shared = np.zeros((size, *lines.shape[1:]), np.float32)
-    for tap in range(int(np.ceil(width)) + 1):
-        line = np.floor(left) + tap
-        overlap = np.minimum(left + width, line + 1) - np.maximum(left, line)
-        weight = np.maximum(overlap, 0).astype(np.float32) / np.float32(width)
-        shared += weight[:, None, None] * lines[np.clip(line, 0, len(lines) - 1).astype(int)]
-    return shared
-
-
-def mapped(points: np.ndarray, to_new: np.ndarray) -> np.ndarray:
-    """Points (..., 2) through an affine map (2, 3), such as `to_crop` gives."""
-    return points @ to_new[:, :2].T + to_new[:, 2]
-
-
-def crop_points(points: np.ndarray, box: np.ndarray, size: int = 96) -> np.ndarray:
-    """Points (..., 2) of the frame in the pixels of `crop`(frame, box, size), float32."""
-    box = np.asarray(box, np.float64)
-    return ((points - box[:2]) * size / (box[2:] - box[:2])).astype(np.float32)
-
-
-def lip_region(points: np.ndarray, size: int) -> np.ndarray:
-    """The mouth in a crop: the lips' hull, grown by a twelfth of the crop and softened, uint8 (size, size), 255 inside.
-
-    Args:
-        points: (L, 2) lip landmarks in [0, 1]; nan (no landmarks) gives the place where the lips usually are.
-    """
-    if not np.isfinite(points).all():
-        points = np.array([[0.3, 0.68], [0.7, 0.68], [0.7, 0.9], [0.3, 0.9]], np.float32)
-    mask = np.zeros((size, size), np.uint8)
-    hull = cv2.convexHull((points * size).astype(np.float32)).round().astype(np.int32)
-    cv2.fillConvexPoly(mask, hull, 255)
-    grown = 2 * (size // 24) + 1
-    mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grown, grown)))
-    return cv2.GaussianBlur(mask, (0, 0), size / 48)
-
-
-def lip_mask(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The lips and all between them: float32 (H, W) in [0, 1], from landmarks (478, 2) in its pixels."""
-    return _polygon(landmarks[LIPS], shape)
-
-
-def lower_face_mask(landmarks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """What speech moves, from under the nose to just under the jaw: float32 (H, W) in [0, 1]."""
-    nose = landmarks[2]
-    jaw = nose + 1.06 * (landmarks[JAW] - nose)
-    return _polygon(np.concatenate([jaw, landmarks[CHEEKS]]), shape)
-
-
-def _polygon(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    mask = np.zeros(shape[:2], np.uint8)
-    fixed = np.rint((np.asarray(points, np.float64) - 0.5) * 16).astype(np.int32)  # OpenCV counts from pixel centres
-    cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, 4)
-    return mask.astype(np.float32) / 255
-
-
-def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
-    """Distance between the inner lips (13, 14) over the face's height (10 to 152): (..., 478, 2) to (...)."""
-    lips = np.linalg.norm(landmarks[..., 13, :] - landmarks[..., 14, :], axis=-1)
-    return lips / np.linalg.norm(landmarks[..., 10, :] - landmarks[..., 152, :], axis=-1)

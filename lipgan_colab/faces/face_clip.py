@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import geometry
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 
 FPS = 25
 CROP = 96  # pixels of the networks' crops
@@ -44,19 +46,19 @@ class Take:
 
     @cached_property
     def opening(self) -> np.ndarray:
-        """The mouth's opening (F,), see `faces.mouth_opening`; unseen frames lie between their neighbours."""
-        return filled(faces.mouth_opening(self.landmarks))
+        """The mouth's opening (F,), see `geometry.mouth_opening`; unseen frames lie between their neighbours."""
+        return filled(geometry.mouth_opening(self.landmarks))
 
     @cached_property
     def lips(self) -> np.ndarray:
         """The lips and 3 pixels around them: uint8 (F, 96, 96), 1 inside, nothing where no face was found."""
         around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
-        return np.stack([cv2.dilate(mask, around) for mask in _masks(self.landmarks, faces.LIPS)])
+        return np.stack([cv2.dilate(mask, around) for mask in _masks(self.landmarks, LIPS)])
 
     @cached_property
     def inner_mouth(self) -> np.ndarray:
         """What shows between the lips: uint8 (F, 96, 96), 1 inside."""
-        return _masks(self.landmarks, faces.INNER_LIPS)
+        return _masks(self.landmarks, INNER_LIPS)
 
     @cached_property
     def chin(self) -> np.ndarray:
@@ -92,7 +94,7 @@ class Take:
         return frames
 
 
-def upright_take(pictures: Sequence[np.ndarray], followed: Sequence[faces.Face]) -> Take:
+def upright_take(pictures: Sequence[np.ndarray], followed: Sequence[Face]) -> Take:
     """The take of a face followed through pictures (H, W, 3), with the landmarks found in the pictures themselves.
 
     Raises:
@@ -102,16 +104,16 @@ def upright_take(pictures: Sequence[np.ndarray], followed: Sequence[faces.Face])
         raise InputError("dlib finds no landmarks, without which nothing can be judged: install mediapipe")
     frames, landmarks = [], []
     for picture, face in zip(pictures, followed, strict=True):
-        to_crop = faces.to_crop(face, CROP)
-        landmarks.append(faces.mapped(face.landmarks, to_crop))
+        to_crop = geometry.to_crop(face, CROP)
+        landmarks.append(geometry.mapped(face.landmarks, to_crop))
         to_crop[:, 2] += AROUND
-        frame = faces.warp(picture, to_crop, (CROP + 2 * AROUND,) * 2, cv2.INTER_LINEAR)
-        frame[AROUND:-AROUND, AROUND:-AROUND] = faces.upright_crop(picture, face, CROP)
+        frame = geometry.warp(picture, to_crop, (CROP + 2 * AROUND,) * 2, cv2.INTER_LINEAR)
+        frame[AROUND:-AROUND, AROUND:-AROUND] = geometry.upright_crop(picture, face, CROP)
         frames.append(frame)
     return Take(np.stack(frames), np.float32(landmarks))
 
 
-def looked_at(frames: np.ndarray, finder: faces.FaceFinder) -> Take:
+def looked_at(frames: np.ndarray, finder: FaceFinder) -> Take:
     """The take of frames (F, 192, 192, 3) with the landmarks found in them, `covered`."""
     landmarks = np.full((len(frames), 478, 2), np.nan, np.float32)
     for row, frame in zip(landmarks, frames, strict=True):

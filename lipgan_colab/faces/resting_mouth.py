@@ -7,10 +7,11 @@ has learnt from references that were painted over as well (`augmentation`), one 
 import cv2
 import numpy as np
 
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import geometry
+from lipgan_colab.faces.face import LIPS
 
 OPEN = 0.03  # of the face's height: a mouth further open than that is not at rest
-LIPS, SLIT = 0.033, 0.15  # half the resting lips' height in parts of the crop, and what of that lies between them
+HALF_LIPS, SLIT = 0.033, 0.15  # half the resting lips' height in parts of the crop, and what of that lies between them
 NARROWER = 0.85  # than a mouth that is open or smiles
 MARGIN = 1 / 32  # of the crop: smiles reach further than lips that rest
 DARKER, DARK = 0.8, 0.3  # what of their colour lips keep when they close, and what is left of that between them
@@ -21,11 +22,11 @@ def at_rest(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
 
     Args:
         crop: uint8 (S, S, 3), upright.
-        points: (40, 2), its outer and inner lip landmarks (`faces.LIPS`, `faces.INNER_LIPS`) in [0, 1].
+        points: (40, 2), its outer and inner lip landmarks (`LIPS`, `INNER_LIPS`) in [0, 1].
     """
     size = len(crop)
     low, high = points.min(axis=0) * size, points.max(axis=0) * size
-    half = np.array([NARROWER * (high[0] - low[0]) / 2, LIPS * size])
+    half = np.array([NARROWER * (high[0] - low[0]) / 2, HALF_LIPS * size])
     lips = DARKER * _lip_colour(crop, points)
     skin = without_mouth(crop, points, round(MARGIN * size))
     painted = drawn_mouth(skin, (low + high) / 2, half, 0.0, SLIT, lips, DARK * lips)
@@ -34,7 +35,7 @@ def at_rest(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _lip_colour(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
     """The median colour (3,) between the outer and the inner border of the lips."""
-    outer, inner = points[: len(faces.LIPS)], points[len(faces.LIPS) :]
+    outer, inner = points[: len(LIPS)], points[len(LIPS) :]
     ring = np.zeros(crop.shape[:2], np.uint8)
     for border, value in ((outer, 1), (inner, 0)):
         cv2.fillPoly(ring, [(border * len(crop)).round().astype(np.int32)], value)
@@ -50,10 +51,10 @@ def without_mouth(face: np.ndarray, points: np.ndarray, margin: int = 0) -> np.n
     Args:
         face: uint8.
         points: (L, 2) lip landmarks in [0, 1].
-        margin: pixels around `faces.lip_region` that go as well.
+        margin: pixels around `geometry.lip_region` that go as well.
     """
     size = len(face)
-    mask = faces.lip_region(points, size).astype(np.float32) / 255
+    mask = geometry.lip_region(points, size).astype(np.float32) / 255
     if margin:
         mask = cv2.GaussianBlur(cv2.dilate(mask, np.ones(2 * [2 * margin + 1])), (0, 0), 2 * margin / 3)
     mask = mask[..., None]

@@ -11,9 +11,13 @@ import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.media import video as media
+from lipgan_colab.faces import tracking
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.tracking import Person
+from lipgan_colab.media.image import read_image
 from lipgan_colab.media.pipeline import StageClock, ahead
+from lipgan_colab.media.video import read_video, resample_frames
 
 LARGEST_PHOTO = 1920  # pixels of the longer side; more makes files that players refuse
 REVERSE_BYTES = 256 << 20  # frames kept in memory while a video is played backward
@@ -36,48 +40,46 @@ class Shot:
 
     number: int
     picture: np.ndarray
-    face: faces.Face | None
+    face: Face | None
     original: np.ndarray | None = None
     generated: np.ndarray | None = None
 
 
 def read_photo(path: str | Path) -> np.ndarray:
     """A photo, upright, uint8 (H, W, 3), made smaller where it is larger than players can play."""
-    photo = media.read_image(path)
+    photo = read_image(path)
     scale = LARGEST_PHOTO / max(photo.shape[:2])
     if scale >= 1:
         return photo
     return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def find_in_photo(photo: np.ndarray, path: str | Path, person: faces.Person, pads: Pads) -> faces.Face:
+def find_in_photo(photo: np.ndarray, path: str | Path, person: Person, pads: Pads) -> Face:
     """The person's face in a photo (read from `path`), its box padded.
 
     Raises:
         InputError: that person is not in it.
     """
-    with faces.FaceFinder() as finder:
+    with FaceFinder() as finder:
         found = finder.find(photo)
-    face = next(faces.follow([found], person))
+    face = next(tracking.follow([found], person))
     if face is None:
         raise _nobody(path, person, len(found))
     return _padded(face, pads)
 
 
-def see_film(
-    path: str | Path, fps: Fraction, n: int, person: faces.Person, pads: Pads, clock: StageClock
-) -> Iterator[Shot]:
+def see_film(path: str | Path, fps: Fraction, n: int, person: Person, pads: Pads, clock: StageClock) -> Iterator[Shot]:
     """n frames of a film, forward and backward, and the person's face in each, its box smoothed and padded.
 
     Raises:
         InputError: at the end, if that person was in none of them.
     """
     pictures: deque[np.ndarray] = deque()  # those that smoothing has not let through yet
-    known: dict[int, list[faces.Face]] = {}
+    known: dict[int, list[Face]] = {}
     most = 0
     anybody = False
 
-    def found(finder: faces.FaceFinder) -> Iterator[list[faces.Face]]:
+    def found(finder: FaceFinder) -> Iterator[list[Face]]:
         nonlocal most
         for index, picture in ahead(clock.timed("read", bounced_frames(path, fps, n))):
             pictures.append(picture)
@@ -91,8 +93,8 @@ def see_film(
                 known[index] = here
             yield known[index]
 
-    with faces.FaceFinder() as finder:
-        followed = faces.smoothed(faces.follow(found(finder), person))
+    with FaceFinder() as finder:
+        followed = tracking.smoothed(tracking.follow(found(finder), person))
         for number, face in enumerate(followed):
             anybody = anybody or face is not None
             yield Shot(number, pictures.popleft(), face and _padded(face, pads))
@@ -100,7 +102,7 @@ def see_film(
         raise _nobody(path, person, most)
 
 
-def _nobody(path: str | Path, person: faces.Person, most: int) -> InputError:
+def _nobody(path: str | Path, person: Person, most: int) -> InputError:
     if most == 0:
         return InputError(f"{path}: no face found; choose a picture in which it is larger and seen from the front")
     if isinstance(person, int):
@@ -108,7 +110,7 @@ def _nobody(path: str | Path, person: faces.Person, most: int) -> InputError:
     return InputError(f"{path}: nobody's face is at {person}; choose another point, or person=largest")
 
 
-def _padded(face: faces.Face, pads: Pads) -> faces.Face:
+def _padded(face: Face, pads: Pads) -> Face:
     if not any(pads):
         return face
     top, right, bottom, left = pads
@@ -123,7 +125,7 @@ def bounced_frames(path: str | Path, fps: Fraction, n: int) -> Iterator[tuple[in
     """
 
     def film() -> Iterator[np.ndarray]:
-        return media.resample_frames(media.read_video(path), fps)
+        return resample_frames(read_video(path), fps)
 
     made = available = 0
     while True:

@@ -16,12 +16,17 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.device import autocast, keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.faces import resting_mouth
+from lipgan_colab.faces import geometry, resting_mouth
+from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
+from lipgan_colab.faces.tracking import Person
 from lipgan_colab.generation.face_frames import Shot, find_in_photo, read_photo, see_film
 from lipgan_colab.generation.paste import mark_synthetic, paste, place
-from lipgan_colab.media import video as media
+from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock, ahead
+from lipgan_colab.media.sound import read_sound, read_speech
+from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.video import probe_video
+from lipgan_colab.media.writing import write_video
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
 from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking
@@ -56,7 +61,7 @@ class GenerateOptions:
         batch_size: frames generated at once.
     """
 
-    person: faces.Person = "largest"
+    person: Person = "largest"
     pauses: str = "normal"
     sync_offset: int = 0
     window_offset: int | None = None
@@ -151,12 +156,12 @@ def generate(
     keep_freed_memory()
     report, clock = GenerateReport(Path(out)), StageClock()
     with clock.stage("read"):
-        wave = media.read_speech(speech)
-        sound, sound_rate = media.read_sound(speech)
-        is_photo = media.is_image(face)
+        wave = read_speech(speech)
+        sound, sound_rate = read_sound(speech)
+        is_photo = is_image(face)
         photo = read_photo(face) if is_photo else None
-        report.fps = PHOTO_FPS if is_photo else media.probe_video(face).fps
-        report.frames = max(1, round(len(wave) / media.SAMPLE_RATE * report.fps))
+        report.fps = PHOTO_FPS if is_photo else probe_video(face).fps
+        report.frames = max(1, round(len(wave) / SAMPLE_RATE * report.fps))
     with ThreadPoolExecutor(2) as pool:  # libraries and networks are loaded side by side
         rule = PAUSE_RULES[options.pauses]
         listening = pool.submit(clock.around("speech", speaking), wave, rule) if rule else None
@@ -190,7 +195,7 @@ def generate(
     started = time.perf_counter()
     with closing(_counted(spoken(), report, on_progress)) as frames:
         waited = StageClock()
-        media.write_video(
+        write_video(
             report.path, waited.timed("wait", frames), report.fps, sound, sound_rate, _comment(weights, options)
         )
     clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
@@ -247,7 +252,7 @@ def _generated(
                 one = all(shot.face is with_face[0].face for shot in with_face)  # a photo: encoded once for all
                 references = []
                 for shot in with_face[:1] if one else with_face:
-                    shot.original = faces.upright_crop(shot.picture, shot.face, size)
+                    shot.original = geometry.upright_crop(shot.picture, shot.face, size)
                     rests = _rests(shot.face, one, generator, options)
                     report.rested |= rests
                     references.append(_with_mouth_at_rest(shot) if rests else shot.original)
@@ -260,19 +265,19 @@ def _generated(
             yield batch
 
 
-def _rests(face: faces.Face, is_photo: bool, generator: Generator, options: GenerateOptions) -> bool:
+def _rests(face: Face, is_photo: bool, generator: Generator, options: GenerateOptions) -> bool:
     """Whether the generator is to see this face with a resting mouth: see `GenerateOptions.reference_mouth`."""
     if options.reference_mouth == "own" or face.landmarks is None:
         return False
     if options.reference_mouth == "rest":
         return True
     knows = is_photo and getattr(generator, "about", {}).get(PAINTED_REFERENCES, False)
-    return bool(knows and faces.mouth_opening(face.landmarks) > resting_mouth.OPEN)
+    return bool(knows and geometry.mouth_opening(face.landmarks) > resting_mouth.OPEN)
 
 
 def _with_mouth_at_rest(shot: Shot) -> np.ndarray:
     size = len(shot.original)
-    points = faces.mapped(shot.face.landmarks[faces.LIPS + faces.INNER_LIPS], faces.to_crop(shot.face, size))
+    points = geometry.mapped(shot.face.landmarks[LIPS + INNER_LIPS], geometry.to_crop(shot.face, size))
     return resting_mouth.at_rest(shot.original, points / size)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import geometry
+from lipgan_colab.faces.face import Face
 
 FEATHER = 0.06  # of the crop's side: how softly the new mouth goes over into the old skin
 LARGEST_CORRECTION = 24  # grey levels by which skin is matched; more is not a difference of light
@@ -29,7 +30,7 @@ class Placement:
     mask: np.ndarray
 
 
-def place(face: faces.Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float = 45) -> Placement | None:
+def place(face: Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float = 45) -> Placement | None:
     """Where a face's crop goes in a picture of this shape; None where nothing of it would show.
 
     Args:
@@ -38,21 +39,21 @@ def place(face: faces.Face, shape: tuple[int, ...], size: int = 96, largest_yaw:
         size: S, of the crops.
         largest_yaw: degrees; faces turned further fade to the original over the next FADING_YAW.
     """
-    to_crop = faces.to_crop(face, size)
+    to_crop = geometry.to_crop(face, size)
     shown = 1 - np.clip((abs(face.yaw) - largest_yaw) / FADING_YAW, 0, 1) if np.isfinite(face.yaw) else 1.0
     from_crop = cv2.invertAffineTransform(to_crop)
-    corners = faces.mapped(np.array([[0, 0], [size, 0], [size, size], [0, size]]), from_crop)
+    corners = geometry.mapped(np.array([[0, 0], [size, 0], [size, size], [0, size]]), from_crop)
     left, top = np.maximum(0, np.floor(corners.min(axis=0))).astype(int).tolist()
     right, bottom = np.minimum([shape[1], shape[0]], np.ceil(corners.max(axis=0))).astype(int).tolist()
     if left >= right or top >= bottom or shown == 0:
         return None
     crop_mask = np.float32(shown) * _crop_mask(face, to_crop, size)
     to_crop[:, 2] += to_crop[:, :2] @ [left, top]
-    mask = faces.warp(crop_mask, to_crop, (right - left, bottom - top), cv2.INTER_LINEAR, inverse=True)
+    mask = geometry.warp(crop_mask, to_crop, (right - left, bottom - top), cv2.INTER_LINEAR, inverse=True)
     return Placement((left, top, right, bottom), to_crop, crop_mask, mask)
 
 
-def _crop_mask(face: faces.Face, to_crop: np.ndarray, size: int) -> np.ndarray:
+def _crop_mask(face: Face, to_crop: np.ndarray, size: int) -> np.ndarray:
     """The lower face, from under the nose to just under the jaw; soft at its border, 0 at the crop's edge."""
     feather = FEATHER * size
     if face.landmarks is None:
@@ -60,8 +61,8 @@ def _crop_mask(face: faces.Face, to_crop: np.ndarray, size: int) -> np.ndarray:
         centre, axes = (size // 2, round(0.75 * size)), (round(0.36 * size), round(0.25 * size))
         cv2.ellipse(mask, centre, axes, 0, 0, 360, 1, -1)
     else:
-        points = faces.mapped(face.landmarks, to_crop)
-        mask = faces.lower_face_mask(points.astype(np.float32), (size, size))
+        points = geometry.mapped(face.landmarks, to_crop)
+        mask = geometry.lower_face_mask(points.astype(np.float32), (size, size))
     # Blurred, a mask reaches beyond its border: drawn in by the blur's width, it ends where it did.
     mask = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(feather) + 1,) * 2))
     mask = cv2.GaussianBlur(mask, (0, 0), feather / 2)
@@ -88,7 +89,7 @@ def paste(
     """
     left, top, right, bottom = placement.region
     matched = match_colour(generated, original, placement.crop_mask)
-    new = faces.warp(matched, placement.to_crop, (right - left, bottom - top), cv2.INTER_CUBIC, inverse=True)
+    new = geometry.warp(matched, placement.to_crop, (right - left, bottom - top), cv2.INTER_CUBIC, inverse=True)
     if sharpen:
         enlarged = max(1.0, (right - left) / len(generated))
         new = new + sharpen * (new - cv2.GaussianBlur(new, (0, 0), 1.2 * enlarged))

@@ -7,8 +7,11 @@ import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.media import video as media
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import INNER_LIPS, JAW, LIPS, Face
+from lipgan_colab.faces.tracking import Person
+from lipgan_colab.media.image import is_image, read_image
+from lipgan_colab.media.video import read_video
 
 LOOK_EVERY = 0.2  # seconds between the frames of a film that are looked at
 LOOK_ON = 2.0  # seconds after the first face in which others may turn up
@@ -28,11 +31,11 @@ class FaceView:
     """
 
     picture: np.ndarray
-    faces: list[faces.Face]
+    faces: list[Face]
     largest: int
     film: bool
 
-    def person(self, number: int) -> faces.Person:
+    def person(self, number: int) -> Person:
         """Who `GenerateOptions.person` has to be for the face of this number, counted from 0."""
         if not self.film:
             return number
@@ -49,8 +52,8 @@ def find_faces(path: str | Path) -> FaceView:
     Raises:
         InputError: it cannot be read, or shows no face.
     """
-    film = not media.is_image(path)
-    with faces.FaceFinder() as finder:
+    film = not is_image(path)
+    with FaceFinder() as finder:
         picture, found = _best_frame(path, finder) if film else _photo(path, finder)
     if not found:
         where = f" in its first {LOOK_FOR:.0f} seconds" if film else ""
@@ -62,15 +65,15 @@ def find_faces(path: str | Path) -> FaceView:
     return FaceView(picture, from_left, largest, film)
 
 
-def _photo(path: str | Path, finder: faces.FaceFinder) -> tuple[np.ndarray, list[faces.Face]]:
-    picture = media.read_image(path)
+def _photo(path: str | Path, finder: FaceFinder) -> tuple[np.ndarray, list[Face]]:
+    picture = read_image(path)
     return picture, finder.find(picture)
 
 
-def _best_frame(path: str | Path, finder: faces.FaceFinder) -> tuple[np.ndarray, list[faces.Face]]:
-    best: tuple[np.ndarray, list[faces.Face]] = np.zeros((0, 0, 3), np.uint8), []
+def _best_frame(path: str | Path, finder: FaceFinder) -> tuple[np.ndarray, list[Face]]:
+    best: tuple[np.ndarray, list[Face]] = np.zeros((0, 0, 3), np.uint8), []
     following, end = 0.0, LOOK_FOR
-    for time, picture in media.read_video(path):
+    for time, picture in read_video(path):
         if time > end:
             break
         if time < following:
@@ -103,7 +106,7 @@ def draw_faces(view: FaceView, chosen: int = 0, longest: int = 640) -> np.ndarra
         box = np.rint(face.box * scale).astype(int)
         cv2.rectangle(drawn, box[:2].tolist(), box[2:].tolist(), colour, thick, cv2.LINE_AA)
         if face.landmarks is not None:
-            for points, closed in ((faces.LIPS, True), (faces.INNER_LIPS, True), (faces.JAW, False)):
+            for points, closed in ((LIPS, True), (INNER_LIPS, True), (JAW, False)):
                 line = np.rint(face.landmarks[points] * scale).astype(np.int32)
                 cv2.polylines(drawn, [line], closed, colour, max(1, thick // 2), cv2.LINE_AA)
         if len(view.faces) > 1:

@@ -17,7 +17,8 @@ from ipywidgets import Accordion, Button, Checkbox, Dropdown, FloatSlider, HBox,
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.generation.generate import GenerateOptions, GenerateReport, generate
-from lipgan_colab.media import video as media
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.notebook import capture
 from lipgan_colab.notebook.cells import unused_name
@@ -181,7 +182,7 @@ class GenerateWidget:
 
     def _take_speech(self, path: Path) -> str:
         self.state.speech, self.heard.children = None, []
-        seconds = len(media.read_speech(path)) / media.SAMPLE_RATE
+        seconds = len(read_speech(path)) / SAMPLE_RATE
         self.state.speech = path
         if path.stat().st_size <= LARGEST_HEARD:
             kind = path.suffix.lower().lstrip(".")

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces.detector import lip_region
+from lipgan_colab.faces.geometry import lip_region
 from lipgan_colab.shards.augmentation import jittered, new_shape, painted_over, recolouring, same_shape, taken
 from lipgan_colab.shards.manifest import needed_shards, read_manifest
 from lipgan_colab.shards.shard_file import CURE, Shard, fingerprint_of

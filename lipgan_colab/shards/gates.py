@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import Face
 
 THUMBNAIL = 16  # pixels: what a cut changes, and a nod does not
 CUT_SPIKE = 4  # a cut differs so many times more than the frames around it; a pan or a passing hand does not
@@ -60,7 +61,7 @@ class Watcher:
     It stands in for the finder (`find`), and frames pass through it (`watch`).
     """
 
-    finder: faces.FaceFinder
+    finder: FaceFinder
     boxes: list[list[np.ndarray]] = field(default_factory=list)  # of all faces, largest first, a list a frame
     changes: list[float] = field(default_factory=list)  # from each frame to the next, in grey levels
     _last: np.ndarray | None = None
@@ -76,15 +77,15 @@ class Watcher:
             self._last = small
             yield frame
 
-    def find(self, frame: np.ndarray) -> list[faces.Face]:
+    def find(self, frame: np.ndarray) -> list[Face]:
         """As FaceFinder.find."""
         found = self.finder.find(frame)
         self.boxes.append([face.box for face in found])
         return found
 
 
-def check_picture(track: Sequence[faces.Face | None], seen: Watcher, gates: Gates) -> None:
-    """Raises Rejected where the face followed through a clip (see faces.track) is not one to learn from."""
+def check_picture(track: Sequence[Face | None], seen: Watcher, gates: Gates) -> None:
+    """Raises Rejected where the face followed through a clip (see tracking.track) is not one to learn from."""
     if len(track) < gates.min_frames:
         raise Rejected("too short", f"{len(track)} frames are too few; {gates.min_frames} are needed")
     found = np.array([face is not None for face in track])
@@ -108,7 +109,7 @@ def _side(box: np.ndarray) -> float:
     return float(box[2] - box[0])
 
 
-def _has_rival(face: faces.Face | None, boxes: list[np.ndarray], rival_size: float) -> bool:
+def _has_rival(face: Face | None, boxes: list[np.ndarray], rival_size: float) -> bool:
     """Whether any face but the followed one is about as large."""
     if face is None:
         return False

@@ -13,14 +13,18 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.corpus import Utterance
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.media import video as media
+from lipgan_colab.faces import geometry, tracking
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.video import probe_video, read_video, resample_frames
 from lipgan_colab.shards.gates import Gates, Rejected, Watcher, check_picture, check_sound
 from lipgan_colab.shards.manifest import shard_paths, write_manifest
 from lipgan_colab.shards.shard_file import UtteranceRecord
 from lipgan_colab.shards.shard_writer import UnfinishedShard
 from lipgan_colab.shards.workers import core_count, in_order
-from lipgan_colab.speech import features as audio
+from lipgan_colab.speech.features import mel, mfcc
 from lipgan_colab.speech.sync import clip_sync, group_sync
 from lipgan_colab.workspace import local_folder
 
@@ -57,7 +61,7 @@ class PreprocessConfig:
 
 
 def preprocess_utterance(
-    utterance: Utterance, finder: faces.FaceFinder, config: PreprocessConfig = PreprocessConfig()
+    utterance: Utterance, finder: FaceFinder, config: PreprocessConfig = PreprocessConfig()
 ) -> UtteranceRecord:
     """Decode one clip, follow its largest face, crop it, and compute its speech features.
 
@@ -67,11 +71,11 @@ def preprocess_utterance(
     speech = _speech(utterance, config)
     frames = _Frames(utterance.path, config.fps, len(speech))
     seen = Watcher(finder)
-    track = faces.track(seen.watch(frames), seen)
+    track = tracking.track(seen.watch(frames), seen)
     check_picture(track, seen, config.gates)
-    followed = faces.fill_gaps(faces.smooth_boxes(track))
-    crops = (faces.crop(frame, face.box, config.size) for frame, face in zip(frames, followed, strict=True))
-    mel = audio.mel(speech)
+    followed = tracking.fill_gaps(tracking.smooth_boxes(track))
+    crops = (geometry.crop(frame, face.box, config.size) for frame, face in zip(frames, followed, strict=True))
+    spectrum = mel(speech)
     return UtteranceRecord(
         id=utterance.id,
         speaker=utterance.group,
@@ -81,21 +85,21 @@ def preprocess_utterance(
         box=np.stack([face.box for face in followed]),
         head_pose=np.array([(face.yaw, face.pitch, face.roll) for face in followed], np.float32),
         lip_landmarks=np.stack([_lips(face, config.size) for face in followed]),
-        mfcc=audio.mfcc(speech),
-        mel=mel,
-        sync=clip_sync(_openings(followed), mel, config.fps),
+        mfcc=mfcc(speech),
+        mel=spectrum,
+        sync=clip_sync(_openings(followed), spectrum, config.fps),
     )
 
 
 def _speech(utterance: Utterance, config: PreprocessConfig) -> np.ndarray:
     try:
-        speech = media.read_speech(utterance.path)
+        speech = read_speech(utterance.path)
     except InputError as error:
         # Only now, because it costs a look into the file: is it the sound that is missing, or everything?
-        gate = "unreadable" if media.probe_video(utterance.path).has_sound else "no sound"
+        gate = "unreadable" if probe_video(utterance.path).has_sound else "no sound"
         raise Rejected(gate, str(error)) from error
     check_sound(speech, config.gates)
-    late = round(config.sound_offset * media.SAMPLE_RATE / config.fps)
+    late = round(config.sound_offset * SAMPLE_RATE / config.fps)
     return speech[late:] if late >= 0 else np.concatenate([np.zeros(-late, speech.dtype), speech])
 
 
@@ -107,7 +111,7 @@ class _Frames:
 
     def __init__(self, path: Path, fps: int, samples: int):
         self.path, self.fps = path, fps
-        self.count = int(np.ceil(samples * fps / media.SAMPLE_RATE))  # later frames belong to no sound
+        self.count = int(np.ceil(samples * fps / SAMPLE_RATE))  # later frames belong to no sound
         self._kept: list[np.ndarray] | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -115,7 +119,7 @@ class _Frames:
             yield from self._kept
             return
         kept, size = [], 0
-        resampled = media.resample_frames(media.read_video(self.path), self.fps)
+        resampled = resample_frames(read_video(self.path), self.fps)
         for frame, _ in zip(resampled, range(self.count), strict=False):
             size += frame.nbytes
             if size <= KEPT_FRAMES:
@@ -134,20 +138,20 @@ def _jpeg(crop: np.ndarray, quality: int) -> bytes:
     return encoded.tobytes()
 
 
-def _lips(face: faces.Face, size: int) -> np.ndarray:
+def _lips(face: Face, size: int) -> np.ndarray:
     """Outer, then inner lip landmarks in the crop, (40, 2) in [0, 1]."""
-    points = faces.LIPS + faces.INNER_LIPS
+    points = LIPS + INNER_LIPS
     if face.landmarks is None:
         return np.full((len(points), 2), np.nan, np.float32)
-    return faces.crop_points(face.landmarks[points], face.box, size).astype(np.float32) / size
+    return geometry.crop_points(face.landmarks[points], face.box, size).astype(np.float32) / size
 
 
-def _openings(followed: Sequence[faces.Face]) -> np.ndarray:
+def _openings(followed: Sequence[Face]) -> np.ndarray:
     """How far the mouth is open in each frame, (F,); nan without landmarks."""
-    return np.array([np.nan if f.landmarks is None else faces.mouth_opening(f.landmarks) for f in followed])
+    return np.array([np.nan if f.landmarks is None else geometry.mouth_opening(f.landmarks) for f in followed])
 
 
-def _try_utterance(utterance: Utterance, finder: faces.FaceFinder, config: PreprocessConfig) -> UtteranceRecord | dict:
+def _try_utterance(utterance: Utterance, finder: FaceFinder, config: PreprocessConfig) -> UtteranceRecord | dict:
     """The record, or {"id", "gate", "reason"}: one bad clip must not end a night's work."""
     try:
         return preprocess_utterance(utterance, finder, config)
@@ -163,9 +167,9 @@ def _skipped(utterance: Utterance, gate: str, reason: str) -> dict:
     return {"id": utterance.id, "gate": gate, "reason": reason.replace(f"{utterance.path}: ", "")}
 
 
-def _open_finder() -> faces.FaceFinder:
+def _open_finder() -> FaceFinder:
     cv2.setNumThreads(1)  # the processes already share the cores
-    return faces.FaceFinder()
+    return FaceFinder()
 
 
 def preprocess(

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.media.video import SAMPLE_RATE
+from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.speech.features import WINDOWS, SpeechInput
 
 CHUNK = 512  # samples that the detector judges at once: 32 ms

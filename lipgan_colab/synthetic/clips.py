@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from lipgan_colab.files import written_whole
-from lipgan_colab.media.video import SAMPLE_RATE, write_video
+from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.writing import write_video
 from lipgan_colab.synthetic.drawing import WIDEST, draw_face, identity
 
 
@@ -100,7 +101,7 @@ def draw_corpus(
 ) -> list[Path]:
     """Write clips `<identity>_<nn>.mp4` of drawn people speaking, and beside each `<stem>.opening.npy`.
 
-    That side file holds the true mouth opening of every frame, float32 (frames,), as `faces.mouth_opening` counts it.
+    That side file holds the true mouth opening of every frame, float32 (frames,), as `mouth_opening` counts it.
     Returns the videos' paths.
     """
     folder = Path(folder)

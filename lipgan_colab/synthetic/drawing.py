@@ -2,7 +2,7 @@
 
 The head is a smooth solid seen by a camera far away. Its points are given in face heights: x to the right, y down,
 y = 0 at the hairline (landmark 10 of MediaPipe's mesh), y = 1 at the chin of the closed mouth (landmark 152). The mouth
-opening is the inner lips' distance over the face's height at that moment, in [0, WIDEST], as `faces.mouth_opening`
+opening is the inner lips' distance over the face's height at that moment, in [0, WIDEST], as `geometry.mouth_opening`
 measures it. Everything is a pure function of its arguments.
 """
 

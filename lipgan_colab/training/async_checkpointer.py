@@ -1,6 +1,6 @@
 """Saves a run while it goes on: the training waits for the copy out of the device's memory, and for nothing else.
 
-A thread writes that copy to the local disk, checksummed; another (mirror.py) brings the file to Drive.
+A thread writes that copy to the local disk, checksummed; another (drive_mirror.py) brings the file to Drive.
 """
 
 import copy

@@ -1,8 +1,8 @@
 """Teach a sync expert: which moment of a clip's speech belongs to which five faces of it?
 
-Wav2Lip's expert, narrower. What it says of a clip: expert.py. By that question alone it finds out only after very many
-moments that it is the lips that matter, so it is asked for them as well: how far the mouth opens in each of the five
-frames must be told from the faces, and from the speech.
+Wav2Lip's expert, narrower. (What it says of a clip: models/expert.py.) By that question alone it finds out only after
+very many moments that it is the lips that matter, so it is asked for them as well: how far the mouth opens in each of
+the five frames must be told from the faces, and from the speech.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import FPS
 from lipgan_colab.models import losses
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert, SyncExpertConfig, lower_halves
@@ -33,7 +33,7 @@ from lipgan_colab.training.runs import check_config
 from lipgan_colab.training.step import learning_rate_factor
 from lipgan_colab.training.train import stop_when_asked
 
-INNER_MIDDLE = [len(faces.LIPS) + faces.INNER_LIPS.index(point) for point in (13, 14)]  # of a shard's landmarks
+INNER_MIDDLE = [len(LIPS) + INNER_LIPS.index(point) for point in (13, 14)]  # of a shard's landmarks
 APART = 3  # frames between the moments of one clip that are to be told apart
 SHOWN_EVERY = 10  # steps: to show a loss is to wait for the device
 

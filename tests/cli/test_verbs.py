@@ -7,7 +7,7 @@ import wave
 import pytest
 
 from lipgan_colab.cli.verbs import main
-from lipgan_colab.media import video as media
+from lipgan_colab.media.video import probe_video
 from lipgan_colab.models.pretrained import ASSETS
 
 
@@ -25,7 +25,7 @@ def test_preprocess_train_generate_one_after_the_other(drawn_videos, tmp_path, c
     assert "resume   yes: the same train command goes on from step 2" in capsys.readouterr().out
     assert main(["generate", "--face", str(face), "--speech", str(face), "--weights", str(run), "--out", str(out)]) == 0
     assert "out.mp4: 25 frames, 1.00 s" in capsys.readouterr().out
-    assert media.probe_video(out).has_sound
+    assert probe_video(out).has_sound
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_photograph_speaks(shared, tmp_path, capsys):
     assert (tmp_path / "talking.mp4").resolve().as_uri() in capsys.readouterr().out
     with wave.open(str(ASSETS / "sample.wav")) as spoken:
         seconds = spoken.getnframes() / spoken.getframerate()
-    info = media.probe_video(tmp_path / "talking.mp4")
+    info = probe_video(tmp_path / "talking.mp4")
     assert info.has_sound
     assert info.duration == pytest.approx(seconds, abs=0.04)
 
@@ -66,7 +66,7 @@ def test_a_photograph_speaks(shared, tmp_path, capsys):
 def test_a_drawn_person_is_learnt_and_speaks(tmp_path, capsys):
     assert main(["demo", "--train", "--out", str(tmp_path), "--steps", "3"]) == 0
     assert "talking.mp4" in capsys.readouterr().out
-    info = media.probe_video(tmp_path / "talking.mp4")
+    info = probe_video(tmp_path / "talking.mp4")
     assert info.has_sound
     assert info.duration == pytest.approx(4, abs=0.08)
 

@@ -12,8 +12,7 @@ import types
 import numpy as np
 import pytest
 
-from lipgan_colab.corpora import archive_parts as sources
-from lipgan_colab.corpora import split_archive as parts
+from lipgan_colab.corpora import archive_parts, split_archive
 from lipgan_colab.corpora.archive_parts import DrivePart, FilePart, WebPart, credentials
 from lipgan_colab.corpora.unpack import unpack
 from lipgan_colab.errors import InputError
@@ -51,7 +50,7 @@ def locked():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", asked
         server.shutdown()
-    sources._signed_in.clear()
+    archive_parts._signed_in.clear()
 
 
 def archive() -> bytes:
@@ -75,7 +74,7 @@ def typed(monkeypatch):
         asked.append(prompt)
         return "me" if "name" in prompt else SECRET
 
-    monkeypatch.setattr(sources.getpass, "getpass", answer)
+    monkeypatch.setattr(archive_parts.getpass, "getpass", answer)
     return asked
 
 
@@ -105,7 +104,7 @@ def test_colab_secrets_come_first(locked, tmp_path, monkeypatch, typed):
 
 def test_wrong_password_says_so_without_it(locked, monkeypatch):
     url, _ = locked
-    monkeypatch.setattr(sources.getpass, "getpass", lambda _: "wrong-one")
+    monkeypatch.setattr(archive_parts.getpass, "getpass", lambda _: "wrong-one")
     with pytest.raises(InputError, match="refuses this user name and password") as error:
         WebPart(f"{url}/lrs2_v1_partaa")
     assert "wrong-one" not in str(error.value)
@@ -115,14 +114,14 @@ def test_nobody_to_ask(locked, monkeypatch):
     def nobody(_):
         raise EOFError
 
-    monkeypatch.setattr(sources.getpass, "getpass", nobody)
+    monkeypatch.setattr(archive_parts.getpass, "getpass", nobody)
     with pytest.raises(InputError, match="LRS2_USER and LRS2_PASSWORD"):
         WebPart(f"{locked[0]}/lrs2_v1_partaa")
 
 
 def test_password_does_not_go_to_another_address(locked, typed):
     url, asked = locked
-    sources._signed_in[url.removeprefix("http://")] = "Basic known"
+    archive_parts._signed_in[url.removeprefix("http://")] = "Basic known"
     part = WebPart(f"{url}/elsewhere_partaa")
     part._sign_in = "Basic known"
     part.url = f"{url}/away"
@@ -138,7 +137,7 @@ def test_password_in_an_address_is_refused():
 
 def test_password_is_not_sent_in_the_clear(typed):
     with pytest.raises(InputError, match="https"):
-        sources._basic_sign_in(sources.urllib.parse.urlsplit("http://example.org/part"))
+        archive_parts._basic_sign_in(archive_parts.urllib.parse.urlsplit("http://example.org/part"))
     assert typed == []
 
 
@@ -158,28 +157,28 @@ def test_drive_parts_are_joined_and_resumed(web, tmp_path, monkeypatch):
     pytest.importorskip("gdown")
     web.files |= {f"/{n}": BODY[n * 1_000_000 : (n + 1) * 1_000_000] for n in range(3)}
     links = [DrivePart(f"{web.url}/{n}", f"part {n + 1}") for n in range(3)]
-    with parts.JoinedParts(links) as whole:
+    with split_archive.JoinedParts(links) as whole:
         assert whole.read(2_500_000) == BODY[:2_500_000]
         assert whole.passed == [1_000_000, 1_000_000]
         passed = whole.passed
     web.asked.clear()
-    with parts.JoinedParts(links, passed) as whole:
+    with split_archive.JoinedParts(links, passed) as whole:
         whole.seek(2_400_000)
         assert whole.read() == BODY[2_400_000:]
     assert [path for path, _ in web.asked] == ["/2"]
-    monkeypatch.setattr(parts, "PAUSE", 0.01)
+    monkeypatch.setattr(split_archive, "PAUSE", 0.01)
     web.cuts["/1"] = [500_000]
-    with parts.JoinedParts(links) as whole:
+    with split_archive.JoinedParts(links) as whole:
         assert whole.read() == BODY
     web.cuts["/1"] = [500_000] * 20
-    with parts.JoinedParts(links) as whole, pytest.raises(InputError, match=r"part 2: cannot be read"):
+    with split_archive.JoinedParts(links) as whole, pytest.raises(InputError, match=r"part 2: cannot be read"):
         whole.read()
 
 
 def test_share_links_become_drive_parts(tmp_path):
     links = ["https://drive.google.com/file/d/abc/view?usp=sharing", "https://drive.google.com/uc?id=def"]
-    found = parts.find_parts(links)
+    found = split_archive.find_parts(links)
     assert [type(part) for part in found] == [DrivePart, DrivePart]
     assert [part.name for part in found] == ["part 1", "part 2"]
     (tmp_path / "lrs2_v1_partaa").write_bytes(b"x")
-    assert isinstance(parts.find_parts(tmp_path)[0], FilePart)
+    assert isinstance(split_archive.find_parts(tmp_path)[0], FilePart)

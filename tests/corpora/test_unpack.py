@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from made_corpora import content, split, tar
 
-from lipgan_colab.corpora import split_archive as parts
+from lipgan_colab.corpora import split_archive
 from lipgan_colab.corpora import unpack as archives
 from lipgan_colab.corpora.unpack import unpack
 from lipgan_colab.errors import InputError
@@ -199,7 +199,7 @@ def test_absolute_names_and_links_stay_inside(tmp_path):
 
 
 def test_from_a_server_that_hangs_up_again_and_again(source, tmp_path, web, monkeypatch):
-    monkeypatch.setattr(parts, "PAUSE", 0.01)
+    monkeypatch.setattr(split_archive, "PAUSE", 0.01)
     urls = []
     for part in sorted(source.iterdir()):
         web.files[f"/{part.name}"] = part.read_bytes()
@@ -212,7 +212,7 @@ def test_from_a_server_that_hangs_up_again_and_again(source, tmp_path, web, monk
 
 
 def test_a_server_that_lacks_a_part_or_gives_up(source, tmp_path, web, monkeypatch):
-    monkeypatch.setattr(parts, "PAUSE", 0.01)
+    monkeypatch.setattr(split_archive, "PAUSE", 0.01)
     names = [p.name for p in sorted(source.iterdir())]
     web.files.update({f"/{name}": (source / name).read_bytes() for name in names})
     web.files.pop("/lrs2_v1_partac")

@@ -9,7 +9,7 @@ import pytest
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.evaluate import MEASURES, evaluate
 from lipgan_colab.evaluation.scores import VARIANTS
-from lipgan_colab.media.video import write_video
+from lipgan_colab.media.writing import write_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.synthetic.clips import speech_like
 

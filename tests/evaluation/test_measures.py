@@ -26,9 +26,11 @@ from lipgan_colab.evaluation.measures import (
     sound_sync,
     squared_errors,
 )
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import tracking
+from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face_clip import CROP, Take, looked_at, upright_take
-from lipgan_colab.media import video as media
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.video import read_video
 from lipgan_colab.speech.features import mel
 from lipgan_colab.speech.sync import OFFSETS
 
@@ -37,7 +39,7 @@ FIRST, COUNT = 12, 50  # frames of the clip: around its words
 
 @pytest.fixture(scope="module")
 def finder():
-    with faces.FaceFinder(max_faces=1) as finder:
+    with FaceFinder(max_faces=1) as finder:
         yield finder
 
 
@@ -49,8 +51,8 @@ def clip(shared):
 @pytest.fixture(scope="module")
 def true(clip, finder) -> Take:
     """A real man speaking."""
-    pictures = [picture for _, picture in islice(media.read_video(clip), FIRST, FIRST + COUNT)]
-    followed = faces.fill_gaps(faces.smooth_boxes(faces.track(pictures, finder)))
+    pictures = [picture for _, picture in islice(read_video(clip), FIRST, FIRST + COUNT)]
+    followed = tracking.fill_gaps(tracking.smooth_boxes(tracking.track(pictures, finder)))
     return looked_at(upright_take(pictures, followed).frames, finder)
 
 
@@ -100,7 +102,7 @@ def test_the_truth_at_another_time(true, silent, perfect, shift):
 
 
 def test_shifted_speech_is_heard_where_it_went(clip, true):
-    heard = mel(media.read_speech(clip)[FIRST * 640 :])
+    heard = mel(read_speech(clip)[FIRST * 640 :])
     curve = sound_sync(true, heard)
     late = sound_sync(true.at(np.arange(COUNT) - 8), heard)
     assert curve[OFFSETS == 0] > 0.3
@@ -243,8 +245,8 @@ def test_movement_in_silence_counts_silent_frames_only():
 
 
 def test_silence_is_where_nobody_speaks(clip, shared):
-    silent = silent_frames(media.read_speech(clip), 80)
+    silent = silent_frames(read_speech(clip), 80)
     assert silent[:8].all() and silent[70:74].all()
     assert not silent[25:45].any()
     assert not silent[76:].any()  # past the sound's end
-    assert not silent_frames(media.read_speech(shared / "data/speech/noise_3s.wav"), 75).any()  # nobody is heard
+    assert not silent_frames(read_speech(shared / "data/speech/noise_3s.wav"), 75).any()  # nobody is heard

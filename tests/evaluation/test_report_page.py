@@ -3,7 +3,7 @@
 import numpy as np
 
 from lipgan_colab.evaluation.report_page import CAPTION, Sample, errors_at_landmarks, heat_map, page
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import Take
 
 
@@ -11,7 +11,7 @@ def made_take() -> Take:
     """Five frames of nothing, in which landmarks lie on a grid and the lips in the middle below."""
     rng = np.random.default_rng(0)
     points = rng.uniform(4, 92, (478, 2)).astype(np.float32)
-    mouth = faces.LIPS + faces.INNER_LIPS
+    mouth = LIPS + INNER_LIPS
     points[mouth] = rng.uniform([36, 66], [60, 78], (len(mouth), 2))
     points[10] = [48, -20]  # the forehead, above the crop
     return Take(np.zeros((5, 192, 192, 3), np.uint8), np.repeat(points[None], 5, axis=0))
@@ -23,7 +23,7 @@ def test_errors_are_found_where_they_were_put():
     crops[:, 64:80, 34:62] = 30
     errors = errors_at_landmarks(true, Take(true.frames_with(crops), true.landmarks))
     assert errors.shape == (478,)
-    assert np.nanmean(errors[faces.LIPS]) > 25
+    assert np.nanmean(errors[LIPS]) > 25
     outside = (true.landmarks[0, :, 1] < 60) & (true.landmarks[0, :, 1] > 1)
     assert np.nanmax(errors[outside]) == 0
     assert np.isnan(errors[10])
@@ -42,7 +42,7 @@ def test_frames_without_a_face_do_not_count():
 def test_the_heat_map_is_bright_at_the_error():
     shape = made_take().landmarks[0]
     errors = np.zeros(478, np.float32)
-    errors[faces.LIPS + faces.INNER_LIPS] = 10
+    errors[LIPS + INNER_LIPS] = 10
     errors[10] = np.nan
     picture = heat_map(shape, errors, 288).astype(int).sum(axis=2)
     known = shape[np.isfinite(errors)]

@@ -15,7 +15,8 @@ from lipgan_colab.evaluation.syncnet import (
     syncnet_pictures,
 )
 from lipgan_colab.faces.face_clip import Take
-from lipgan_colab.media import video as media
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.video import read_video
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +118,8 @@ def test_the_published_figures_of_the_published_example(shared):
     weights, example = shared / "models/syncnet_v2.model", shared / "data/syncnet/example.avi"
     if not (weights.is_file() and example.is_file()):
         pytest.skip("the authors' syncnet_v2.model and example.avi are not beside the checkout")
-    pictures = np.stack([picture for _, picture in media.read_video(example)])
-    found = lip_sync_error(load_syncnet(weights), pictures, media.read_speech(example))
+    pictures = np.stack([picture for _, picture in read_video(example)])
+    found = lip_sync_error(load_syncnet(weights), pictures, read_speech(example))
     assert found.offset == 3
     assert found.distance == pytest.approx(5.353, abs=0.1)
     assert found.confidence == pytest.approx(10.021, abs=0.2)

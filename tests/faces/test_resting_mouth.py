@@ -3,9 +3,11 @@
 import cv2
 import numpy as np
 
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import geometry
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.resting_mouth import at_rest, without_mouth
-from lipgan_colab.media.video import read_image
+from lipgan_colab.media.image import read_image
 
 OUTER = np.stack(
     [np.cos(np.linspace(np.pi, 3 * np.pi, 20, False)), np.sin(np.linspace(np.pi, 3 * np.pi, 20, False))], 1
@@ -53,11 +55,11 @@ def test_a_margin_takes_more_away():
 
 def test_a_real_smile_is_seen_at_rest(shared):
     photo = read_image(shared / "data" / "photos" / "obama.jpg")
-    with faces.FaceFinder() as finder:
+    with FaceFinder() as finder:
         (face,) = finder.find(photo)[:1]
-        crop = faces.upright_crop(photo, face, 96)
-        points = faces.mapped(face.landmarks[faces.LIPS + faces.INNER_LIPS], faces.to_crop(face, 96)) / 96
+        crop = geometry.upright_crop(photo, face, 96)
+        points = geometry.mapped(face.landmarks[LIPS + INNER_LIPS], geometry.to_crop(face, 96)) / 96
         framed = cv2.copyMakeBorder(at_rest(crop, points), *[48] * 4, cv2.BORDER_REPLICATE)
         (seen,) = finder.find(cv2.resize(framed, None, fx=2, fy=2))[:1]
-    assert faces.mouth_opening(seen.landmarks) < 0.7 * faces.mouth_opening(face.landmarks)
+    assert geometry.mouth_opening(seen.landmarks) < 0.7 * geometry.mouth_opening(face.landmarks)
     assert crop[60:].max() > 230 > at_rest(crop, points)[66:84, 30:66].max()  # no teeth are left

@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.generation.generate import GenerateOptions, generate
-from lipgan_colab.media import video as media
+from lipgan_colab.media.image import is_image, read_image
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.video import probe_video, read_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.pretrained import ASSETS
 
@@ -132,12 +135,12 @@ def test_as_a_face(shared, painter, one_second, tmp_path, name):
     if OWN in expected:
         expected, speech = expected[0], face
     report = generate(face, speech, painter, tmp_path / "out.mp4")
-    info = media.probe_video(report.path)
+    info = probe_video(report.path)
     assert (info.width, info.height) == expected
-    assert abs(info.duration - len(media.read_speech(speech)) / media.SAMPLE_RATE) <= 0.0201
-    picture = next(frame for _, frame in media.read_video(report.path))
+    assert abs(info.duration - len(read_speech(speech)) / SAMPLE_RATE) <= 0.0201
+    picture = next(frame for _, frame in read_video(report.path))
     painted = greenness(picture) > greenness(_first_picture(face, picture.shape)) + 40
-    with faces.FaceFinder() as finder:
+    with FaceFinder() as finder:
         found = max(finder.find(_first_picture(face, picture.shape)), key=lambda f: np.prod(f.box[2:] - f.box[:2]))
     left, top, right, bottom = found.box
     rows, columns = np.nonzero(painted)
@@ -148,9 +151,9 @@ def test_as_a_face(shared, painter, one_second, tmp_path, name):
 
 def _first_picture(path, shape) -> np.ndarray:
     """The first frame of a file as a person sees it, in the size of the result."""
-    if media.is_image(path):
-        return cv2.resize(media.read_image(path), shape[1::-1], interpolation=cv2.INTER_AREA)
-    picture = next(frame for _, frame in media.read_video(path))
+    if is_image(path):
+        return cv2.resize(read_image(path), shape[1::-1], interpolation=cv2.INTER_AREA)
+    picture = next(frame for _, frame in read_video(path))
     rows, columns = (min(a, b) for a, b in zip(picture.shape, shape[:2], strict=False))
     padded = np.zeros(shape, np.uint8)
     padded[:rows, :columns] = picture[:rows, :columns]
@@ -170,9 +173,9 @@ def test_as_speech(shared, painter, tmp_path, name):
         return
     report = generate(photo, speech, painter, tmp_path / "out.mp4", GenerateOptions(batch_size=64))
     seconds, spoken = expected
-    assert media.probe_video(report.path).duration == pytest.approx(seconds, abs=0.04)
-    sound = media.read_speech(report.path)
-    assert len(sound) / media.SAMPLE_RATE == pytest.approx(seconds, abs=0.04)
+    assert probe_video(report.path).duration == pytest.approx(seconds, abs=0.04)
+    sound = read_speech(report.path)
+    assert len(sound) / SAMPLE_RATE == pytest.approx(seconds, abs=0.04)
     assert np.isfinite(sound).all()
     assert (report.spoken > 0.4) if spoken else (report.spoken == 0)
     assert ("no speech is heard" in str(report)) == (not spoken)

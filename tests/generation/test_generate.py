@@ -11,7 +11,10 @@ import torch
 from lipgan_colab.errors import InputError
 from lipgan_colab.generation.face_frames import bounced_frames
 from lipgan_colab.generation.generate import GenerateOptions, generate, generate_crops
-from lipgan_colab.media import video as media
+from lipgan_colab.media.image import read_image
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.video import probe_video, read_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 
 
@@ -34,17 +37,17 @@ def is_green(frame: np.ndarray) -> np.ndarray:
 
 
 def read_back(path):
-    return [frame for _, frame in media.read_video(path)]
+    return [frame for _, frame in read_video(path)]
 
 
 def test_a_photo_speaks_for_as_long_as_the_speech(shared, painter, tmp_path):
     speech = shared / "data" / "speech" / "libri_44k_128.mp3"
-    seconds = len(media.read_speech(speech)) / media.SAMPLE_RATE
+    seconds = len(read_speech(speech)) / SAMPLE_RATE
     report = generate(shared / "data" / "photos" / "obama_240p.jpg", speech, painter, tmp_path / "out.mp4")
     frames = read_back(report.path)
     assert len(frames) == report.frames
     assert abs(len(frames) / 25 - seconds) <= 1 / 25
-    assert abs(len(media.read_speech(report.path)) / media.SAMPLE_RATE - seconds) <= 1 / 25
+    assert abs(len(read_speech(report.path)) / SAMPLE_RATE - seconds) <= 1 / 25
     assert report.passed_through == 0
     assert is_green(frames[0]).mean() > 0.005
     assert set(report.seconds) == {"read", "speech", "faces", "generator", "paste", "encode"}
@@ -56,7 +59,7 @@ def test_a_short_video_is_played_forward_and_backward(shared, painter, tmp_path)
         face = next((shared / "data" / "grid" / "s1").glob("b*.mpg"))
     report = generate(face, speech, painter, tmp_path / "out.mp4")
     frames = read_back(report.path)
-    assert len(frames) == round(len(media.read_speech(speech)) / media.SAMPLE_RATE * 25)
+    assert len(frames) == round(len(read_speech(speech)) / SAMPLE_RATE * 25)
     for n, m in ((10, 138), (74, 74), (60, 88)):  # 75 frames: 148 - n shows what n shows
         difference = np.abs(frames[n][:100].astype(int) - frames[m][:100]).mean()
         assert difference < 3
@@ -106,7 +109,7 @@ def test_a_film_is_played_to_and_fro(shared):
     path = shared / "data" / "grid" / "s1" / "bbaf2n.mpg"
     if not path.exists():
         path = next((shared / "data" / "grid" / "s1").glob("b*.mpg"))
-    film = [frame for _, frame in media.read_video(path)]
+    film = [frame for _, frame in read_video(path)]
     places, frames = zip(*bounced_frames(path, 25, 200), strict=True)
     assert len(film) == 75
     assert list(places) == [*range(75), *range(73, -1, -1), *range(1, 52)]
@@ -185,14 +188,14 @@ def test_picture_and_sound_are_together(shared, clicks, tmp_path, kind, face):
 
     lamp = Lamp(GeneratorConfig(0.25, kind)).eval()
     report = generate(shared / "data" / face, speech, lamp, tmp_path / "out.mp4", GenerateOptions(pauses="off"))
-    frames = [frame[::3, ::3] for _, frame in media.read_video(report.path)]  # a median of whole ones takes a minute
+    frames = [frame[::3, ::3] for _, frame in read_video(report.path)]  # a median of whole ones takes a minute
     steady = np.median(frames, axis=0)
     moving = np.abs(np.asarray(frames, np.int16) - steady).mean(axis=(0, 3))
     mouth = moving > 0.5 * moving.max()
     seen = np.array([frame[mouth].mean() for frame in frames])
     # How loud it is around the middle of every frame, as wide as a window is.
     fps = float(report.fps)
-    heard = media.read_speech(report.path)
+    heard = read_speech(report.path)
     middles = ((np.arange(len(frames)) + 0.5) / fps * 16_000).astype(int)
     energy = np.abs(np.pad(heard, 4000))
     loud = np.array([energy[m + 4000 - 2700 : m + 4000 + 2700].mean() for m in middles])
@@ -221,13 +224,13 @@ def test_the_person_can_be_chosen(shared, painter, tmp_path):
     )
     if not face.exists():
         face = sorted((shared / "data" / "tricky").glob("two_faces*"))[0]
-    width = media.probe_video(face).width
+    width = probe_video(face).width
     middles = {}
     for person in (0, 1):
         report = generate(face, speech, painter, tmp_path / f"{person}.mp4", GenerateOptions(person=person))
         middles[person] = np.nonzero(is_green(read_back(report.path)[1]))[1].mean()
     assert middles[0] < middles[1]
-    point = (middles[1], media.probe_video(face).height / 2)
+    point = (middles[1], probe_video(face).height / 2)
     report = generate(face, speech, painter, tmp_path / "point.mp4", GenerateOptions(person=point))
     assert np.nonzero(is_green(read_back(report.path)[1]))[1].mean() == pytest.approx(middles[1], abs=width / 50)
     with pytest.raises(InputError, match=r"no person 2.*at most 2"):
@@ -290,7 +293,7 @@ def test_lips_rest_in_pauses(shared, tmp_path):
     photo = shared / "data" / "photos" / "obama_240p.jpg"
     report = generate(photo, speech, Lamp(GeneratorConfig(0.25)).eval(), tmp_path / "out.mp4")
     bright = np.array([frame.mean() for frame in read_back(report.path)])
-    wave = media.read_speech(speech)
+    wave = read_speech(speech)
     loud = np.array([np.abs(wave[n * 640 : n * 640 + 640]).max() for n in range(len(bright))])
     pause = np.convolve(loud < 1e-3, np.ones(15), "same") == 15
     movement = np.abs(np.diff(bright))
@@ -323,7 +326,7 @@ def test_an_open_mouth_is_seen_at_rest_by_weights_that_know_such(shared, tmp_pat
     speech = shared / "data" / "speech" / "very_short_0.1s.wav"
     report = generate(picture, speech, mirror, tmp_path / "out.mp4", options)
     assert report.rested == rested == ("at rest" in str(report))
-    frame, original = read_back(report.path)[0].astype(int), media.read_image(picture).astype(int)
+    frame, original = read_back(report.path)[0].astype(int), read_image(picture).astype(int)
     height, width = np.minimum(frame.shape, original.shape)[:2]
     assert (np.abs(frame[:height, :width] - original[:height, :width]).max(axis=2) > 60).mean() > 0.001 or not rested
 

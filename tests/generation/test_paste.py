@@ -4,14 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
-from lipgan_colab.faces import detector as faces
+from lipgan_colab.faces import geometry
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import Face
 from lipgan_colab.generation.paste import mark_synthetic, match_colour, paste, place
-from lipgan_colab.media import video as media
+from lipgan_colab.media.video import read_video
 
 
-def a_face(box, roll=0.0, yaw=0.0) -> faces.Face:
+def a_face(box, roll=0.0, yaw=0.0) -> Face:
     """A face without landmarks: the box decides what is pasted."""
-    return faces.Face(None, np.float32(box), yaw=yaw, pitch=0.0, roll=roll)
+    return Face(None, np.float32(box), yaw=yaw, pitch=0.0, roll=roll)
 
 
 def ramps() -> np.ndarray:
@@ -23,7 +25,7 @@ def test_the_rest_stays_as_it_was_and_there_is_no_edge():
     picture = np.random.default_rng(0).integers(0, 255, (200, 240, 3), np.uint8)
     face = a_face([50.3, 40.7, 150.3, 140.7])
     placement = place(face, picture.shape)
-    original = faces.upright_crop(picture, face)
+    original = geometry.upright_crop(picture, face)
     pasted = paste(picture, np.full((96, 96, 3), 255, np.uint8), original, placement)
     shown = np.zeros((200, 240), np.float32)
     left, top, right, bottom = placement.region
@@ -40,7 +42,7 @@ def test_the_rest_stays_as_it_was_and_there_is_no_edge():
 @pytest.mark.parametrize("box", [[60.4, 30.2, 156.4, 126.2], [40, 20, 180, 160], [70.5, 50.5, 130.5, 110.5]])
 def test_a_crop_goes_back_where_it_was_taken(box, roll):
     picture, face = ramps(), a_face(box, roll)
-    crop = faces.upright_crop(picture, face)
+    crop = geometry.upright_crop(picture, face)
     pasted = paste(picture, crop, crop, place(face, picture.shape))
     assert np.abs(pasted.astype(int) - picture).max() <= 3
 
@@ -52,7 +54,7 @@ def test_a_tilted_head_is_turned_upright():
         up = np.array([-np.sin(np.radians(roll)), -np.cos(np.radians(roll))])  # counter-clockwise: to the left
         ends = [tuple(np.rint(100 + side * 60 * up).astype(int).tolist()) for side in (-1, 1)]
         cv2.line(picture, ends[0], ends[1], (255, 255, 255), 9)
-        crop = faces.upright_crop(picture, a_face([50, 50, 150, 150], roll))
+        crop = geometry.upright_crop(picture, a_face([50, 50, 150, 150], roll))
         columns = [np.average(np.arange(96), weights=crop[row, :, 0] + 1e-6) for row in (10, 85)]
         assert abs(columns[0] - columns[1]) < 0.15 * abs(85 - 10) * np.tan(np.radians(30))
 
@@ -60,7 +62,7 @@ def test_a_tilted_head_is_turned_upright():
 def test_a_face_at_the_border_and_one_outside():
     picture = ramps()
     face = a_face([-20, 80, 120, 220])
-    crop = faces.upright_crop(picture, face)
+    crop = geometry.upright_crop(picture, face)
     assert np.abs(paste(picture, crop, crop, place(face, picture.shape)).astype(int) - picture).max() <= 3
     assert place(a_face([300, 10, 400, 110]), picture.shape) is None
 
@@ -88,13 +90,13 @@ def test_skin_takes_on_the_originals_light():
 
 def test_no_step_along_the_masks_edge_on_real_clips(shared):
     """With a generator that returns its target, tinted as networks do, the border differs by less than 2 levels."""
-    with faces.FaceFinder() as finder:
+    with FaceFinder() as finder:
         for name in ("s1", "s4", "others"):
             path = sorted((shared / "data" / "grid" / name).glob("l*"))[0]
-            _, picture = next(media.read_video(path))
+            _, picture = next(read_video(path))
             face = finder.find(picture)[0]
             placement = place(face, picture.shape)
-            crop = faces.upright_crop(picture, face)
+            crop = geometry.upright_crop(picture, face)
             for generated in (crop, (crop * 0.95).astype(np.uint8)):
                 pasted = paste(picture, generated, crop, placement)
                 left, top, right, bottom = placement.region

@@ -1,6 +1,5 @@
-"""Reading what people bring, and writing videos that read back as they were meant."""
+"""Films that people bring, read: upright, in time, past every damage."""
 
-import math
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -8,19 +7,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from made_media import click, clicking_speech, flashing_frames, mux
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.media.video import (
-    SAMPLE_RATE,
-    is_image,
-    probe_video,
-    read_image,
-    read_speech,
-    read_video,
-    resample_frames,
-    write_video,
-)
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.video import probe_video, read_video, resample_frames
+from lipgan_colab.media.writing import write_video
 
 # name: (frames, width, height, fps, frames at 25 fps, seconds of sound); None: no such thing in the file
 TRICKY = {
@@ -50,84 +43,9 @@ TRICKY = {
     "vfr_s1.mp4": (52, 360, 288, 25, 75, 2.978),
     "wrongsound_s1_pwij3p.mp4": (75, 360, 288, 25, 75, 2.978),
 }
+
+
 UNREADABLE = ["tricky/empty.mp4", "tricky/truncated.mp4", "speech/broken_header.wav"]
-
-SPEECH = {  # seconds
-    "clipped.wav": 11.0,
-    "jfk.flac": 11.0,
-    "jfk_44k_24bit_stereo.wav": 4.0,
-    "jfk_44k_stereo.m4a": 11.0,
-    "jfk_48k_float.wav": 4.0,
-    "jfk_8k_mono.wav": 11.0,
-    "jfk_8k_ulaw.wav": 11.0,
-    "jfk_long_pauses.wav": 16.0,
-    "libri_198-209-0000.ogg": 13.91,
-    "libri_44k_128.mp3": 13.91,
-    "libri_48k.opus": 13.91,
-    "libri_music_0dB.wav": 13.91,
-    "noise_3s.wav": 3.0,
-    "physicsworks_5.1.webm": 203.283,
-    "silence_3s.wav": 3.0,
-    "stereo_one_side.wav": 4.0,
-    "three_channels.wav": 0.0001,
-    "very_short_0.1s.wav": 0.1,
-}
-
-FLASH = 20  # frame number
-
-
-def clicking_speech(seconds, at, rate=SAMPLE_RATE):
-    """Silence with 10 ms of tone from `at` s on."""
-    wave = np.zeros(round(seconds * rate), np.float32)
-    start, length = round(at * rate), rate // 100
-    wave[start : start + length] = 0.9 * np.sin(0.6 * np.arange(length))
-    return wave
-
-
-def click(wave, rate=SAMPLE_RATE):
-    """The time in s at which the 10 ms of tone begin."""
-    return int(np.convolve(wave**2, np.ones(rate // 100), "valid").argmax()) / rate
-
-
-def flashing_frames(n=40, size=(48, 64), at=FLASH):
-    return [np.full((*size, 3), 255 if k == at else 40, np.uint8) for k in range(n)]
-
-
-def flash(frames):
-    return int(np.argmax([frame.mean() for frame in frames]))
-
-
-def mux(path, frames=(), frame_times=(), pieces=(), rate=SAMPLE_RATE, layout="mono", sound_codec="pcm_s16le"):
-    """A file with time stamps of our own. pieces: (start in s, int16 (channels, n))."""
-    with av.open(str(path), "w") as container:
-        if len(frames):
-            picture = container.add_stream("libx264", rate=25, options={"bf": "0"})
-            picture.height, picture.width, picture.pix_fmt = *frames[0].shape[:2], "yuv420p"
-            picture.codec_context.time_base = Fraction(1, 1000)
-        if pieces:
-            sound = container.add_stream(sound_codec, rate=rate, layout=layout)
-        packets = []
-        for time, rgb in zip(frame_times, frames, strict=True):
-            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
-            packets += picture.encode(frame)
-        packets += picture.encode(None) if len(frames) else []
-        for start, samples in pieces:
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(samples.T).reshape(1, -1), format="s16", layout=layout
-            )
-            frame.sample_rate, frame.pts, frame.time_base = rate, round(start * rate), Fraction(1, rate)
-            packets += sound.encode(frame)
-        packets += sound.encode(None) if pieces else []
-        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
-            container.mux(packet)
-
-
-def as_int16(wave):
-    return (np.atleast_2d(wave) * 32767).astype(np.int16)
-
-
-# --- reading video ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", TRICKY)
@@ -151,11 +69,9 @@ def test_tricky_videos(shared, name):
         assert len(read_speech(path)) / SAMPLE_RATE == pytest.approx(sound, abs=0.001)
 
 
-def test_the_tables_are_complete(shared):
-    data = shared / "data"
+def test_the_table_is_complete(shared):
     unreadable = {name.split("/")[1] for name in UNREADABLE}
-    assert {p.name for p in (data / "tricky").iterdir()} - unreadable == set(TRICKY)
-    assert {p.name for p in (data / "speech").iterdir()} - unreadable == set(SPEECH)
+    assert {p.name for p in (shared / "data" / "tricky").iterdir()} - unreadable == set(TRICKY)
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
@@ -250,9 +166,6 @@ def test_stamps_that_start_anew_go_on(tmp_path):
     assert np.allclose(read, np.arange(20) / 25, atol=0.002)
 
 
-# --- constant rate ---------------------------------------------------------------------------------------
-
-
 def numbered(times):
     return [(float(t), np.full((2, 2, 3), k, np.uint8)) for k, t in enumerate(times)]
 
@@ -309,89 +222,6 @@ def test_impossible_rates_are_refused(fps):
         list(resample_frames(numbered([0]), fps))
 
 
-# --- reading speech --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", SPEECH)
-def test_speech_files(shared, name):
-    wave = read_speech(shared / "data" / "speech" / name)
-    assert wave.dtype == np.float32 and wave.ndim == 1 and np.isfinite(wave).all()
-    assert len(wave) / SAMPLE_RATE == pytest.approx(SPEECH[name], abs=0.001)
-    assert np.abs(wave).max() <= 1
-    if name not in ("silence_3s.wav", "three_channels.wav"):
-        assert np.abs(wave).max() > 0.2
-
-
-def test_formats_agree_with_each_other(shared):
-    """No lag from the priming of mp3, AAC or opus; FFmpeg starts Vorbis 8 ms late, less than one MFCC column."""
-    folder = shared / "data" / "speech"
-    for reference, others in {
-        "libri_198-209-0000.ogg": ("libri_44k_128.mp3", "libri_48k.opus"),
-        "jfk_8k_mono.wav": ("jfk_8k_ulaw.wav", "jfk_44k_stereo.m4a", "jfk.flac"),
-        "jfk_48k_float.wav": ("jfk_44k_24bit_stereo.wav", "stereo_one_side.wav"),
-    }.items():
-        a = read_speech(folder / reference)
-        for other in others:
-            b = read_speech(folder / other)
-            n = min(len(a), len(b))
-            spectrum = np.fft.rfft(a[:n]) * np.conj(np.fft.rfft(b[:n]))
-            lag = int(np.fft.irfft(spectrum, n).argmax())
-            assert min(lag, n - lag) <= (128 if reference.endswith(".ogg") else 4), other
-
-
-def test_stereo_loses_no_level(tmp_path):
-    tone = (0.5 * np.sin(0.2 * np.arange(16_000))).astype(np.float32)
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32)
-    for sides, want in [
-        ((tone, tone), tone),
-        ((tone, 0 * tone), tone),
-        ((0 * tone, tone), tone),
-        ((tone, -tone), tone),
-        ((tone, noise), (tone + noise) / 2),
-    ]:
-        mux(tmp_path / "s.wav", pieces=[(0, as_int16(np.stack(sides)))], layout="stereo")
-        got = read_speech(tmp_path / "s.wav")
-        assert min(np.abs(got - want).max(), np.abs(got + want).max()) < 1e-3
-
-
-def test_the_centre_of_surround_sound_keeps_its_level(tmp_path):
-    tone = (0.5 * np.sin(0.2 * np.arange(16_000))).astype(np.float32)
-    channels = np.zeros((6, 16_000), np.float32)
-    channels[2] = tone
-    mux(tmp_path / "s.wav", pieces=[(0, as_int16(channels))], layout="5.1")
-    assert np.abs(read_speech(tmp_path / "s.wav") - tone).max() < 1e-3
-
-
-@pytest.mark.parametrize("video_start, sound_start", [(0, 0), (0, 0.4), (0.4, 0), (1.0, 0.7), (0.7, 1.0)])
-def test_sound_belongs_to_the_first_frame(tmp_path, video_start, sound_start):
-    """Flash and click at the same stamp come out at the same time, wherever the streams start."""
-    path, moment = tmp_path / "a.mkv", video_start + FLASH / 25
-    mux(
-        path,
-        flashing_frames(),
-        video_start + np.arange(40) / 25,
-        [(sound_start, as_int16(clicking_speech(2, moment - sound_start)))],
-    )
-    seen = flash(frame for _, frame in read_video(path)) / 25
-    assert seen == FLASH / 25
-    assert click(read_speech(path)) == pytest.approx(seen, abs=0.002)
-
-
-def test_gaps_in_the_sound_are_silence(tmp_path):
-    loud = as_int16(np.full(8000, 0.5, np.float32))
-    mux(tmp_path / "a.mkv", pieces=[(0, loud), (1.5, loud)])
-    wave = read_speech(tmp_path / "a.mkv")
-    assert len(wave) == pytest.approx(2 * SAMPLE_RATE, abs=32)
-    assert np.abs(wave[8100:23_900]).max() == 0
-    assert wave[1000:7000].min() > 0.4 and wave[24_100:31_900].min() > 0.4
-
-
-def test_sound_stamps_that_start_anew_go_on(tmp_path):
-    loud = as_int16(np.full(8000, 0.5, np.float32))
-    mux(tmp_path / "a.mkv", pieces=[(0, loud), (90_000, loud)])
-    assert len(read_speech(tmp_path / "a.mkv")) == pytest.approx(16_000, abs=32)
-
-
 def test_a_cover_is_no_video(tmp_path):
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
@@ -408,156 +238,6 @@ def test_a_cover_is_no_video(tmp_path):
     with pytest.raises(InputError, match="no moving picture"):
         probe_video(path)
     assert click(read_speech(path)) == pytest.approx(0.5, abs=0.001)
-
-
-# --- photos ----------------------------------------------------------------------------------------------
-
-
-def test_photos(shared):
-    for path in (shared / "data" / "photos").iterdir():
-        assert is_image(path)
-        rgb = read_image(path)
-        assert rgb.ndim == 3 and rgb.shape[2] == 3 and rgb.dtype == np.uint8 and rgb.std() > 10
-    for folder in ("tricky", "speech", "grid/others"):
-        assert not any(map(is_image, (shared / "data" / folder).iterdir()))
-
-
-def test_pictures_of_every_kind(tmp_path):
-    ramp = np.linspace(0, 255, 64).astype(np.uint8) * np.ones((32, 1), np.uint8)
-    rgb = np.stack([ramp, ramp[:, ::-1], ramp], axis=2)
-    path = tmp_path / "picture.png"
-
-    Image.fromarray(rgb).save(path)
-    assert (read_image(path) == rgb).all()
-    Image.fromarray(ramp).save(path)
-    assert (read_image(path) == ramp[..., None]).all()
-    Image.fromarray(ramp.astype(np.uint16) * 257).save(path)
-    assert np.abs(read_image(path).astype(int) - ramp[..., None]).max() <= 1
-    Image.fromarray(np.dstack([rgb, 0 * ramp])).save(path)
-    assert (read_image(path) == 255).all()
-    Image.fromarray(rgb).convert("P").save(path, transparency=0)
-    assert read_image(path).shape == rgb.shape
-
-    for name, mode in (("p.jpg", "CMYK"), ("p.tif", "RGB"), ("p.webp", "RGB"), ("p.bmp", "RGB"), ("p.gif", "P")):
-        Image.fromarray(rgb).convert(mode).save(tmp_path / name)
-        assert is_image(tmp_path / name)
-        assert np.abs(read_image(tmp_path / name).astype(int) - rgb).mean() < 20, name
-
-    exif = Image.Exif()
-    exif[0x0112] = 6  # held upright: the stored picture is to be turned a quarter clockwise
-    Image.fromarray(rgb).save(tmp_path / "phone.png", exif=exif)
-    assert (read_image(tmp_path / "phone.png") == np.rot90(rgb, -1)).all()
-
-
-def test_what_is_no_picture_is_refused(tmp_path):
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / "a.png")
-    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:3000])
-    (tmp_path / "empty.jpg").touch()
-    (tmp_path / "text.jpg").write_text("hello")
-    for name in ("cut.png", "empty.jpg", "text.jpg", "missing.jpg"):
-        with pytest.raises(InputError) as error:
-            read_image(tmp_path / name)
-        assert name in str(error.value) and "\n" not in str(error.value)
-
-
-# --- writing ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("fps", [25, 29.97, Fraction(30_000, 1001), 60, 12.5, 23.976])
-def test_written_videos_read_back(tmp_path, fps):
-    path = tmp_path / "new folder" / "out.mp4"
-    speech = clicking_speech(40 / float(fps), FLASH / float(fps))
-    write_video(path, iter(flashing_frames()), fps, speech)
-    info = probe_video(path)
-    assert float(info.fps) == pytest.approx(float(fps), rel=1e-5) and info.has_sound
-    assert info.duration == pytest.approx(40 / float(fps), abs=0.002)
-    read = list(read_video(path))
-    assert np.allclose([time for time, _ in read], np.arange(40) / float(fps), atol=1e-4)
-    assert flash(frame for _, frame in read) == FLASH
-    heard = read_speech(path)
-    assert abs(len(heard) - len(speech)) <= 2
-    assert click(heard) == pytest.approx(FLASH / float(fps), abs=0.001)
-
-
-@pytest.mark.parametrize("seconds", [0.3, 0.8, 2.5])
-def test_neither_picture_nor_sound_is_cut(tmp_path, seconds):
-    path = tmp_path / "out.mp4"
-    write_video(path, flashing_frames(20, at=3), 25, clicking_speech(seconds, 0.1))
-    with av.open(str(path)) as container:
-        assert container.duration / av.time_base == pytest.approx(max(seconds, 0.8), abs=0.01)
-        assert container.start_time == 0
-        assert all(stream.start_time == 0 for stream in container.streams)
-    assert sum(1 for _ in read_video(path)) == 20
-    assert len(read_speech(path)) == pytest.approx(seconds * SAMPLE_RATE, abs=2)
-
-
-@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 11_111])
-def test_sound_of_other_rates(tmp_path, rate):
-    write_video(tmp_path / "out.mp4", flashing_frames(), 25, clicking_speech(1.6, 0.8, rate), rate)
-    assert click(read_speech(tmp_path / "out.mp4")) == pytest.approx(0.8, abs=0.002)
-
-
-@pytest.mark.parametrize("size", [(96, 128), (97, 131), (1, 1), (720, 1280)])
-def test_colours_survive(tmp_path, size):
-    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128), (200, 150, 120)]
-    path = tmp_path / "out.mp4"
-    write_video(path, (np.full((*size, 3), c, np.uint8) for c in colours), 25)
-    height, width = (side + side % 2 for side in size)
-    for (_, rgb), colour in zip(read_video(path), colours, strict=True):
-        assert rgb.shape == (height, width, 3)
-        assert np.abs(rgb.astype(int) - colour).max() <= 5
-    with av.open(str(path)) as container:
-        frame = next(container.decode(video=0))
-        assert frame.colorspace == 1 and frame.color_range == 1  # BT.709, limited: no player needs to guess
-
-
-def test_a_real_clip_survives(shared, tmp_path):
-    clip = shared / "data" / "grid" / "others" / "swiz3n.mpg"
-    frames = [rgb for _, rgb in read_video(clip)][:25]
-    write_video(tmp_path / "out.mp4", frames, 25)
-    for (_, got), rgb in zip(read_video(tmp_path / "out.mp4"), frames, strict=True):
-        assert 10 * math.log10(255**2 / np.mean((got.astype(float) - rgb) ** 2)) > 36
-
-
-def test_the_file_says_that_it_is_synthetic(tmp_path):
-    write_video(tmp_path / "out.mp4", flashing_frames(3), 25, comment="step 1000")
-    with av.open(str(tmp_path / "out.mp4")) as container:
-        said = container.metadata
-    assert "Synthetic" in said["comment"] and "lipgan_colab" in said["comment"] and "step 1000" in said["comment"]
-    assert "Synthetic" in said["description"]
-
-
-def test_the_file_can_play_while_it_loads(tmp_path):
-    write_video(tmp_path / "out.mp4", flashing_frames(), 25)
-    content = (tmp_path / "out.mp4").read_bytes()
-    assert content.index(b"moov") < content.index(b"mdat")
-
-
-@pytest.mark.parametrize("fail_at", [0, 1, 30])
-def test_a_failing_source_leaves_nothing(tmp_path, fail_at):
-    def failing():
-        for k, frame in enumerate(flashing_frames()):
-            if k == fail_at:
-                raise RuntimeError("lost")
-            yield frame
-
-    (tmp_path / "out.mp4").write_bytes(b"older")
-    with pytest.raises(RuntimeError, match="lost"):
-        write_video(tmp_path / "out.mp4", failing(), 25, clicking_speech(1.6, 0.8))
-    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
-    assert (tmp_path / "out.mp4").read_bytes() == b"older"
-
-
-def test_bad_frames_are_refused(tmp_path):
-    frames = flashing_frames(3)
-    for bad in ([], [frames[0], frames[1][:-2]], [frames[0], frames[1].astype(np.float32)]):
-        with pytest.raises(InputError):
-            write_video(tmp_path / "out.mp4", bad, 25)
-    with pytest.raises(InputError, match=r"\.mp4"):
-        write_video(tmp_path / "out.avi", frames, 25)
-    with pytest.raises(InputError):
-        write_video(tmp_path / "out.mp4", frames, 0)
-    assert not list(tmp_path.iterdir())
 
 
 def test_unfinished_reading_closes_the_file(tmp_path):

@@ -7,7 +7,7 @@ import torch
 
 from lipgan_colab.corpora.corpus import folder, only
 from lipgan_colab.errors import InputError
-from lipgan_colab.media import video as media
+from lipgan_colab.media.sound import read_speech
 from lipgan_colab.models.expert import lips_seen, sound_heard, verdict
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig, lower_halves
@@ -98,7 +98,7 @@ def test_the_one_that_comes_along_tells_when_real_lips_are_off(shared, tmp_path)
         crops = np.stack(
             [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1] for jpeg in record.jpegs]
         )
-        wave = media.read_speech(shared / "data" / "grid" / record.id)
+        wave = read_speech(shared / "data" / "grid" / record.id)
         lips, sounds = lips_seen(expert, crops), sound_heard(expert, wave, len(crops))
         right, late = verdict(lips, sounds), verdict(lips[8:], sounds[:-8])
         still = verdict(lips[:1].expand_as(lips), sounds)

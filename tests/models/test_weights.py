@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.generation.generate import GenerateOptions, generate
-from lipgan_colab.media import video as media
+from lipgan_colab.media.video import read_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, SyncExpertConfig, Wav2LipGenerator
 from lipgan_colab.models.weights import load_generator, load_network, save_generator, save_network
@@ -235,7 +235,7 @@ def talking(shared, tmp_path):
         data = shared / "data"
         photo, speech = data / "photos" / "obama_240p.jpg", data / "speech" / "very_short_0.1s.wav"
         report = generate(photo, speech, weights, tmp_path / name, GenerateOptions(pauses="off", **options))
-        return np.stack([frame for _, frame in media.read_video(report.path)])
+        return np.stack([frame for _, frame in read_video(report.path)])
 
     return talk
 

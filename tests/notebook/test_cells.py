@@ -13,7 +13,7 @@ from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.scores import VARIANTS, ClipScores, Evaluation
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import save_generator
-from lipgan_colab.notebook import cells as notebook
+from lipgan_colab.notebook import cells
 from lipgan_colab.training.checkpoint import write_checkpoint
 from lipgan_colab.workspace import open_workspace
 
@@ -34,21 +34,21 @@ def clips(tmp_path) -> list[Utterance]:
 
 
 def test_your_own_folder_and_what_can_be_wrong(workspace, drawn_videos):
-    assert len(notebook.get_corpus(workspace, "my own folder", videos=drawn_videos)) == 4
+    assert len(cells.get_corpus(workspace, "my own folder", videos=drawn_videos)) == 4
     for corpus, said in (("my own folder", "path is missing"), ("LRS2", "missing"), ("VoxCeleb", "there is no corpus")):
         with pytest.raises(InputError, match=said):
-            notebook.get_corpus(workspace, corpus)
+            cells.get_corpus(workspace, corpus)
 
 
 def test_the_sample_is_drawn_once(workspace, monkeypatch):
     sample = workspace.local / "raw" / "tiny_sample"
     sample.mkdir(parents=True)
     (sample / "0_00.mp4").write_bytes(b"drawing was interrupted")
-    monkeypatch.setattr(notebook, "SAMPLE_CLIPS", 2)
-    first = notebook.get_corpus(workspace, "tiny sample")
+    monkeypatch.setattr(cells, "SAMPLE_CLIPS", 2)
+    first = cells.get_corpus(workspace, "tiny sample")
     assert len(first) == 2 and {u.licence for u in first} == {"drawn by lipgan_colab"}
     before = {u.path: u.path.stat().st_mtime_ns for u in first}
-    assert {u.path: u.path.stat().st_mtime_ns for u in notebook.get_corpus(workspace, "tiny sample")} == before
+    assert {u.path: u.path.stat().st_mtime_ns for u in cells.get_corpus(workspace, "tiny sample")} == before
 
 
 def test_of_lrs2_only_what_is_drawn_is_unpacked(workspace, tmp_path, monkeypatch):
@@ -57,61 +57,61 @@ def test_of_lrs2_only_what_is_drawn_is_unpacked(workspace, tmp_path, monkeypatch
         tar({f"mvlrs_v1/main/{name}{s}": name.encode() for name in names for s in (".mp4", ".txt")}), tmp_path / "parts"
     )
     (tmp_path / "parts" / "train.txt").write_text("".join(f"{name}\n" for name in names))
-    monkeypatch.setattr(notebook, "LRS2_CLIPS_PER_HOUR", 3)
+    monkeypatch.setattr(cells, "LRS2_CLIPS_PER_HOUR", 3)
     with pytest.warns(UserWarning, match="3 of the 6 clips"):
-        drawn = notebook.get_corpus(workspace, "LRS2", hours=1, parts=str(tmp_path / "parts"))
+        drawn = cells.get_corpus(workspace, "LRS2", hours=1, parts=str(tmp_path / "parts"))
     assert {u.programme for u in drawn} == {"100", "200", "300"} and len(drawn) == 3
     assert len(list((workspace.local / "raw" / "lrs2").rglob("*.mp4"))) == 3
-    assert len(notebook.get_corpus(workspace, "LRS2", parts=str(tmp_path / "parts"))) == 6
+    assert len(cells.get_corpus(workspace, "LRS2", parts=str(tmp_path / "parts"))) == 6
 
 
 def test_what_is_held_back_stays_held_back(clips, tmp_path):
-    held, rest = notebook.hold_back(clips[:8], 2, tmp_path / "held")
+    held, rest = cells.hold_back(clips[:8], 2, tmp_path / "held")
     assert len(held) == 2 and len(rest) == 6 and not {u.id for u in held} & {u.id for u in rest}
     assert [u.path.read_bytes() for u in folder(tmp_path / "held")] == [
         u.path.read_bytes() for u in sorted(held, key=lambda u: u.id)
     ]
-    more, others = notebook.hold_back(clips, 3, tmp_path / "held", seed=5)
+    more, others = cells.hold_back(clips, 3, tmp_path / "held", seed=5)
     assert {u.id for u in more} == {u.id for u in held} and len(others) == 10
-    assert notebook.hold_back(clips, 0, tmp_path / "none") == ([], clips)
-    assert len(notebook.hold_back(clips, 100, tmp_path / "many")[0]) == 3  # a quarter, or nothing would be left
-    assert len(notebook.some_clips(tmp_path / "many", 2)) == 2
-    assert {i.split("/")[0] for i in notebook.some_clips(tmp_path / "many", 9)} == {"s0", "s1", "s2"}
+    assert cells.hold_back(clips, 0, tmp_path / "none") == ([], clips)
+    assert len(cells.hold_back(clips, 100, tmp_path / "many")[0]) == 3  # a quarter, or nothing would be left
+    assert len(cells.some_clips(tmp_path / "many", 2)) == 2
+    assert {i.split("/")[0] for i in cells.some_clips(tmp_path / "many", 9)} == {"s0", "s1", "s2"}
 
 
 def test_more_hours_begin_with_the_same_clips(clips):
-    few, more, everything = (notebook.draw(clips, hours) for hours in (0.05, 0.1, 0))
+    few, more, everything = (cells.draw(clips, hours) for hours in (0.05, 0.1, 0))
     assert [len(few), len(more), len(everything)] == [3, 6, 12]
     assert everything[:6] == more and more[:3] == few
     assert {u.speaker for u in few} == {"s0", "s1", "s2"}
-    assert len(notebook.draw(clips, hours=100, balance=False)) == 12
+    assert len(cells.draw(clips, hours=100, balance=False)) == 12
 
 
 def test_no_name_is_taken_twice(tmp_path):
     names = []
     for _ in range(3):
-        names.append(notebook.unused_name(tmp_path / "a.mp4"))
+        names.append(cells.unused_name(tmp_path / "a.mp4"))
         names[-1].touch()
     assert [path.name for path in names] == ["a.mp4", "a-2.mp4", "a-3.mp4"]
 
 
 def test_weights_are_a_run_a_file_or_a_published_name(workspace, tmp_path):
     with pytest.raises(InputError, match="no trained run"):
-        notebook.find_weights(workspace)
+        cells.find_weights(workspace)
     for n, name in enumerate(("newer", "older")):
         path = workspace.runs / name / "generator.safetensors"
         path.parent.mkdir()
         path.touch()
         os.utime(path, (1000 - n, 1000 - n))
-    assert notebook.find_weights(workspace) == workspace.runs / "newer"
-    assert notebook.find_weights(workspace, "older") == workspace.runs / "older"
-    assert str(notebook.find_weights(workspace, "wav2lip-gan")) == "wav2lip-gan"
+    assert cells.find_weights(workspace) == workspace.runs / "newer"
+    assert cells.find_weights(workspace, "older") == workspace.runs / "older"
+    assert str(cells.find_weights(workspace, "wav2lip-gan")) == "wav2lip-gan"
 
 
 def test_an_export_has_its_step_in_its_name(workspace, tmp_path):
     network = LipGANGenerator(GeneratorConfig(0.02))
     save_generator(tmp_path / "generator.safetensors", network, {"step": 7})
-    exported = notebook.export(tmp_path / "generator.safetensors", "first", workspace.results)
+    exported = cells.export(tmp_path / "generator.safetensors", "first", workspace.results)
     assert exported.name == "first-step-7.safetensors"
     assert exported.read_bytes() == (tmp_path / "generator.safetensors").read_bytes()
 
@@ -119,7 +119,7 @@ def test_an_export_has_its_step_in_its_name(workspace, tmp_path):
 def test_a_run_is_shown_with_when_it_reached_drive(tmp_path):
     run, local = tmp_path / "drive" / "first<1>", tmp_path / "disk"
     local.mkdir()
-    assert "nothing in its log yet; not saved to Drive yet" in notebook.view(run, local)
+    assert "nothing in its log yet; not saved to Drive yet" in cells.view(run, local)
     (local / "log.csv").write_text("step,samples_per_second,l1\n50,12.5,0.25\n")
     (local / "config.json").write_text('{"steps": 200}')
     (local / "previews").mkdir()
@@ -127,11 +127,11 @@ def test_a_run_is_shown_with_when_it_reached_drive(tmp_path):
         (local / "previews" / f"step-0000000{n}.png").write_bytes(f"faces {n}".encode())
     saved = write_checkpoint(run / "checkpoints", 40, {"step": 40})
     os.utime(saved.path, (time.time() - 185, time.time() - 185))
-    shown = notebook.view(run, local)
+    shown = cells.view(run, local)
     assert "step 50 of 200, 12.5 samples/s, l1 0.2500; last saved to Drive 3 minutes ago (step 40)" in shown
     assert "first&lt;1&gt;" in shown
     assert shown.count("<img") == 1 and "ZmFjZXMgMg==" in shown  # the newest
-    assert "to Drive" not in notebook.view(run, run)
+    assert "to Drive" not in cells.view(run, run)
 
 
 def test_a_run_is_looked_at_while_it_goes_on_and_at_its_end(tmp_path, monkeypatch):
@@ -144,7 +144,7 @@ def test_a_run_is_looked_at_while_it_goes_on_and_at_its_end(tmp_path, monkeypatc
 
     shown = Shown()
     monkeypatch.setattr("IPython.display.display", lambda page, display_id: shown)
-    with notebook.TrainingView(tmp_path, tmp_path, every=0.02):
+    with cells.TrainingView(tmp_path, tmp_path, every=0.02):
         deadline = time.monotonic() + 20
         while not shown.pages and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -154,7 +154,7 @@ def test_a_run_is_looked_at_while_it_goes_on_and_at_its_end(tmp_path, monkeypatc
 
 def test_runs_stand_side_by_side(tmp_path):
     clips = [ClipScores("a", "", 75, 0.0, {v: {m: n + 0.25 for m in MEASURES} for n, v in enumerate(VARIANTS)}, {})]
-    table = notebook.side_by_side(
+    table = cells.side_by_side(
         {"first": Evaluation(tmp_path, clips, []), "a long name": Evaluation(tmp_path, clips, [])}
     )
     head, *lines = table.splitlines()

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.media import video as media
+from lipgan_colab.faces import tracking
+from lipgan_colab.media.image import read_image
+from lipgan_colab.media.writing import write_video
 from lipgan_colab.notebook.face_view import CHOSEN, OTHER, draw_faces, find_faces
 
 
@@ -26,7 +27,7 @@ def test_faces_are_numbered_from_the_left_and_the_largest_is_known(couple):
     assert len(view.faces) == 2 and view.faces[0].box[0] < view.faces[1].box[0]
     assert view.largest == 1 and not view.film
     for number in (0, 1):
-        followed = next(faces.follow([view.faces[::-1]], view.person(number)))
+        followed = next(tracking.follow([view.faces[::-1]], view.person(number)))
         assert followed is view.faces[number]
 
 
@@ -51,9 +52,9 @@ def test_in_a_film_the_choice_is_a_point_in_the_face(shared):
 
 
 def test_a_film_is_looked_through_until_somebody_is_seen(couple, tmp_path):
-    photo = media.read_image(couple)
+    photo = read_image(couple)
     empty = np.full_like(photo, 90)
-    media.write_video(tmp_path / "late.mp4", [empty] * 8 + [photo] * 4, 5)
+    write_video(tmp_path / "late.mp4", [empty] * 8 + [photo] * 4, 5)
     view = find_faces(tmp_path / "late.mp4")
     assert len(view.faces) == 2 and view.film
 
@@ -63,7 +64,7 @@ def test_where_nobody_is_seen_it_says_so(tmp_path, film):
     picture = np.full((120, 160, 3), 90, np.uint8)
     path = tmp_path / ("wall.mp4" if film else "wall.png")
     if film:
-        media.write_video(path, [picture] * 3, 5)
+        write_video(path, [picture] * 3, 5)
     else:
         cv2.imwrite(str(path), picture)
     with pytest.raises(InputError, match=r"wall.*no face found.*choose a picture"):

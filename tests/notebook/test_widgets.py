@@ -7,7 +7,7 @@ import ipywidgets
 import numpy as np
 import pytest
 
-from lipgan_colab.media import video as media
+from lipgan_colab.media.video import probe_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, save_generator
 from lipgan_colab.notebook.widgets import GenerateWidget, result_name
@@ -49,7 +49,7 @@ def test_a_photo_speaks_twice_in_a_row(ready, workspace):
         ready.wait()
         assert len(list(workspace.results.glob("astronaut-hello-*.mp4"))) == n, ready.notice.text
     report = ready.state.made[-1]
-    assert media.probe_video(report.path).has_sound and report.frames == 25
+    assert probe_video(report.path).has_sound and report.frames == 25
     video = next(child for child in ready.result.children if isinstance(child, ipywidgets.Video))
     assert video.value == report.path.read_bytes()
     assert not ready.button.disabled and ready.cancel_button.layout.display == "none"

@@ -11,13 +11,13 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces.detector import lip_region
+from lipgan_colab.faces.geometry import lip_region
 from lipgan_colab.shards.dataset import FAR_FRAMES, LipSyncDataset, batches
 from lipgan_colab.shards.inspection import contact_sheet, describe
 from lipgan_colab.shards.manifest import damaged_shards, set_aside, write_manifest
 from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, fingerprint_of, read_metadata, read_records, write_shard
-from lipgan_colab.speech import features as audio
+from lipgan_colab.speech.features import window_columns
 
 SETTINGS = {"fps": 25, "size": 96}
 
@@ -67,7 +67,7 @@ def test_a_sample_is_a_frame_its_window_and_a_distant_frame_of_the_same_clip(fol
         assert clip == other_clip
         assert abs(frame - reference) >= FAR_FRAMES
         assert frame != 3
-        columns = np.clip(audio.window_columns(frame, 25, "mfcc"), 0, (20, 30, 25)[clip] * 4 - 1)
+        columns = np.clip(window_columns(frame, 25, "mfcc"), 0, (20, 30, 25)[clip] * 4 - 1)
         assert sample["speech"].shape == (1, 12, 35)
         assert np.array_equal(sample["speech"][0, 0].numpy(), columns)
         assert sample["unsynced_speech"].shape == (1, 12, 35)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.media import video as media
+from lipgan_colab.faces.face import Face
+from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.shards.gates import Gates, Rejected, Watcher, check_picture, check_sound
 
 GATES = Gates()
 
 
 def face(side=100.0, yaw=0.0):
-    return faces.Face(None, np.float32([50, 50, 50 + side, 50 + side]), yaw, 0.0, 0.0)
+    return Face(None, np.float32([50, 50, 50 + side, 50 + side]), yaw, 0.0, 0.0)
 
 
 @dataclass
@@ -87,7 +87,7 @@ def test_cuts_between_real_people_are_seen_and_movement_is_not(shared):
     """Two speakers before nearly the same background, one after the other; and the same one a moment later."""
     grid = shared / "data" / "grid" / "others"
     one, other = (
-        [f for f, _ in zip(media.resample_frames(media.read_video(grid / name), 25), range(30), strict=False)]
+        [f for f, _ in zip(resample_frames(read_video(grid / name), 25), range(30), strict=False)]
         for name in ("swiz3n.mpg", "pwij3p.mpg")
     )
     frames = one[:15] + other[:15]

@@ -17,12 +17,12 @@ from safetensors import safe_open
 from lipgan_colab.corpora.corpus import Utterance, folder
 from lipgan_colab.corpora.subset import subset
 from lipgan_colab.errors import InputError
-from lipgan_colab.media import video as media
+from lipgan_colab.media.sound import read_speech
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.shards.manifest import write_manifest
 from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
 from lipgan_colab.shards.shard_file import read_records
-from lipgan_colab.speech import features as audio
+from lipgan_colab.speech.features import mel, mfcc
 
 TWO = PreprocessConfig(utterances_per_shard=2)
 
@@ -45,9 +45,9 @@ def test_shards_hold_what_was_filmed_and_said(drawn_videos, drawn_shards):
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     assert arrays["utterance_frames"].tolist() == [25] * 4
     assert arrays["found"].mean() > 0.9
-    speech = media.read_speech(clip.path)
-    assert np.array_equal(arrays["mfcc"][: arrays["mfcc_offsets"][1]].T, audio.mfcc(speech))
-    assert np.array_equal(arrays["mel"][: arrays["mel_offsets"][1]].T, audio.mel(speech))
+    speech = read_speech(clip.path)
+    assert np.array_equal(arrays["mfcc"][: arrays["mfcc_offsets"][1]].T, mfcc(speech))
+    assert np.array_equal(arrays["mel"][: arrays["mel_offsets"][1]].T, mel(speech))
     lips = arrays["lip_landmarks"][arrays["found"]]
     assert lips.shape[1:] == (40, 2)
     assert 0.3 < lips[..., 0].mean() < 0.7

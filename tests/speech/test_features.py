@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.media.video import read_speech
+from lipgan_colab.media.sound import read_speech
 from lipgan_colab.speech.features import SpeechInput, mel, mfcc, windows
 
 

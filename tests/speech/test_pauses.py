@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lipgan_colab.media import video as media
+from lipgan_colab.media.sound import read_speech
 from lipgan_colab.speech.features import SpeechInput
 from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking
 
@@ -13,13 +13,13 @@ NORMAL = PAUSE_RULES["normal"]
 def test_silence_and_noise_are_pauses_and_speech_is_not(shared):
     speech = shared / "data" / "speech"
     for name in ("silence_3s.wav", "noise_3s.wav"):
-        assert speaking(media.read_speech(speech / name), NORMAL).max() < 0.05, name
+        assert speaking(read_speech(speech / name), NORMAL).max() < 0.05, name
     for name in ("libri_music_0dB.wav", "libri_44k_128.mp3"):
-        assert speaking(media.read_speech(speech / name), NORMAL).mean() > 0.8, name
+        assert speaking(read_speech(speech / name), NORMAL).mean() > 0.8, name
 
 
 def test_long_pauses_are_found_and_short_ones_left(shared):
-    wave = media.read_speech(shared / "data" / "speech" / "jfk_long_pauses.wav")
+    wave = read_speech(shared / "data" / "speech" / "jfk_long_pauses.wav")
     follow = speaking(wave, NORMAL)
     assert len(follow) == 100 * len(wave) // 16_000
     loud = np.array([np.abs(wave[n * 160 : n * 160 + 400]).max() for n in range(len(follow))])

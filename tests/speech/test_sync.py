@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.faces.detector import INNER_LIPS
-from lipgan_colab.media import video as media
+from lipgan_colab.faces.face import INNER_LIPS
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.video import read_video, resample_frames
+from lipgan_colab.media.writing import write_video
 from lipgan_colab.shards.manifest import out_of_sync
 from lipgan_colab.shards.preprocess import preprocess
 from lipgan_colab.shards.shard_file import read_records
-from lipgan_colab.speech import features as audio
+from lipgan_colab.speech.features import mel
 from lipgan_colab.speech.sync import OFFSETS, clip_sync, group_sync
 from lipgan_colab.synthetic.clips import draw_corpus
 
@@ -35,11 +37,11 @@ def seen_and_heard(clips, made):
     """Mouth openings, and the sound, of each clip."""
     upper, lower = (20 + INNER_LIPS.index(point) for point in (13, 14))
     openings = [np.linalg.norm(r.lip_landmarks[:, upper] - r.lip_landmarks[:, lower], axis=1) for r in made[1]]
-    return openings, [media.read_speech(u.path) for u in clips]
+    return openings, [read_speech(u.path) for u in clips]
 
 
 def judged(openings, sounds):
-    return group_sync(np.stack([clip_sync(o, audio.mel(s), 25) for o, s in zip(openings, sounds, strict=True)]))
+    return group_sync(np.stack([clip_sync(o, mel(s), 25) for o, s in zip(openings, sounds, strict=True)]))
 
 
 def shifted(sound, frames):
@@ -102,8 +104,8 @@ def test_files_made_with_late_sound_are_noticed_on_the_way_to_shards(tmp_path, c
     clips = []
     for n, path in enumerate(draw_corpus(tmp_path / "right", 10, identities=1, seconds=1.4, size=(160, 160))):
         late = tmp_path / f"late{n}.mp4"
-        frames = media.resample_frames(media.read_video(path), 25)
-        media.write_video(late, frames, 25, shifted(media.read_speech(path), 6))
+        frames = resample_frames(read_video(path), 25)
+        write_video(late, frames, 25, shifted(read_speech(path), 6))
         clips.append(Utterance(f"{n}", late))
     manifest = preprocess(clips, tmp_path / "shards", workers=0)
     assert manifest["sync"]["all"]["offset"] == pytest.approx(6, abs=1)

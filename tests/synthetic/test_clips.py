@@ -6,8 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lipgan_colab.faces import detector as faces
-from lipgan_colab.media import video as media
+from lipgan_colab.faces import geometry
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.media.image import read_image
+from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.video import read_video
 from lipgan_colab.synthetic.clips import draw_clip, draw_corpus, draw_photo, speaking_pattern, speech_like, write_speech
 from lipgan_colab.synthetic.drawing import WIDEST, draw_face
 
@@ -24,13 +27,13 @@ def true_opening(path):
 def test_clips_and_their_truth_have_the_length_asked_for(corpus):
     assert [path.name for path in corpus] == ["0_00.mp4", "1_00.mp4", "2_00.mp4", "0_01.mp4"]
     for path in corpus:
-        frames = [frame for _, frame in media.read_video(path)]
+        frames = [frame for _, frame in read_video(path)]
         opening = true_opening(path)
         assert len(frames) == 40
         assert frames[0].shape == (256, 256, 3)
         assert opening.shape == (40,) and opening.dtype == np.float32
         assert opening.min() >= 0 and 0.05 < opening.max() <= WIDEST
-        assert len(media.read_speech(path)) == pytest.approx(1.6 * 16000, abs=2048)  # AAC fills its last frame
+        assert len(read_speech(path)) == pytest.approx(1.6 * 16000, abs=2048)  # AAC fills its last frame
     assert sorted(p.name for p in corpus[0].parent.iterdir()) == sorted(
         name for p in corpus for name in (p.name, f"{p.stem}.opening.npy")
     )
@@ -41,9 +44,9 @@ def test_the_same_seed_makes_the_same_corpus(corpus, tmp_path):
     other = draw_corpus(tmp_path / "other", clips=1, identities=3, seconds=1.6, seed=1)
     assert np.array_equal(true_opening(again[0]), true_opening(corpus[0]))
     assert not np.array_equal(true_opening(other[0]), true_opening(corpus[0]))
-    pairs = zip(media.read_video(again[0]), media.read_video(corpus[0]), strict=True)
+    pairs = zip(read_video(again[0]), read_video(corpus[0]), strict=True)
     assert all(np.array_equal(one, two) for (_, one), (_, two) in pairs)
-    assert np.array_equal(media.read_speech(again[0]), media.read_speech(corpus[0]))
+    assert np.array_equal(read_speech(again[0]), read_speech(corpus[0]))
 
 
 def test_clips_of_a_corpus_say_different_things(corpus):
@@ -117,14 +120,14 @@ def test_photo_and_speech_files(tmp_path):
     photos = [tmp_path / "photos" / f"{name}.png" for name in ("one", "again", "turned", "other")]
     for path, identity, seed in zip(photos, (2, 2, 2, 3), (0, 0, 1, 0), strict=True):
         draw_photo(path, identity, seed, size=(300, 400))
-    one, again, turned, other = (media.read_image(path) for path in photos)
+    one, again, turned, other = (read_image(path) for path in photos)
     assert one.shape == (400, 300, 3)
     assert np.array_equal(one, again)
     assert not np.array_equal(one, turned) and not np.array_equal(one, other)
 
     write_speech(tmp_path / "speech.wav", seconds=1.25, seed=4)
     write_speech(tmp_path / "more.wav", seconds=1.25, seed=5)
-    assert not np.array_equal(media.read_speech(tmp_path / "speech.wav"), media.read_speech(tmp_path / "more.wav"))
+    assert not np.array_equal(read_speech(tmp_path / "speech.wav"), read_speech(tmp_path / "more.wav"))
     with wave.open(str(tmp_path / "speech.wav")) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 16000)
         assert file.getnframes() == 20000
@@ -145,11 +148,11 @@ def test_mediapipe_finds_the_faces_and_measures_their_mouths(shared, tmp_path):
     if not model.is_file():
         pytest.skip("no face model beside the checkout (../shared/models)")
     paths = draw_corpus(tmp_path, clips=6, identities=6, seconds=1.6, seed=7)
-    with faces.FaceFinder(model) as finder:
+    with FaceFinder(model) as finder:
         for path in paths:
-            found = [finder.find(frame) for _, frame in media.read_video(path)]
+            found = [finder.find(frame) for _, frame in read_video(path)]
             assert np.mean([len(people) == 1 for people in found]) > 0.95
-            measured = [faces.mouth_opening(p[0].landmarks) if p else np.nan for p in found]
+            measured = [geometry.mouth_opening(p[0].landmarks) if p else np.nan for p in found]
             seen = ~np.isnan(measured)
             truth = true_opening(path)[seen]
             measured = np.array(measured)[seen]

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from lipgan_colab.training import async_checkpointer as saving_module
+from lipgan_colab.training import async_checkpointer
 from lipgan_colab.training.async_checkpointer import Saver, Snapshot
 from lipgan_colab.training.checkpoint import find_checkpoints, load_newest_checkpoint, read_checkpoint, write_checkpoint
 
@@ -36,7 +36,7 @@ def test_training_goes_on_while_it_is_written(tmp_path, monkeypatch):
         assert may_write.wait(30)
         return write_checkpoint(*arguments)
 
-    monkeypatch.setattr(saving_module, "write_checkpoint", slow_write)
+    monkeypatch.setattr(async_checkpointer, "write_checkpoint", slow_write)
     saver = Saver(tmp_path, tmp_path)
     weights = torch.zeros(3)
     assert saver.save(1, {"step": 1, "weights": weights})
@@ -56,7 +56,7 @@ def test_a_disk_that_fails_is_reported_and_tried_again(tmp_path, monkeypatch):
     said = []
     saver = Saver(tmp_path, tmp_path, say=said.append)
     with monkeypatch.context() as patch:
-        patch.setattr(saving_module, "write_checkpoint", full)
+        patch.setattr(async_checkpointer, "write_checkpoint", full)
         saver.save(1, {"step": 1}, wait=True)
     assert "step 1 was NOT saved" in said[0] and "No space left" in said[0]
     saver.save(1, {"step": 1})

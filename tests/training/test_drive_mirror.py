@@ -9,15 +9,15 @@ import time
 import pytest
 import torch
 
-from lipgan_colab.training import drive_mirror as mirror_module
+from lipgan_colab.training import drive_mirror
 from lipgan_colab.training.checkpoint import find_checkpoints, is_whole, prune, write_checkpoint
 from lipgan_colab.training.drive_mirror import Mirror, copy_whole
 
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
-    monkeypatch.setattr(mirror_module, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(mirror_module, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(drive_mirror, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(drive_mirror, "LONGEST_PAUSE", 0.1)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_full_drive_keeps_the_newest_it_has_and_says_what_to_do(places, small_
 def test_a_drive_that_hangs_holds_up_nobody(places, monkeypatch):
     local, lasting = places
     hangs = threading.Event()
-    monkeypatch.setattr(mirror_module, "copy_whole", lambda *_: hangs.wait(60))
+    monkeypatch.setattr(drive_mirror, "copy_whole", lambda *_: hangs.wait(60))
     mirror = Mirror(local, lasting)
     mirror.put(save(local, 1))
     start = time.monotonic()
@@ -142,7 +142,7 @@ def test_a_copy_that_is_broken_off_leaves_nothing(places):
     (local / "file").write_bytes(bytes(10_000))
     stop = threading.Event()
     stop.set()
-    with pytest.raises(mirror_module.Stopped):
+    with pytest.raises(drive_mirror.Stopped):
         copy_whole(local / "file", lasting / "file", stop)
     assert list(lasting.iterdir()) == []
 
@@ -151,7 +151,7 @@ def test_a_target_that_does_not_read_back_is_an_error(places, monkeypatch):
     local, lasting = places
     (local / "file").write_bytes(bytes(10_000))
     passed = iter([("written", 10_000), ("read", 10_000)])
-    monkeypatch.setattr(mirror_module, "_pass_on", lambda *_: next(passed))
+    monkeypatch.setattr(drive_mirror, "_pass_on", lambda *_: next(passed))
     with pytest.raises(OSError, match="reads back differently") as error:
         copy_whole(local / "file", lasting / "file")
     assert error.value.errno == errno.EIO

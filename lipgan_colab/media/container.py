@@ -1,0 +1,56 @@
+"""Media files opened, and the frames of their streams: what films and sound have in common."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.stream import Disposition
+
+from lipgan_colab.errors import InputError
+
+# Titles that are not UTF-8 are no reason to refuse a file. PyAV 19 thinks so by itself.
+ANY_TAGS = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
+    if not Path(path).is_file():
+        raise InputError(f"{path}: there is no such file")
+    if Path(path).stat().st_size == 0:
+        raise InputError(f"{path}: this file is empty; copy or upload it again")
+    try:
+        container = av.open(str(path), **ANY_TAGS)
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(f"{path}: this is no video or sound, or it is cut off; use another copy") from error
+    with container:
+        yield container
+
+
+def films(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """The streams with moving pictures: neither photos nor the cover of a piece of music."""
+    if container.format.name in ("image2", "tty") or container.format.name.endswith("_pipe"):
+        return []  # photos; text, which FFmpeg would draw
+    decodable = (stream for stream in container.streams.video if stream.codec_context is not None)
+    return [stream for stream in decodable if not stream.disposition & Disposition.attached_pic]
+
+
+def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
+    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+
+
+def decoded(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
+    """The frames of one stream; what cannot be decoded is passed over."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            packet = None  # the rest of the file cannot be read; take what waits in the decoder
+        try:
+            frames = stream.decode(packet)
+        except av.FFmpegError:
+            frames = []  # one broken packet
+        yield from frames
+        if packet is None:
+            return
