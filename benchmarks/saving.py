@@ -61,7 +61,7 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
 
     from benchmarks.training import random_batch
     from lipgan_colab.device import describe, keep_freed_memory, pick_device, pick_dtype
-    from lipgan_colab.training.async_checkpointer import Saver
+    from lipgan_colab.training.async_checkpointer import AsyncCheckpointer
     from lipgan_colab.training.checkpoint import find_checkpoints
     from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 
@@ -73,7 +73,7 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
     batch = random_batch(config, device)
     drive = folder / "drive"
     drive.mkdir()
-    saver = Saver(drive, folder / "local")
+    checkpointer = AsyncCheckpointer(drive, folder / "local")
 
     def step() -> float:
         start = time.perf_counter()
@@ -83,7 +83,7 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
         return time.perf_counter() - start
 
     def busy() -> bool:
-        return not saver._writing.done() or bool(saver.mirror.flush(0))
+        return not checkpointer._writing.done() or bool(checkpointer.mirror.flush(0))
 
     for _ in range(2):
         step()
@@ -91,11 +91,11 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
     for number in range(args.saves):
         usual += [step() for _ in range(args.steps)]
         start = time.perf_counter()
-        saver.save(number, {"step": number, "networks": networks.state()})
+        checkpointer.save(number, {"step": number, "networks": networks.state()})
         blocked.append(time.perf_counter() - start)
         while busy():
             during.append(step())
-    missing = saver.finish(600)
+    missing = checkpointer.finish(600)
     assert not missing, missing
     median = statistics.median(usual)
     size = find_checkpoints(drive / "checkpoints")[0].path.stat().st_size

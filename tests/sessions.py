@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.training import drive_mirror as mirror
-from lipgan_colab.training import recorder as recording
+from lipgan_colab.training import drive_mirror, recorder
 from lipgan_colab.training.recorder import Recorder
 from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.training.train import train
@@ -81,8 +80,8 @@ def session(shards: Path, run: Path, local: Path, report: Path, config=TINY, pic
             if pictures:
                 super().picture(*arguments)
 
-    mirror.FIRST_PAUSE, mirror.LONGEST_PAUSE = 0.05, 0.5
-    recording.PATIENCE = (0.1, 0.2, 0.4)
+    drive_mirror.FIRST_PAUSE, drive_mirror.LONGEST_PAUSE = 0.05, 0.5
+    recorder.PATIENCE = (0.1, 0.2, 0.4)
     sys.modules[train.__module__].Recorder = Session
     output = os.open(report.with_suffix(".txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):

@@ -15,6 +15,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.media.video import probe_video
 
+BALANCES = ("speaker", "programme")  # what clips can be taken of in turn
 BATCH = 64  # clips whose lengths are looked up at once
 SHOWN = 12  # rows of the table: the groups with most hours
 
@@ -65,8 +66,8 @@ def _drawn_order(corpus: Sequence[Utterance], seed: int, balance: str | None) ->
     order = sorted(corpus, key=lambda u: draw_number(seed, u.id))
     if balance is None:
         return order
-    if balance not in ("speaker", "programme"):
-        raise InputError(f"a subset cannot be balanced by {balance!r}; take speaker or programme")
+    if balance not in BALANCES:
+        raise InputError(f"a subset cannot be balanced by {balance!r}; take {' or '.join(BALANCES)}")
     if not any(getattr(u, balance) for u in order):
         other = "programme" if balance == "speaker" else "speaker"
         raise InputError(f"this corpus does not say which {balance} a clip is of; balance by {other} instead")

@@ -52,7 +52,7 @@ def unpack(
     everything is read again, but only what is not there is written.
 
     Args:
-        sources: the parts (see parts.find_parts): a folder, paths, addresses, or Drive links.
+        sources: the parts (see split_archive.find_parts): a folder, paths, addresses, or Drive links.
         folder: where members go, under their names in the archive; nothing is written outside it.
         wanted: names of members, or of folders in the archive for all that is in them; None takes everything.
 

@@ -24,7 +24,7 @@ from lipgan_colab.evaluation.scores import ClipScores, Evaluation, write_csv, wr
 from lipgan_colab.evaluation.syncnet import SyncNet, lip_sync_error, load_syncnet, syncnet_pictures
 from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face_clip import FPS, Take, looked_at, upright_take
+from lipgan_colab.faces.face_clip import FPS, FaceClip, detected_clip, upright_clip
 from lipgan_colab.files import written_whole
 from lipgan_colab.generation.generate import generate_crops, ready_generator
 from lipgan_colab.media.pipeline import ahead
@@ -57,14 +57,14 @@ class _Speech:
 class _Clip:
     """A clip as it truly is.
 
-    `crops` is the true take as every generated one is judged: its face found in frames made of 96 x 96 crops. `full`
+    `crops` is the true clip as every generated one is judged: its face found in frames made of 96 x 96 crops. `full`
     has the same frames, but the face found in the video itself.
     """
 
     speech: _Speech
     yaw: float
-    crops: Take
-    full: Take
+    crops: FaceClip
+    full: FaceClip
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,13 @@ def evaluate(
 
     Args:
         videos: folder of clips that the generator has not been trained on.
-        weights: whatever `load_generator` takes (run folder, file, name), or a generator.
+        weights: run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); name that the verb `weights` lists; or a
+            generator.
         out: folder that gets table.txt, clips.csv and frames.png (see `Evaluation`).
         ids: which clips of the folder (paths below it); None takes all.
-        window_offset: of the speech windows, as for `generate`.
+        device: cuda, cuda:1, cpu; None takes the GPU where there is one.
+        window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes what
+            the weights were trained with.
         syncnet: the authors' syncnet_v2.model, for LSE-D and LSE-C; slow without a GPU.
         expert: the sync expert that expert_d and expert_c are of: a run folder or file of `train_expert`, or the one
             that comes with the package.
@@ -161,9 +164,9 @@ def _clips(speeches: list[_Speech], skipped: list[dict]) -> Iterator[_Clip]:
 def _read_clip(speech: _Speech, finder: FaceFinder) -> _Clip:
     pictures = list(islice(resample_frames(read_video(speech.utterance.path), FPS), LONGEST))
     followed = tracking.fill_gaps(tracking.smooth_boxes(tracking.track(pictures, finder)))
-    full = upright_take(pictures, followed)
+    full = upright_clip(pictures, followed)
     # The truth goes through the same crop as the generated faces, so that only the generator makes a difference.
-    seen = looked_at(full.frames, finder)
+    seen = detected_clip(full.frames, finder)
     face_shape(seen)  # raises where nothing is seen
     return _Clip(speech, float(np.mean([face.yaw for face in followed])), seen, full)
 
@@ -202,65 +205,65 @@ def _generate(
     return list(np.concatenate(parts, axis=1))
 
 
-def _seen(made: Iterator[tuple[_Clip, np.ndarray, np.ndarray]]) -> Iterator[tuple[_Clip, Take, Take]]:
-    """Each clip, and its two generated takes."""
+def _seen(made: Iterator[tuple[_Clip, np.ndarray, np.ndarray]]) -> Iterator[tuple[_Clip, FaceClip, FaceClip]]:
+    """Each clip, and its two generated ones."""
     with closing(made), FaceFinder(max_faces=1) as finder:
         for clip, *generated in made:
-            own, another = (looked_at(clip.full.frames_with(crops), finder) for crops in generated)
+            own, another = (detected_clip(clip.full.frames_with(crops), finder) for crops in generated)
             yield clip, own, another
 
 
-def _scores(clip: _Clip, own: Take, another: Take, judges: _Judges) -> ClipScores:
-    """All variants of a clip (see `judgement.VARIANTS`), measured."""
+def _scores(clip: _Clip, own: FaceClip, another: FaceClip, judges: _Judges) -> ClipScores:
+    """All variants of a clip (see `scores.VARIANTS`), measured."""
     true, places = clip.crops, np.arange(len(clip.crops.frames))
     variants = {
         "generated": own,
         "another": another,
         "true": clip.full,
         "still": true.at(0 * places),
-        "mean": _mean_take(true),
+        "mean": _mean_clip(true),
         "late": true.at(places - SHIFT),
         "early": true.at(places + SHIFT),
     }
     silent = silent_frames(clip.speech.wave, len(places))
     spectrum = mel(clip.speech.wave)
-    sync = {name: sound_sync(take, spectrum) for name, take in variants.items()}
+    sync = {name: sound_sync(variant, spectrum) for name, variant in variants.items()}
     expert_says = _listening(judges.expert, clip.speech.wave, len(places))
     scores = {
-        name: measure(take, true, silent)
+        name: measure(variant, true, silent)
         | {"sound": float(sync[name][OFFSETS == 0][0])}
-        | expert_says(take)
-        | _syncnet_says(judges.syncnet, take, clip.speech.wave)
-        for name, take in variants.items()
+        | expert_says(variant)
+        | _syncnet_says(judges.syncnet, variant, clip.speech.wave)
+        for name, variant in variants.items()
     }
     about = clip.speech.utterance
     return ClipScores(about.id, about.speaker, len(places), clip.yaw, scores, sync)
 
 
-def _listening(expert: SyncExpert, wave: np.ndarray, frames: int) -> Callable[[Take], dict[str, float]]:
+def _listening(expert: SyncExpert, wave: np.ndarray, frames: int) -> Callable[[FaceClip], dict[str, float]]:
     """What the expert says of a clip's variants. It has heard their sound once, and looks once at what many show."""
     heard = min(frames, len(wave) * FPS // SAMPLE_RATE)
     if heard < FRAMES:
-        return lambda take: {"expert_d": np.nan, "expert_c": np.nan}
+        return lambda variant: {"expert_d": np.nan, "expert_c": np.nan}
     sounds, looked = sound_heard(expert, wave, heard), {}
 
-    def says(take: Take) -> dict[str, float]:
-        found = verdict(lips_seen(expert, take.crops[:heard], looked), sounds)
+    def says(variant: FaceClip) -> dict[str, float]:
+        found = verdict(lips_seen(expert, variant.crops[:heard], looked), sounds)
         return {"expert_d": found.distance, "expert_c": found.confidence}
 
     return says
 
 
-def _syncnet_says(syncnet: SyncNet | None, take: Take, wave: np.ndarray) -> dict[str, float]:
-    if syncnet is None or not np.isfinite(take.landmarks).any():
+def _syncnet_says(syncnet: SyncNet | None, variant: FaceClip, wave: np.ndarray) -> dict[str, float]:
+    if syncnet is None or not np.isfinite(variant.landmarks).any():
         return {"lse_d": np.nan, "lse_c": np.nan}
-    error = lip_sync_error(syncnet, syncnet_pictures(take), wave)
+    error = lip_sync_error(syncnet, syncnet_pictures(variant), wave)
     return {"lse_d": error.distance, "lse_c": error.confidence}
 
 
-def _mean_take(true: Take) -> Take:
-    """The mean of a take's frames, as often: pictures and landmarks averaged."""
+def _mean_clip(true: FaceClip) -> FaceClip:
+    """The mean of a clip's frames, as often: pictures and landmarks averaged."""
     shape = (len(true.frames), 1, 1)
     picture = true.frames.mean(axis=0).round().astype(np.uint8)
     points = np.nanmean(true.landmarks, axis=0)
-    return Take(np.tile(picture, (*shape, 1)), np.tile(points, shape))
+    return FaceClip(np.tile(picture, (*shape, 1)), np.tile(points, shape))

@@ -1,6 +1,6 @@
 """What a generated clip is measured by, against the true one: pictures, lips, what moves, what is heard.
 
-Every measure is a function of a `Take` (a clip that is judged, whatever made it) and of the true take of the same
+Every measure is a function of a `FaceClip` (a clip that is judged, whatever made it) and of the true clip of the same
 frames, so that the truth, a photo and a generator are scored by the same code. Lengths are in distances between the
 eyes, after each frame's face has been laid onto the same shape by what speech does not move.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.face import EYE_CORNERS, INNER_LIPS, LIPS
-from lipgan_colab.faces.face_clip import CROP, FPS, Take
+from lipgan_colab.faces.face_clip import CROP, FPS, FaceClip
 from lipgan_colab.speech.pauses import PAUSE_RULES, RATE, speaking
 from lipgan_colab.speech.sync import clip_sync
 
@@ -52,25 +52,25 @@ MEASURES = {
 }
 
 
-def measure(take: Take, true: Take, silent: np.ndarray) -> dict[str, float]:
-    """What is seen of a take, by the names in MEASURES; nan where it cannot be told. (What is heard with it: see
+def measure(clip: FaceClip, true: FaceClip, silent: np.ndarray) -> dict[str, float]:
+    """What is seen of a clip, by the names in MEASURES; nan where it cannot be told. (What is heard with it: see
     `sound_sync`, `expert` and `syncnet`.)
 
     Args:
-        take: what is judged.
-        true: the true take of the same frames.
+        clip: what is judged.
+        true: the true clip of the same frames.
         silent: of `silent_frames`.
     """
-    crops, truth = take.crops, true.crops
+    crops, truth = clip.crops, true.crops
     errors, similar = squared_errors(crops, truth), similarity(crops, truth)
     shape = face_shape(true)
-    own, real = aligned(take, shape), aligned(true, shape)
+    own, real = aligned(clip, shape), aligned(true, shape)
     return {
-        "correlation": correlation(take.opening, true.opening),
-        "high_passed": correlation(high_pass(take.opening), high_pass(true.opening)),
-        "range": _ratio(float(np.std(take.opening)), float(np.std(true.opening))),
+        "correlation": correlation(clip.opening, true.opening),
+        "high_passed": correlation(high_pass(clip.opening), high_pass(true.opening)),
+        "range": _ratio(float(np.std(clip.opening)), float(np.std(true.opening))),
         "lmd": distance(own[:, MOUTH], real[:, MOUTH]),
-        "lmd_pixels": distance(centred(take.landmarks[:, MOUTH]), centred(true.landmarks[:, MOUTH])),
+        "lmd_pixels": distance(centred(clip.landmarks[:, MOUTH]), centred(true.landmarks[:, MOUTH])),
         "psnr": psnr(errors[:, CROP // 2 :].mean()),
         "psnr_whole": psnr(errors.mean()),
         "psnr_lips": psnr(_average(errors, true.lips)),
@@ -78,12 +78,12 @@ def measure(take: Take, true: Take, silent: np.ndarray) -> dict[str, float]:
         "ssim_whole": float(similar.mean()),
         "ssim_lips": _average(similar, true.lips[:, 3:-3, 3:-3]),
         "sharpness": _ratio(detail(crops, true.lips), detail(truth, true.lips)),
-        "teeth": _ratio(detail(crops, take.inner_mouth), detail(truth, true.inner_mouth)),
-        "chin": _ratio(skin_movement(take.flow, true.chin), skin_movement(true.flow, true.chin)),
-        "cheeks": _ratio(skin_movement(take.flow, true.cheeks), skin_movement(true.flow, true.cheeks)),
-        "silence": _ratio(liveliness(take.opening, silent), liveliness(true.opening)),
+        "teeth": _ratio(detail(crops, clip.inner_mouth), detail(truth, true.inner_mouth)),
+        "chin": _ratio(skin_movement(clip.flow, true.chin), skin_movement(true.flow, true.chin)),
+        "cheeks": _ratio(skin_movement(clip.flow, true.cheeks), skin_movement(true.flow, true.cheeks)),
+        "silence": _ratio(liveliness(clip.opening, silent), liveliness(true.opening)),
         "one_sided": one_sidedness(own),
-        "unseen": float(np.isnan(take.landmarks[:, 0, 0]).sum()),
+        "unseen": float(np.isnan(clip.landmarks[:, 0, 0]).sum()),
     }
 
 
@@ -135,30 +135,30 @@ def detail(crops: np.ndarray, region: np.ndarray) -> float:
 
 
 def skin_movement(flow: np.ndarray, region: np.ndarray) -> float:
-    """How far the skin in a region (F, 96, 96) moves from one frame to the next, in pixels; flow is a take's."""
+    """How far the skin in a region (F, 96, 96) moves from one frame to the next, in pixels; flow is a clip's."""
     return _average(flow, region[1:])
 
 
 # Landmarks: (F, P, 2), nan where no face was found.
 
 
-def face_shape(take: Take) -> np.ndarray:
-    """The take's mean face (478, 2), its eyes' centres at (-1/2, 0) and (1/2, 0).
+def face_shape(clip: FaceClip) -> np.ndarray:
+    """The clip's mean face (478, 2), its eyes' centres at (-1/2, 0) and (1/2, 0).
 
     Raises:
         InputError: no frame has a face.
     """
-    if np.isnan(take.landmarks).all():
+    if np.isnan(clip.landmarks).all():
         raise InputError("no face is found again in its crops: it is too small or too dark to be judged")
-    points = _complex(np.nanmean(take.landmarks, axis=0))
+    points = _complex(np.nanmean(clip.landmarks, axis=0))
     left, right = (points[corners].mean() for corners in EYE_CORNERS)
     return _pairs((points - (left + right) / 2) / (right - left))
 
 
-def aligned(take: Take, shape: np.ndarray) -> np.ndarray:
-    """The take's landmarks (F, 478, 2), each frame moved, turned and scaled (least squares) so that what speech does
+def aligned(clip: FaceClip, shape: np.ndarray) -> np.ndarray:
+    """The clip's landmarks (F, 478, 2), each frame moved, turned and scaled (least squares) so that what speech does
     not move lies on a shape's (478, 2)."""
-    points, target = _complex(take.landmarks), _complex(shape)[STABLE]
+    points, target = _complex(clip.landmarks), _complex(shape)[STABLE]
     stable = points[:, STABLE]
     middle = stable.mean(axis=1, keepdims=True)
     turn = ((stable - middle).conj() * (target - target.mean())).sum(axis=1, keepdims=True)
@@ -242,10 +242,10 @@ def silent_frames(wave: np.ndarray, n_frames: int) -> np.ndarray:
     return silent
 
 
-def sound_sync(take: Take, spectrum: np.ndarray) -> np.ndarray:
+def sound_sync(clip: FaceClip, spectrum: np.ndarray) -> np.ndarray:
     """How mouth opening and loudness go together for sound moved by OFFSETS frames: float32 (31,), see `sync`.
 
     Args:
-        spectrum: of `audio.mel`: what is said in the true clip.
+        spectrum: of `features.mel`: what is said in the true clip.
     """
-    return clip_sync(take.opening, spectrum, FPS)
+    return clip_sync(clip.opening, spectrum, FPS)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.interpolate import griddata
 
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
-from lipgan_colab.faces.face_clip import CROP, Take
+from lipgan_colab.faces.face_clip import CROP, FaceClip
 
 COLUMNS = 12  # frames of a clip that are shown
 SHOWN = 3  # best clips, and as many worst ones
@@ -31,15 +31,15 @@ class Sample:
     errors: np.ndarray
 
 
-def sample(clip_id: str, score: float, true: Take, generated: Take) -> Sample:
+def sample(clip_id: str, score: float, true: FaceClip, generated: FaceClip) -> Sample:
     """What the page needs of a clip."""
     places = np.linspace(0, len(true.crops) - 1, COLUMNS).round().astype(int)
-    rows = [np.concatenate(list(take.crops[places]), axis=1) for take in (true, generated)]
+    rows = [np.concatenate(list(clip.crops[places]), axis=1) for clip in (true, generated)]
     return Sample(clip_id, score, np.concatenate(rows), errors_at_landmarks(true, generated))
 
 
-def errors_at_landmarks(true: Take, generated: Take) -> np.ndarray:
-    """Mean absolute difference of two takes' crops, in grey levels, where the true face's landmarks are: (478,), nan
+def errors_at_landmarks(true: FaceClip, generated: FaceClip) -> np.ndarray:
+    """Mean absolute difference of two clips' crops, in grey levels, where the true face's landmarks are: (478,), nan
     for those that are never in the crop.
 
     Sampled at landmarks, faces of any place and pose can be averaged.

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from lipgan_colab.device import pick_device
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import geometry
-from lipgan_colab.faces.face_clip import AROUND, Take, filled
+from lipgan_colab.faces.face_clip import AROUND, FaceClip, filled
 from lipgan_colab.media.timeline import SAMPLE_RATE
 
 WEIGHTS_URL = "http://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model"
@@ -175,19 +175,19 @@ def speech_windows(wave: np.ndarray, count: int) -> np.ndarray:
     return np.ascontiguousarray(features[:, columns].transpose(1, 0, 2)[:, None], dtype=np.float32)
 
 
-def syncnet_pictures(take: Take) -> np.ndarray:
-    """A take's faces framed as the authors' pipeline frames them: uint8 (F, 224, 224, 3), RGB.
+def syncnet_pictures(clip: FaceClip) -> np.ndarray:
+    """A clip's faces framed as the authors' pipeline frames them: uint8 (F, 224, 224, 3), RGB.
 
     Their detector's box reaches from the hairline to the chin; it is taken from the landmarks here.
     """
-    left, right = (filled(take.landmarks[:, ear, 0]) for ear in (234, 454))
-    top, bottom = (filled(take.landmarks[:, end, 1]) for end in (10, 152))
+    left, right = (filled(clip.landmarks[:, ear, 0]) for ear in (234, 454))
+    top, bottom = (filled(clip.landmarks[:, end, 1]) for end in (10, 152))
     half = np.maximum(right - left, bottom - top) / 2
     half, x, y = (medfilt(a, SMOOTHED) for a in (half, (left + right) / 2, (top + bottom) / 2))
     # medfilt takes what lies beyond the ends for zeros: the outermost frames keep the nearest frame's box.
     inside = np.clip(np.arange(len(x)), min(SMOOTHED // 2, len(x) // 2), max(len(x) - 1 - SMOOTHED // 2, len(x) // 2))
     pictures = []
-    for frame, s, cx, cy in zip(take.frames, half[inside], x[inside], y[inside], strict=True):
+    for frame, s, cx, cy in zip(clip.frames, half[inside], x[inside], y[inside], strict=True):
         scale = SIZE / (2 * (1 + CROP_SCALE) * s)
         corner = np.array([cx - (1 + CROP_SCALE) * s, cy - s]) + AROUND
         to_new = np.column_stack([np.eye(2) * scale, -corner * scale])

@@ -28,7 +28,7 @@ SMALLEST_TILE = 256  # pixels: where nothing is found, faces from about an eight
 class FaceFinder:
     """Finds the faces in a frame, each frame by itself. A context manager; every process makes its own.
 
-    model: path of face_landmarker.task, or None (see `face_model.find_model`).
+    model: path of face_landmarker.task, or None (see `model_file.find_model`).
     max_faces: at most so many faces a frame.
     min_confidence: of the detector, 0 to 1.
 

@@ -1,4 +1,4 @@
-"""A take: the frames of one clip as they are judged, and where the face is in them.
+"""A face clip: the frames of one clip as they are judged, and where the face is in them.
 
 A face is always looked for in frames of the same make, whatever painted the crop, so that true and generated faces are
 seen equally well; and nothing beside the crop is in them that moves with the true mouth, for a landmarker that sees the
@@ -20,7 +20,7 @@ from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 
 FPS = 25
 CROP = 96  # pixels of the networks' crops
-AROUND = CROP // 2  # pixels around the crop that a take's frames show as well, to find the face in
+AROUND = CROP // 2  # pixels around the crop that a clip's frames show as well, to find the face in
 
 # Landmarks of MediaPipe's mesh around skin that should move with the jaw and no more.
 CHIN = [182, 83, 18, 313, 406, 32, 262, 140, 171, 175, 396, 369, 208, 428]
@@ -28,7 +28,7 @@ CHEEKS = [50, 205, 207, 187, 147, 123], [280, 425, 427, 411, 376, 352]
 
 
 @dataclass(frozen=True)
-class Take:
+class FaceClip:
     """One clip that is judged: F frames of an upright face.
 
     Attributes:
@@ -82,20 +82,20 @@ class Take:
         moved = [np.linalg.norm(search.calc(a, b, None), axis=2) for a, b in pairwise(grey)]
         return np.stack(moved) if moved else np.zeros((0, CROP, CROP), np.float32)
 
-    def at(self, places: np.ndarray) -> "Take":
-        """The take that shows these frames (n,), numbers outside meaning the first or the last."""
+    def at(self, places: np.ndarray) -> "FaceClip":
+        """The clip that shows these frames (n,), numbers outside meaning the first or the last."""
         places = np.clip(places, 0, len(self.frames) - 1)
-        return Take(self.frames[places], self.landmarks[places])
+        return FaceClip(self.frames[places], self.landmarks[places])
 
     def frames_with(self, crops: np.ndarray) -> np.ndarray:
-        """This take's frames with other crops (F, 96, 96, 3) in their middle: uint8 (F, 192, 192, 3)."""
+        """This clip's frames with other crops (F, 96, 96, 3) in their middle: uint8 (F, 192, 192, 3)."""
         frames = self.frames.copy()
         frames[:, AROUND:-AROUND, AROUND:-AROUND] = crops
         return frames
 
 
-def upright_take(pictures: Sequence[np.ndarray], followed: Sequence[Face]) -> Take:
-    """The take of a face followed through pictures (H, W, 3), with the landmarks found in the pictures themselves.
+def upright_clip(pictures: Sequence[np.ndarray], followed: Sequence[Face]) -> FaceClip:
+    """The clip of a face followed through pictures (H, W, 3), with the landmarks found in the pictures themselves.
 
     Raises:
         InputError: the faces have no landmarks.
@@ -110,17 +110,17 @@ def upright_take(pictures: Sequence[np.ndarray], followed: Sequence[Face]) -> Ta
         frame = geometry.warp(picture, to_crop, (CROP + 2 * AROUND,) * 2, cv2.INTER_LINEAR)
         frame[AROUND:-AROUND, AROUND:-AROUND] = geometry.upright_crop(picture, face, CROP)
         frames.append(frame)
-    return Take(np.stack(frames), np.float32(landmarks))
+    return FaceClip(np.stack(frames), np.float32(landmarks))
 
 
-def looked_at(frames: np.ndarray, finder: FaceFinder) -> Take:
-    """The take of frames (F, 192, 192, 3) with the landmarks found in them, `covered`."""
+def detected_clip(frames: np.ndarray, finder: FaceFinder) -> FaceClip:
+    """The clip of frames (F, 192, 192, 3) with the landmarks found in them, `covered`."""
     landmarks = np.full((len(frames), 478, 2), np.nan, np.float32)
     for row, frame in zip(landmarks, frames, strict=True):
         found = finder.find(covered(frame))
         if found:
             row[:] = found[0].landmarks - AROUND
-    return Take(frames, landmarks)
+    return FaceClip(frames, landmarks)
 
 
 def covered(frame: np.ndarray) -> np.ndarray:

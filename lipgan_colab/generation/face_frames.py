@@ -27,7 +27,7 @@ Pads = tuple[float, float, float, float]  # by which part of its side a box grow
 
 
 @dataclass
-class Shot:
+class FaceFrame:
     """One frame on its way to the result.
 
     Attributes:
@@ -68,7 +68,9 @@ def find_in_photo(photo: np.ndarray, path: str | Path, person: Person, pads: Pad
     return _padded(face, pads)
 
 
-def see_film(path: str | Path, fps: Fraction, n: int, person: Person, pads: Pads, clock: StageClock) -> Iterator[Shot]:
+def see_film(
+    path: str | Path, fps: Fraction, n: int, person: Person, pads: Pads, clock: StageClock
+) -> Iterator[FaceFrame]:
     """n frames of a film, forward and backward, and the person's face in each, its box smoothed and padded.
 
     Raises:
@@ -97,7 +99,7 @@ def see_film(path: str | Path, fps: Fraction, n: int, person: Person, pads: Pads
         followed = tracking.smoothed(tracking.follow(found(finder), person))
         for number, face in enumerate(followed):
             anybody = anybody or face is not None
-            yield Shot(number, pictures.popleft(), face and _padded(face, pads))
+            yield FaceFrame(number, pictures.popleft(), face and _padded(face, pads))
     if not anybody:
         raise _nobody(path, person, most)
 

@@ -19,7 +19,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 from lipgan_colab.faces.tracking import Person
-from lipgan_colab.generation.face_frames import Shot, find_in_photo, read_photo, see_film
+from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
 from lipgan_colab.generation.paste import mark_synthetic, paste, place
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock, ahead
@@ -44,9 +44,10 @@ class GenerateOptions:
     """How a person is made to speak.
 
     Attributes:
-        person: "largest"; or the number of the person counted from the left, from 0; or a point (x, y) in the face, in
-            pixels. Looked for in the first frame that has it.
-        pauses: when the mouth rests: "gentle", "normal", "strict" or "off" (see `pauses.PAUSE_RULES`).
+        person: who speaks: "largest"; or the number of the person counted from the left, from 0; or a point (x, y) in
+            the face, in pixels. Looked for in the first frame that has it.
+        pauses: when the mouth rests: "gentle" lets whispers and laughter move the lips, "strict" closes them in every
+            gap between sentences, "off" never (see `pauses.PAUSE_RULES`).
         sync_offset: by how many frames of the video the lips move later (negative: earlier).
         window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes
             what the weights were trained with.
@@ -57,7 +58,8 @@ class GenerateOptions:
             from painted references.
         sharpen: of the generated part: 0 for none, 1 for strong.
         mark: write "AI-generated" into the picture.
-        consent: whether the person shown agreed, as far as the caller says; noted in the video's metadata.
+        consent: the person whose face and voice this is agreed to it, as far as the caller says; noted in the video's
+            metadata.
         batch_size: frames generated at once.
     """
 
@@ -143,10 +145,11 @@ def generate(
     Args:
         face: photo or video.
         speech: any file with sound.
-        weights: whatever `load_generator` takes (run folder, file, name), or a generator that is loaded already.
+        weights: run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); name that the verb `weights` lists; or a
+            generator that is loaded already.
         out: the .mp4 to make.
         options: who speaks, and how.
-        device: None takes the GPU where there is one.
+        device: cuda, cuda:1, cpu; None takes the GPU where there is one.
         on_progress: called with (frames done, of how many), instead of a progress bar; what it raises stops the work
             and leaves no file.
 
@@ -181,15 +184,15 @@ def generate(
     def spoken() -> Iterator[np.ndarray]:
         """The frames of the result, made in this order: seen, generated in batches, pasted."""
         if is_photo:
-            seen = (Shot(number, photo, photographed) for number in range(report.frames))
+            seen = (FaceFrame(number, photo, photographed) for number in range(report.frames))
         else:
             seen = ahead(see_film(face, report.fps, report.frames, options.person, options.pads, clock))
         batches = _generated(seen, generator, features, report, options, clock)
         # One batch ahead: while it is pasted and encoded, the next one is generated.
         for batch in ahead(batches, 1):
-            for shot in batch:
+            for frame in batch:
                 with clock.stage("paste"):
-                    picture = _pasted(shot, report, options)
+                    picture = _pasted(frame, report, options)
                 yield picture
 
     started = time.perf_counter()
@@ -234,34 +237,34 @@ def _counted(frames: Iterator[np.ndarray], report: GenerateReport, on_progress) 
 
 
 def _generated(
-    seen: Iterator[Shot],
+    seen: Iterator[FaceFrame],
     generator: Generator,
     features: np.ndarray,
     report: GenerateReport,
     options: GenerateOptions,
     clock: StageClock,
-) -> Iterator[list[Shot]]:
-    """The shots in batches, the crops of those with a face generated."""
+) -> Iterator[list[FaceFrame]]:
+    """The frames in batches, the crops of those with a face generated."""
     hears, size = generator.speech_input, generator.face_size
     with closing(seen):
         while batch := list(islice(seen, options.batch_size)):
-            with_face = [shot for shot in batch if shot.face is not None]
+            with_face = [frame for frame in batch if frame.face is not None]
             if with_face:
                 windows = hears.windows(features, len(batch), report.fps, batch[0].number - options.sync_offset)
-                windows = windows[[shot.number - batch[0].number for shot in with_face]]
-                one = all(shot.face is with_face[0].face for shot in with_face)  # a photo: encoded once for all
+                windows = windows[[frame.number - batch[0].number for frame in with_face]]
+                one = all(frame.face is with_face[0].face for frame in with_face)  # a photo: encoded once for all
                 references = []
-                for shot in with_face[:1] if one else with_face:
-                    shot.original = geometry.upright_crop(shot.picture, shot.face, size)
-                    rests = _rests(shot.face, one, generator, options)
+                for frame in with_face[:1] if one else with_face:
+                    frame.original = geometry.upright_crop(frame.picture, frame.face, size)
+                    rests = _rests(frame.face, one, generator, options)
                     report.rested |= rests
-                    references.append(_with_mouth_at_rest(shot) if rests else shot.original)
-                crops = np.stack([shot.original for shot in with_face if shot.original is not None])
+                    references.append(_with_mouth_at_rest(frame) if rests else frame.original)
+                crops = np.stack([frame.original for frame in with_face if frame.original is not None])
                 with clock.stage("generator"):
                     answers = generate_crops(generator, np.stack(references), crops, windows)
-                for shot, answer in zip(with_face, answers, strict=True):
-                    shot.original = crops[0] if one else shot.original
-                    shot.generated = answer
+                for frame, answer in zip(with_face, answers, strict=True):
+                    frame.original = crops[0] if one else frame.original
+                    frame.generated = answer
             yield batch
 
 
@@ -275,10 +278,10 @@ def _rests(face: Face, is_photo: bool, generator: Generator, options: GenerateOp
     return bool(knows and geometry.mouth_opening(face.landmarks) > resting_mouth.OPEN)
 
 
-def _with_mouth_at_rest(shot: Shot) -> np.ndarray:
-    size = len(shot.original)
-    points = geometry.mapped(shot.face.landmarks[LIPS + INNER_LIPS], geometry.to_crop(shot.face, size))
-    return resting_mouth.at_rest(shot.original, points / size)
+def _with_mouth_at_rest(frame: FaceFrame) -> np.ndarray:
+    size = len(frame.original)
+    points = geometry.mapped(frame.face.landmarks[LIPS + INNER_LIPS], geometry.to_crop(frame.face, size))
+    return resting_mouth.at_rest(frame.original, points / size)
 
 
 @torch.no_grad()
@@ -307,17 +310,17 @@ def generate_crops(
     return (generated * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _pasted(shot: Shot, report: GenerateReport, options: GenerateOptions) -> np.ndarray:
-    """The shot's finished picture; the report learns what was left as it was."""
-    picture = shot.picture
-    if shot.face is None:
-        if report.without_face and report.without_face[-1][1] == shot.number - 1:
-            report.without_face[-1] = (report.without_face[-1][0], shot.number)
+def _pasted(frame: FaceFrame, report: GenerateReport, options: GenerateOptions) -> np.ndarray:
+    """The frame's finished picture; the report learns what was left as it was."""
+    picture = frame.picture
+    if frame.face is None:
+        if report.without_face and report.without_face[-1][1] == frame.number - 1:
+            report.without_face[-1] = (report.without_face[-1][0], frame.number)
         else:
-            report.without_face.append((shot.number, shot.number))
+            report.without_face.append((frame.number, frame.number))
     else:
-        report.turned_away += abs(shot.face.yaw) > options.largest_yaw
-        placement = place(shot.face, picture.shape, len(shot.generated), options.largest_yaw)
+        report.turned_away += abs(frame.face.yaw) > options.largest_yaw
+        placement = place(frame.face, picture.shape, len(frame.generated), options.largest_yaw)
         if placement is not None:
-            picture = paste(picture, shot.generated, shot.original, placement, options.sharpen)
+            picture = paste(picture, frame.generated, frame.original, placement, options.sharpen)
     return mark_synthetic(picture) if options.mark else picture

@@ -1,4 +1,4 @@
-"""Our own judge of sync, a sync expert taught by shards (train_expert.py). Its numbers are no LSE-D and no LSE-C.
+"""Our own sync expert, taught by shards (train_expert.py). Its numbers are no LSE-D and no LSE-C.
 
 The SyncNet by which papers measure (syncnet.py) is its authors' to give and cannot always be had. This one is made of
 what is at hand, and knows the people and the language that it has been taught with best.

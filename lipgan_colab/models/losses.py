@@ -1,4 +1,4 @@
-"""What faces are judged by: reconstruction (plain, lip-weighted, edges), sync (contrastive, matching), quality."""
+"""Losses: reconstruction (plain, lip-weighted, edges), sync (contrastive, matching), picture quality (gan_loss)."""
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +71,7 @@ def matching(lips: Tensor, sounds: Tensor, scale: float = 16.0) -> Tensor:
     return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
 
 
-def looks(real: bool, verdict: Tensor) -> Tensor:
-    """Logistic loss of a judge's logits for pictures that are real (or meant to look so), or that are generated
+def gan_loss(real: bool, verdict: Tensor) -> Tensor:
+    """Logistic loss of a discriminator's logits for pictures that are real (or meant to look so), or that are generated
     (Goodfellow et al., "Generative adversarial nets", NIPS 2014; the generator's is the non-saturating one)."""
     return F.softplus(-verdict if real else verdict).mean()

@@ -1,4 +1,4 @@
-"""PatchGAN: a judge of picture quality that looks at small patches of the mouth's half of a face.
+"""PatchGAN: the quality discriminator, which looks at small patches of the mouth's half of a face.
 
 Isola et al., "Image-to-image translation with conditional adversarial networks" (CVPR 2017), section 3.2.2: a
 discriminator that sees no more than a patch can only ask whether it is sharp, not whose it is or what it says.
@@ -10,7 +10,7 @@ CHANNELS = 48
 
 
 def _block(c_in: int, c_out: int) -> list[nn.Module]:
-    # Instance norm: without it, or with spectral norm, the judge hardly learns to tell faces as alike as these.
+    # Instance norm: without it, or with spectral norm, the discriminator hardly learns to tell faces as alike as these.
     conv = nn.Conv2d(c_in, c_out, 4, 2, padding=1, bias=False)
     return [conv, nn.InstanceNorm2d(c_out), nn.LeakyReLU(0.2, inplace=True)]
 

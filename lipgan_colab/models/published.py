@@ -1,9 +1,9 @@
 """The authors' nine networks: how ours are built to be them, what they were trained to hear, their channels' order.
 
-Where their generators were trained on pairs of frame and window other than the kind's own (`audio.windows`), the offset
-says so. LipGAN's mel branch names the frame i + 4 `i.jpg` (its preprocess.py) and takes the window from frame i - 4 on
-(train.py): from 8 frames before the picture, 4 more than the kind. Wav2Lip's wav2lip_train.py takes for frame i the
-window from i - 1 on. (Their own inference begins the window at the frame itself, so that lips move early.)
+Where their generators were trained on pairs of frame and window other than the kind's own (`features.windows`), the
+offset says so. LipGAN's mel branch names the frame i + 4 `i.jpg` (its preprocess.py) and takes the window from frame
+i - 4 on (train.py): from 8 frames before the picture, 4 more than the kind. Wav2Lip's wav2lip_train.py takes for frame
+i the window from i - 1 on. (Their own inference begins the window at the frame itself, so that lips move early.)
 """
 
 from collections.abc import Callable

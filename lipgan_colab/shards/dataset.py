@@ -41,7 +41,7 @@ class LipSyncDataset(Dataset):
         skip_damaged: go on without shards that are damaged, with a warning that names them.
 
     Attributes:
-        fingerprint: of the set of clips that the shards were made of (see corpora.fingerprint).
+        fingerprint: of the set of clips that the shards were made of (see corpus.fingerprint).
 
     Raises:
         InputError: no shard there, one is damaged, or there is no frame with a face.

@@ -22,7 +22,7 @@ from lipgan_colab.media.video import probe_video, read_video, resample_frames
 from lipgan_colab.shards.gates import Gates, Rejected, Watcher, check_picture, check_sound
 from lipgan_colab.shards.manifest import shard_paths, write_manifest
 from lipgan_colab.shards.shard_file import UtteranceRecord
-from lipgan_colab.shards.shard_writer import UnfinishedShard
+from lipgan_colab.shards.shard_writer import ShardWriter
 from lipgan_colab.shards.workers import core_count, in_order
 from lipgan_colab.speech.features import mel, mfcc
 from lipgan_colab.speech.sync import clip_sync, group_sync
@@ -66,7 +66,7 @@ def preprocess_utterance(
     """Decode one clip, follow its largest face, crop it, and compute its speech features.
 
     Raises:
-        InputError: the clip cannot be used; the message says why. A quality.Rejected of them says at which gate.
+        InputError: the clip cannot be used; the message says why. A gates.Rejected of them says at which gate.
     """
     speech = _speech(utterance, config)
     frames = _Frames(utterance.path, config.fps, len(speech))
@@ -214,7 +214,7 @@ def preprocess(
     if others:
         raise InputError(f"{min(others)}: not of this corpus; choose another folder for the shards")
     settings = asdict(config)
-    shards = [UnfinishedShard(*pair, settings, scratch) for pair in zip(paths, slices, strict=True)][rank::world_size]
+    shards = [ShardWriter(*pair, settings, scratch) for pair in zip(paths, slices, strict=True)][rank::world_size]
     digests = _make([shard for shard in shards if not shard.is_done()], config, workers)
     manifest = write_manifest(out, digests)
     if not manifest["frames"] and len(manifest["shards"]) == len(paths):
@@ -231,7 +231,7 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     return rank, world_size
 
 
-def _make(shards: list[UnfinishedShard], config: PreprocessConfig, workers: int | None) -> dict[str, str]:
+def _make(shards: list[ShardWriter], config: PreprocessConfig, workers: int | None) -> dict[str, str]:
     """Make these shards; their SHA-256 by name."""
     lacking = [shard.lacking() for shard in shards]
     clips = [shard.utterances[n] for shard, places in zip(shards, lacking, strict=True) for n in places]

@@ -120,7 +120,7 @@ def read_metadata(path: Path) -> dict:
 
 
 def fingerprint_of(metadata: Sequence[dict]) -> str:
-    """The fingerprint (see corpora.fingerprint) of the clips that shards stand for, kept or skipped."""
+    """The fingerprint (see corpus.fingerprint) of the clips that shards stand for, kept or skipped."""
     return fingerprint(clip["id"] for shard in metadata for clip in shard["utterances"] + shard["skipped"])
 
 

@@ -18,7 +18,7 @@ UNFINISHED = ".unfinished"
 TRIES, PAUSE = 5, 5.0  # Drive fails for a while: so often, after so many seconds and then twice as many …
 
 
-class UnfinishedShard:
+class ShardWriter:
     """A shard that is to hold these clips, in order.
 
     Args:

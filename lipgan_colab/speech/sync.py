@@ -25,7 +25,7 @@ def clip_sync(opening: np.ndarray, mel: np.ndarray, fps: float) -> np.ndarray:
 
     Args:
         opening: (F,) in any unit, one a frame, without gaps.
-        mel: (80, T) as of audio.mel, in which frame f's sound is at column 80 f / fps.
+        mel: (80, T) as of features.mel, in which frame f's sound is at column 80 f / fps.
     """
     heard = min(len(opening), int(mel.shape[1] * fps / MEL_RATE))
     curve = np.full(len(OFFSETS), np.nan, np.float32)

@@ -46,7 +46,7 @@ class Snapshot:
         return buffer.copy_(value.detach(), non_blocking=True)
 
 
-class Saver:
+class AsyncCheckpointer:
     """Writes checkpoints into `local` and, where that is another folder, has them copied into `run`.
 
     Args:
@@ -68,7 +68,7 @@ class Saver:
         self.mirror = Mirror(local, run, say) if local != run else None
         self.written: Checkpoint | None = None  # the last one on the local disk
         self._snapshot = Snapshot()
-        self._thread = ThreadPoolExecutor(1, "saver", initializer=give_way)
+        self._thread = ThreadPoolExecutor(1, "checkpointer", initializer=give_way)
         self._writing: Future | None = None
         self._others: list[Future] = []
         self._warned_of_space = False

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, save_generator
-from lipgan_colab.training.async_checkpointer import CHECKPOINTS, Saver
+from lipgan_colab.training.async_checkpointer import CHECKPOINTS, AsyncCheckpointer
 from lipgan_colab.training.checkpoint import PATIENCE, load_newest_checkpoint
 from lipgan_colab.training.previews import CURVES, preview, write_curves, write_picture
 from lipgan_colab.training.runs import CONFIG, LOG, Log, ago, check_config, read_config, read_log, write_config
@@ -35,7 +35,7 @@ class Recorder:
         self.run, self.local, self.about, self.save_minutes, self.active = run, local, about, save_minutes, active
         self.log = Log(local / LOG if active else None)
         self.minutes = 0.0  # of training, in all sessions
-        self._saver: Saver | None = None
+        self._checkpointer: AsyncCheckpointer | None = None
         self._progress: tqdm | None = None
         self._checkpoint = None
         self._warned = 0.0
@@ -74,11 +74,11 @@ class Recorder:
         if not self.active:
             return
         self.log.start()
-        self._saver = Saver(self.run, self.local, self._export, self.say)
-        self._saver.later(lambda: None, CONFIG)
+        self._checkpointer = AsyncCheckpointer(self.run, self.local, self._export, self.say)
+        self._checkpointer.later(lambda: None, CONFIG)
         if self._checkpoint is not None:
             self.say(f"going on from step {step} ({self._checkpoint.path.parent})")
-            self._saver.resumed_from(self._checkpoint, state)
+            self._checkpointer.resumed_from(self._checkpoint, state)
 
     def say(self, line: str) -> None:
         """Show a line to the person."""
@@ -115,8 +115,8 @@ class Recorder:
             return
         name = f"previews/step-{step:08d}.png"
         faces = preview(networks.average, shown)
-        self._saver.later(lambda: write_picture(self.local / name, faces), name)
-        self._saver.later(lambda: write_curves(self.local / CURVES, read_log(self.local / LOG)), CURVES)
+        self._checkpointer.later(lambda: write_picture(self.local / name, faces), name)
+        self._checkpointer.later(lambda: write_curves(self.local / CURVES, read_log(self.local / LOG)), CURVES)
 
     def save_in_time(self, step: int, networks: Networks) -> None:
         """Save when it is time to."""
@@ -125,7 +125,7 @@ class Recorder:
             self._saved = time.monotonic()
 
     def save(self, step: int, networks: Networks, wait: bool = False) -> bool:
-        """Begin to save the state after `step` steps; returns whether (see `Saver.save`)."""
+        """Begin to save the state after `step` steps; returns whether (see `AsyncCheckpointer.save`)."""
         if not self.active:
             return False
         state = {
@@ -136,14 +136,14 @@ class Recorder:
             "log": self.log.state(),
             "networks": networks.state(),
         }
-        return self._saver.save(step, state, wait)
+        return self._checkpointer.save(step, state, wait)
 
     def finish(self, seconds: float) -> Path:
         """Wait for the disk, and at most `seconds` for Drive. Returns the folder that holds the run whole."""
         self._progress.close()
         if not self.active:
             return self.run
-        missing = self._saver.finish(seconds)
+        missing = self._checkpointer.finish(seconds)
         if missing:
             self.say(
                 f"{len(missing)} files have NOT reached {self.run} ({', '.join(missing[:3])}, ...): they are in "
@@ -153,15 +153,15 @@ class Recorder:
 
     def last_saved(self) -> str:
         """Which step was saved last, in words."""
-        written = self._saver.written if self.active else None
+        written = self._checkpointer.written if self.active else None
         return f"step {written.step}" if written else "nothing"
 
     def _where_saved(self) -> dict[str, str]:
         """The watchdog: what was saved last, and when it reached Drive; says so loudly when that is long ago."""
-        if self._saver.mirror is None:
-            written = self._saver.written
+        if self._checkpointer.mirror is None:
+            written = self._checkpointer.written
             return {"saved": f"step {written.step}"} if written else {}
-        mirror, now = self._saver.mirror, time.time()
+        mirror, now = self._checkpointer.mirror, time.time()
         since = mirror.reached[1] if mirror.reached else now - (time.monotonic() - self._started)
         if now - max(since, self._warned) > 3 * 60 * self.save_minutes + 60:
             self._warned = now

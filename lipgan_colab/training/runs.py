@@ -159,7 +159,7 @@ def status(run: str | Path, local: str | Path | None = None) -> str:
 
     Args:
         run: the run's folder.
-        local: its folder on this machine's own disk, if that is another.
+        local: its folder on this machine's own disk, if that is another: the one that train was given.
 
     Raises:
         InputError: there is no run.

@@ -1,7 +1,7 @@
 """One training step: the networks, their optimizers, and how a batch changes them.
 
 LipGAN's generator alone, or against its contrastive discriminator (section 3.2 of the paper), which judges the sync,
-or against one that judges the quality of the picture, or against both.
+or against the quality discriminator, which judges the picture, or against both.
 """
 
 import copy
@@ -31,15 +31,17 @@ class TrainConfig:
     Attributes:
         steps: where the run ends, and where the learning rate's cosine reaches its end.
         batch_size: samples a step, over all processes.
-        width: factor on the networks' channels (1.0: the original's).
-        most_channels: no layer of the generator has more (None: as many as the width gives).
-        speech: "mfcc" or "mel".
+        width: factor on the networks' channels; 1.0 is the original, 0.5 and 0.25 suit small machines.
+        most_channels: no layer of the generator has more; 128 at width 0.5 makes a file a third as big (None: as many
+            as the width gives).
+        speech: the speech feature, "mfcc" or "mel".
         adversarial: train against the contrastive discriminator, as in the paper.
         lip_weight: how many times as much a pixel near the lips counts in the reconstruction loss; 1 is plain L1.
         edge_weight: of the edges' error in the generator's loss, which makes sharper lips and teeth; 0 leaves it out.
         adversarial_weight: of the discriminator's verdict in the generator's loss; 0.01 is the authors'.
-        quality_weight: of a judge of picture quality in the generator's loss, which makes sharp mouths at the price of
-            some L1; 0 trains without one. For the last part of a run, when the mouths move but are soft.
+        quality_weight: of the quality discriminator's verdict in the generator's loss, which makes sharp mouths at the
+            price of some L1, such as 0.01; 0 trains without one. For the last part of a run, when the mouths move but
+            are soft.
         learning_rate: Adam's, after the warm-up.
         warmup: steps over which the learning rate rises.
         clip: a network's gradient is scaled down to this norm where it is longer; 0 leaves it alone.
@@ -74,8 +76,8 @@ class Networks:
 
     Attributes:
         average: moving average of the generator.
-        discriminator: judges the sync.
-        quality: judges the picture.
+        discriminator: the contrastive one, which judges the sync.
+        quality: the quality discriminator, which judges the picture.
         scaler: keeps small gradients from vanishing in float16; does nothing in the other types.
         dtype: what the networks compute in.
     """
@@ -97,8 +99,8 @@ class Networks:
         return {name: part.state_dict() for name, part in vars(self).items() if hasattr(part, "state_dict")}
 
     def load(self, state: dict) -> None:
-        """Take over the states that `state` gave. A scaler's is left out where either side has none in use, and a judge
-        of quality begins anew where there was none: runs begun before there were judges had none."""
+        """Take over the states that `state` gave. A scaler's is left out where either side has none in use, and a
+        quality discriminator begins anew where there was none, as in runs begun before there was such a thing."""
         optional = ("scaler", "quality", "quality_optimizer")
         for name, part in vars(self).items():
             if hasattr(part, "load_state_dict") and (name not in optional or state.get(name)):
@@ -226,7 +228,7 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
         good = good and learnt
         with _frozen(networks.quality), autocast(device, networks.dtype):
             verdict = networks.quality(generated)
-        judged["quality"] = losses.looks(True, verdict)
+        judged["quality"] = losses.gan_loss(True, verdict)
         loss, reported = loss + config.quality_weight * judged["quality"], reported | judged
     updated, reported["grad_norm"] = _update(networks, networks.generator, networks.generator_optimizer, loss, config)
     networks.scaler.update()
@@ -283,10 +285,10 @@ def _discriminator_step(
 def _quality_step(
     networks: Networks, generated: Tensor, target: Tensor, config: TrainConfig
 ) -> tuple[dict[str, Tensor], bool]:
-    """The judge of quality learns to tell this batch's generated faces from the real ones."""
+    """The quality discriminator learns to tell this batch's generated faces from the real ones."""
     with autocast(target.device, networks.dtype):
-        generated_looks, real_looks = networks.quality(torch.cat([generated, target])).chunk(2)
-    loss = losses.looks(False, generated_looks) + losses.looks(True, real_looks)
+        fake, real = networks.quality(torch.cat([generated, target])).chunk(2)
+    loss = losses.gan_loss(False, fake) + losses.gan_loss(True, real)
     updated, _ = _update(networks, networks.quality, networks.quality_optimizer, loss, config)
     return {"quality_judge": loss}, updated
 

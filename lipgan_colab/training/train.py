@@ -57,16 +57,16 @@ def train(
         run: folder of the run, which lasts: config.json, checkpoints/, log.csv, curves.png, previews/,
             generator.safetensors.
         config: what is trained, and how.
-        device: None takes the GPU where there is one, and on Colab refuses to go without.
-        start_from: weights (whatever `load_generator` takes) that a new run begins with, to learn further on other
-            data; a run that goes on has its own.
+        device: cuda, cuda:1, cpu; None takes the GPU where there is one, and a Colab without one is refused.
+        start_from: weights (run folder, file or name, as `load_generator` takes them) that a new run begins with, to
+            learn further on other data; a run that goes on has its own.
         workers: loader processes; None takes what the device needs.
         save_minutes: time between checkpoints; one is also written at the end, on interrupt and on an error.
         log_every: steps between lines of log.csv.
         preview_every: steps between pictures (reference, masked, generated, real).
         max_hours: stop and save after so long, before the session's end does it.
         local: folder on this machine's own disk, where everything is written first; from there it is copied to `run`
-            in the background. None: one of Colab's disk for a run on Drive, and otherwise `run` itself.
+            in the background. None takes one of Colab's disk for a run on Drive, and otherwise `run` itself.
         drive_minutes: how long to wait at the end for what has not reached `run`.
         precision: float32, bfloat16, float16, or auto: the one that is fast on the device.
         compile: have PyTorch compile the networks; slow to begin with.

@@ -49,7 +49,7 @@ class ExpertConfig:
         width: factor on the network's channels (1.0: Wav2Lip's).
         learning_rate: AdamW's, after the warm-up.
         warmup: steps over which it rises.
-        balance: how far speakers with few clips are drawn more often, 0 to 1, as for `TrainConfig`.
+        balance: 0 draws every frame alike, 1 every speaker alike, as for `TrainConfig`.
         seed: of the weights and the samples.
     """
 
@@ -144,7 +144,7 @@ def train_expert(
         shards: folder of shards.
         run: folder that gets expert.safetensors and checkpoints/.
         config: how.
-        device: None takes the GPU where there is one.
+        device: cuda, cuda:1, cpu; None takes the GPU where there is one.
         workers: loader processes; None takes what the device needs.
         save_minutes: time between checkpoints; one is also written at the end and on interrupt.
 

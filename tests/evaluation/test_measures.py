@@ -28,7 +28,7 @@ from lipgan_colab.evaluation.measures import (
 )
 from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face_clip import CROP, Take, looked_at, upright_take
+from lipgan_colab.faces.face_clip import CROP, FaceClip, detected_clip, upright_clip
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.video import read_video
 from lipgan_colab.speech.features import mel
@@ -49,11 +49,11 @@ def clip(shared):
 
 
 @pytest.fixture(scope="module")
-def true(clip, finder) -> Take:
+def true(clip, finder) -> FaceClip:
     """A real man speaking."""
     pictures = [picture for _, picture in islice(read_video(clip), FIRST, FIRST + COUNT)]
     followed = tracking.fill_gaps(tracking.smooth_boxes(tracking.track(pictures, finder)))
-    return looked_at(upright_take(pictures, followed).frames, finder)
+    return detected_clip(upright_clip(pictures, followed).frames, finder)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def silent() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def judged(true, finder, silent):
-    """`judged(crops)`: the measures of the true take with other crops in it."""
-    return lambda crops: measure(looked_at(true.frames_with(crops), finder), true, silent)
+    """`judged(crops)`: the measures of the true clip with other crops in it."""
+    return lambda crops: measure(detected_clip(true.frames_with(crops), finder), true, silent)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def perfect(true, silent):
     return measure(true, true, silent)
 
 
-def frozen(true: Take, columns=slice(None)) -> np.ndarray:
+def frozen(true: FaceClip, columns=slice(None)) -> np.ndarray:
     """The crops, in whose lower half (these columns of it) nothing moves."""
     crops = true.crops.copy()
     crops[:, CROP // 2 :, columns] = crops[0, CROP // 2 :, columns]
@@ -155,29 +155,29 @@ def test_a_face_that_is_not_there(true, judged):
     assert grey["correlation"] < 0.3
 
 
-def made_face(frames: int = 20) -> Take:
+def made_face(frames: int = 20) -> FaceClip:
     points = np.random.default_rng(0).uniform(10, 80, (478, 2)).astype(np.float32)
     points[[33, 133, 362, 263]] = [[25, 30], [35, 30], [55, 30], [65, 30]]  # eyes' centres 30 pixels apart
-    return Take(np.zeros((frames, 192, 192, 3), np.uint8), np.repeat(points[None], frames, axis=0))
+    return FaceClip(np.zeros((frames, 192, 192, 3), np.uint8), np.repeat(points[None], frames, axis=0))
 
 
 def test_alignment_takes_off_every_movement_of_the_head():
-    take = made_face()
+    clip = made_face()
     turns = np.linspace(0, 0.5, 20)
     turn = np.stack([[np.cos(turns), -np.sin(turns)], [np.sin(turns), np.cos(turns)]]).transpose(2, 0, 1)
-    moved = (take.landmarks @ turn) * np.linspace(0.5, 2, 20)[:, None, None] + np.arange(20)[:, None, None]
-    shape = face_shape(take)
-    assert distance(aligned(Take(take.frames, moved), shape), aligned(take, shape)) < 1e-5
-    assert movement(aligned(Take(take.frames, moved), shape)) < 1e-5
+    moved = (clip.landmarks @ turn) * np.linspace(0.5, 2, 20)[:, None, None] + np.arange(20)[:, None, None]
+    shape = face_shape(clip)
+    assert distance(aligned(FaceClip(clip.frames, moved), shape), aligned(clip, shape)) < 1e-5
+    assert movement(aligned(FaceClip(clip.frames, moved), shape)) < 1e-5
 
 
 def test_lip_distance_is_counted_in_distances_between_the_eyes():
-    take = made_face()
-    shape = face_shape(take)
-    lower = take.landmarks.copy()
+    clip = made_face()
+    shape = face_shape(clip)
+    lower = clip.landmarks.copy()
     lower[:, MOUTH, 1] += 3  # of 30 pixels
     lower[3:6] = np.nan  # not seen: not counted
-    assert distance(aligned(Take(take.frames, lower), shape)[:, MOUTH], aligned(take, shape)[:, MOUTH]) == (
+    assert distance(aligned(FaceClip(clip.frames, lower), shape)[:, MOUTH], aligned(clip, shape)[:, MOUTH]) == (
         pytest.approx(0.1, abs=1e-3)
     )
 

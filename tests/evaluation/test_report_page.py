@@ -4,24 +4,24 @@ import numpy as np
 
 from lipgan_colab.evaluation.report_page import CAPTION, Sample, errors_at_landmarks, heat_map, page
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
-from lipgan_colab.faces.face_clip import Take
+from lipgan_colab.faces.face_clip import FaceClip
 
 
-def made_take() -> Take:
+def made_clip() -> FaceClip:
     """Five frames of nothing, in which landmarks lie on a grid and the lips in the middle below."""
     rng = np.random.default_rng(0)
     points = rng.uniform(4, 92, (478, 2)).astype(np.float32)
     mouth = LIPS + INNER_LIPS
     points[mouth] = rng.uniform([36, 66], [60, 78], (len(mouth), 2))
     points[10] = [48, -20]  # the forehead, above the crop
-    return Take(np.zeros((5, 192, 192, 3), np.uint8), np.repeat(points[None], 5, axis=0))
+    return FaceClip(np.zeros((5, 192, 192, 3), np.uint8), np.repeat(points[None], 5, axis=0))
 
 
 def test_errors_are_found_where_they_were_put():
-    true = made_take()
+    true = made_clip()
     crops = true.crops.copy()
     crops[:, 64:80, 34:62] = 30
-    errors = errors_at_landmarks(true, Take(true.frames_with(crops), true.landmarks))
+    errors = errors_at_landmarks(true, FaceClip(true.frames_with(crops), true.landmarks))
     assert errors.shape == (478,)
     assert np.nanmean(errors[LIPS]) > 25
     outside = (true.landmarks[0, :, 1] < 60) & (true.landmarks[0, :, 1] > 1)
@@ -30,17 +30,17 @@ def test_errors_are_found_where_they_were_put():
 
 
 def test_frames_without_a_face_do_not_count():
-    true = made_take()
+    true = made_clip()
     crops = true.crops.copy()
     crops[1] = 200
     landmarks = true.landmarks.copy()
     landmarks[1] = np.nan
-    errors = errors_at_landmarks(Take(true.frames, landmarks), Take(true.frames_with(crops), landmarks))
+    errors = errors_at_landmarks(FaceClip(true.frames, landmarks), FaceClip(true.frames_with(crops), landmarks))
     assert np.nanmax(errors) == 0
 
 
 def test_the_heat_map_is_bright_at_the_error():
-    shape = made_take().landmarks[0]
+    shape = made_clip().landmarks[0]
     errors = np.zeros(478, np.float32)
     errors[LIPS + INNER_LIPS] = 10
     errors[10] = np.nan
@@ -54,7 +54,7 @@ def test_the_heat_map_is_bright_at_the_error():
 
 
 def test_best_clips_come_first_and_none_comes_twice():
-    shape = made_take().landmarks[0]
+    shape = made_clip().landmarks[0]
     for count in (1, 2, 5, 9):
         samples = [
             Sample(f"clip{n}", n / 10, np.full((192, 1152, 3), n, np.uint8), np.ones(478, np.float32))

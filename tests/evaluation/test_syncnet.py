@@ -14,7 +14,7 @@ from lipgan_colab.evaluation.syncnet import (
     speech_windows,
     syncnet_pictures,
 )
-from lipgan_colab.faces.face_clip import Take
+from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.video import read_video
 
@@ -87,7 +87,7 @@ def test_pictures_reach_from_the_hairline_to_below_the_chin():
     points[:, 10], points[:, 152] = [48, 0], [48, 90]  # 90 pixels from hairline to chin: half is 45
     points[:, 234], points[:, 454] = [10, 48], [86, 48]
     frames[:, 48, :] = 255  # the hairline: row 0 of the crop
-    pictures = syncnet_pictures(Take(frames, points))
+    pictures = syncnet_pictures(FaceClip(frames, points))
     assert pictures.shape == (20, 224, 224, 3)
     scale = 224 / (2.8 * 45)
     assert pictures[0, :, 112, 0].argmax() == pytest.approx(0.5 * scale, abs=1.5)

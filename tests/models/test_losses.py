@@ -55,9 +55,9 @@ def test_contrastive_pulls_synced_pairs_together_and_pushes_others_to_the_margin
 
 def test_a_judge_pays_for_being_wrong_and_the_generator_for_being_found_out():
     sure, unsure = torch.full((2, 1, 6, 12), 5.0), torch.zeros(2, 1, 6, 12)
-    assert losses.looks(True, sure) < 0.01 < losses.looks(True, unsure) < losses.looks(True, -sure)
-    assert losses.looks(False, -sure) < 0.01 < losses.looks(False, unsure) < losses.looks(False, sure)
-    assert losses.looks(True, unsure) == pytest.approx(math.log(2))
+    assert losses.gan_loss(True, sure) < 0.01 < losses.gan_loss(True, unsure) < losses.gan_loss(True, -sure)
+    assert losses.gan_loss(False, -sure) < 0.01 < losses.gan_loss(False, unsure) < losses.gan_loss(False, sure)
+    assert losses.gan_loss(True, unsure) == pytest.approx(math.log(2))
 
 
 def test_lips_that_find_their_own_sound_cost_nothing():

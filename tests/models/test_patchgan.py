@@ -1,4 +1,4 @@
-"""The judge of picture quality."""
+"""The quality discriminator."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def test_it_learns_to_tell_soft_faces_from_sharp_ones_and_says_how_to_sharpen(ju
     soft = F.avg_pool2d(sharp, 5, 1, 2, count_include_pad=False)
     optimizer = torch.optim.Adam(judge.parameters(), 2e-3, (0.5, 0.99))
     for _ in range(40):
-        loss = losses.looks(False, judge(soft[:16])) + losses.looks(True, judge(sharp[:16]))
+        loss = losses.gan_loss(False, judge(soft[:16])) + losses.gan_loss(True, judge(sharp[:16]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -42,6 +42,6 @@ def test_it_learns_to_tell_soft_faces_from_sharp_ones_and_says_how_to_sharpen(ju
     assert judge(sharp[unseen]).mean() > judge(soft[unseen]).mean() + 0.5
 
     picture = soft[unseen].clone().requires_grad_()
-    losses.looks(True, judge(picture)).backward()
+    losses.gan_loss(True, judge(picture)).backward()
     detail = (sharp - soft)[unseen]
     assert (picture.grad * detail).sum() < 0  # less loss lies where the missing detail does

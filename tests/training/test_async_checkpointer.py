@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lipgan_colab.training import async_checkpointer
-from lipgan_colab.training.async_checkpointer import Saver, Snapshot
+from lipgan_colab.training.async_checkpointer import AsyncCheckpointer, Snapshot
 from lipgan_colab.training.checkpoint import find_checkpoints, load_newest_checkpoint, read_checkpoint, write_checkpoint
 
 
@@ -37,14 +37,14 @@ def test_training_goes_on_while_it_is_written(tmp_path, monkeypatch):
         return write_checkpoint(*arguments)
 
     monkeypatch.setattr(async_checkpointer, "write_checkpoint", slow_write)
-    saver = Saver(tmp_path, tmp_path)
+    checkpointer = AsyncCheckpointer(tmp_path, tmp_path)
     weights = torch.zeros(3)
-    assert saver.save(1, {"step": 1, "weights": weights})
+    assert checkpointer.save(1, {"step": 1, "weights": weights})
     weights += 1  # the next step
-    assert not saver.save(2, {"step": 2, "weights": weights})  # the first is not written yet
+    assert not checkpointer.save(2, {"step": 2, "weights": weights})  # the first is not written yet
     may_write.set()
-    assert saver.save(3, {"step": 3, "weights": weights}, wait=True)
-    assert saver.finish(0) == []
+    assert checkpointer.save(3, {"step": 3, "weights": weights}, wait=True)
+    assert checkpointer.finish(0) == []
     saved = {c.step: read_checkpoint(c) for c in find_checkpoints(tmp_path / "checkpoints")}
     assert {step: state["weights"].tolist() for step, state in saved.items()} == {1: [0, 0, 0], 3: [1, 1, 1]}
 
@@ -54,32 +54,32 @@ def test_a_disk_that_fails_is_reported_and_tried_again(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     said = []
-    saver = Saver(tmp_path, tmp_path, say=said.append)
+    checkpointer = AsyncCheckpointer(tmp_path, tmp_path, say=said.append)
     with monkeypatch.context() as patch:
         patch.setattr(async_checkpointer, "write_checkpoint", full)
-        saver.save(1, {"step": 1}, wait=True)
+        checkpointer.save(1, {"step": 1}, wait=True)
     assert "step 1 was NOT saved" in said[0] and "No space left" in said[0]
-    saver.save(1, {"step": 1})
-    saver.finish(0)
+    checkpointer.save(1, {"step": 1})
+    checkpointer.finish(0)
     assert load_newest_checkpoint(tmp_path / "checkpoints")[0].step == 1
 
 
 def test_a_disk_that_is_nearly_full_is_warned_of_and_training_goes_on(small_disk):
     said = []
-    saver = Saver(small_disk, small_disk, say=said.append)
+    checkpointer = AsyncCheckpointer(small_disk, small_disk, say=said.append)
     for step, size in ((1, 100_000), (2, 100_000), (3, 200_000)):
-        saver.save(step, {"step": step, "weights": torch.zeros(size)}, wait=True)
-    saver.finish(0)
+        checkpointer.save(step, {"step": step, "weights": torch.zeros(size)}, wait=True)
+    checkpointer.finish(0)
     assert any("nearly full" in line for line in said)
     assert "step 3 was NOT saved" in said[-1]
     assert load_newest_checkpoint(small_disk / "checkpoints")[0].step == 2
 
 
 def test_any_other_error_is_not_swallowed(tmp_path):
-    saver = Saver(tmp_path, tmp_path, export=lambda state: 1 / 0)
-    saver.save(1, {"step": 1})
+    checkpointer = AsyncCheckpointer(tmp_path, tmp_path, export=lambda state: 1 / 0)
+    checkpointer.save(1, {"step": 1})
     with pytest.raises(ZeroDivisionError):
-        saver.finish(0)
+        checkpointer.finish(0)
 
 
 def test_what_goes_along_reaches_the_folder_that_lasts(tmp_path):
@@ -90,10 +90,10 @@ def test_what_goes_along_reaches_the_folder_that_lasts(tmp_path):
         (local / "exported.txt").write_text(str(state["step"]))
         return ["exported.txt"]
 
-    saver = Saver(run, local, export)
-    saver.save(5, {"step": 5})
-    saver.later(lambda: (local / "picture.txt").write_text("x"), "picture.txt")
-    assert saver.finish(20) == []
+    checkpointer = AsyncCheckpointer(run, local, export)
+    checkpointer.save(5, {"step": 5})
+    checkpointer.later(lambda: (local / "picture.txt").write_text("x"), "picture.txt")
+    assert checkpointer.finish(20) == []
     assert (run / "exported.txt").read_text() == "5"
     assert (run / "picture.txt").exists()
     assert load_newest_checkpoint(run / "checkpoints")[0].step == 5

@@ -1,0 +1,78 @@
+"""Flags made of what they set: names, types and defaults are those of a function's arguments or a dataclass's fields,
+and the help is what the docstring says of them, so that nothing is said twice."""
+
+import argparse
+import inspect
+import re
+from collections.abc import Collection
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+KINDS = (Path, float, int, str)  # of an argument that may be of several kinds, the first of these
+
+
+def add_flags(
+    parser: argparse.ArgumentParser, source: Any, names: Collection[str] = (), **changes: dict[str, Any]
+) -> None:
+    """Add a flag for each argument of a function, or field of a dataclass (but for fields that are dataclasses).
+
+    Args:
+        parser: gets the flags; `some_name` becomes --some-name.
+        source: a function or dataclass with a docstring that has Args or Attributes.
+        names: which of them; all where it is empty.
+        changes: for an argument of this name, what `add_argument` is to be told instead.
+    """
+    about = documented(source)
+    for name, parameter in inspect.signature(source, eval_str=True).parameters.items():
+        if is_dataclass(parameter.annotation) or (names and name not in names):
+            continue
+        options = _conversion(parameter.annotation)
+        if parameter.default is inspect.Parameter.empty:
+            options["required"] = True
+        else:
+            options["default"] = parameter.default
+        options |= {"help": about[name]} | changes.get(name, {})
+        options["help"] = _with_default(options["help"], options)
+        parser.add_argument(f"--{name.replace('_', '-')}", **options)
+
+
+def given(args: argparse.Namespace, names: Collection[str]) -> dict[str, Any]:
+    """What was given for these arguments, by their names."""
+    return {name: getattr(args, name) for name in names}
+
+
+def made_of(config: type, args: argparse.Namespace, **others: Any):
+    """A dataclass whose fields are what was given for them; those without flags are in `others` or have defaults."""
+    return config(**{field.name: getattr(args, field.name) for field in fields(config) if field.name in args}, **others)
+
+
+def documented(source: Any) -> dict[str, str]:
+    """What the Args or Attributes of a docstring say of each name, in one line."""
+    section = re.search(r"^(?:Args|Attributes):\n((?:(?: {4}.*)?\n)*)", inspect.getdoc(source) + "\n", re.MULTILINE)
+    entries = re.findall(r"^ {4}([\w, ]+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.MULTILINE)
+    return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+
+
+def _conversion(annotation: Any) -> dict[str, Any]:
+    if annotation is bool:
+        return {"action": "store_true"}
+    if get_origin(annotation) is tuple:
+        return {"type": get_args(annotation)[0], "nargs": len(get_args(annotation))}
+    of = get_args(annotation) or (annotation,)
+    return {"type": next((kind for kind in KINDS if kind in of), str)}
+
+
+def _with_default(text: str, options: dict[str, Any]) -> str:
+    """A help text that tells the default; where that is None, the docstring says what it stands for."""
+    default = options.get("default")
+    text = re.sub(r"[.;] None takes ", "; by default ", text.rstrip("."))
+    text = re.sub(r"\bNone(?: takes|:) ", "by default ", text)
+    if options.get("required") or (default is None and "default" in text):
+        told = ""
+    elif default is None or default is False:
+        told = " (default: none)" if default is None else " (default: off)"
+    else:
+        shown = default if isinstance(default, tuple) else (default,)
+        told = f" (default: {' '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in shown)})"
+    return (text + told).replace("%", "%%")
