@@ -1,6 +1,7 @@
 """What this machine computes with: the device, the precision that is fast on it, and the CPU's memory allocator."""
 
 import ctypes
+import os
 import platform
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from lipgan_colab.errors import InputError
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISION_VARIABLE = "LIPGAN_PRECISION"  # of the environment: names one of them, which is then taken for the fast one
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
@@ -20,8 +22,14 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device computes in it by itself, float16 on older GPUs (a T4), float32 on other CPUs.
 
-    Emulated bfloat16 is slower than float32.
+    Emulated bfloat16 is slower than float32. The environment variable LIPGAN_PRECISION overrules all this: results that
+    are to be the same on every machine need the same precision everywhere.
+
+    Raises:
+        InputError: LIPGAN_PRECISION names no precision.
     """
+    if os.environ.get(PRECISION_VARIABLE):
+        return _named_dtype(os.environ[PRECISION_VARIABLE])
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float16
@@ -35,8 +43,10 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
     Raises:
         InputError: there is no such precision.
     """
-    if precision == "auto":
-        return fast_dtype(device)
+    return fast_dtype(device) if precision == "auto" else _named_dtype(precision)
+
+
+def _named_dtype(precision: str) -> torch.dtype:
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown; choose auto, {', '.join(PRECISIONS)}")
     return PRECISIONS[precision]

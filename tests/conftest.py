@@ -1,17 +1,36 @@
-"""Where the tests find real data, and drawn data for what needs none."""
+"""Where the tests find real data, and drawn data for what needs none; and what they must not depend on."""
 
 import http.server
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+# The same everywhere, in this process before anything else is imported, and in every process that a test starts:
+# numbers in one precision, whatever is fast here (what bfloat16 does is tested where it is asked for); no GPU; an empty
+# home; and the package found from any folder.
+_home = tempfile.TemporaryDirectory(prefix="lipgan-home-")
+_model = Path("~/.cache/lipgan_colab/face_landmarker.task").expanduser()
+if _model.is_file():
+    os.environ.setdefault("LIPGAN_FACE_MODEL", str(_model))
+for _name in [n for n in os.environ if re.match(r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|(LOCAL_)?RANK$|WORLD_SIZE$", n)]:
+    del os.environ[_name]
+os.environ |= {
+    "LIPGAN_PRECISION": "float32",
+    "LIPGAN_WEIGHTS": str(Path(_home.name) / "weights"),
+    "CUDA_VISIBLE_DEVICES": os.environ.get("LIPGAN_TEST_GPUS", ""),
+    "HOME": _home.name,
+    "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+}
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,13 @@ def start_process(target: Callable, *arguments, **options) -> multiprocessing.Pr
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sessions"])
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # or the server would find no module to import
     process = context.Process(target=target, args=arguments, kwargs=options)
-    process.start()
+    before = os.environ["PYTHONPATH"]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # or the server would find no module to import
+    try:
+        process.start()
+    finally:
+        os.environ["PYTHONPATH"] = before
     return process
 
 
@@ -57,8 +61,21 @@ def start_session(*arguments, **options) -> multiprocessing.Process:
     return start_process(session, *arguments, **options)
 
 
-def session(shards: Path, run: Path, local: Path, report: Path, config=TINY, pictures: bool = True, **options) -> None:
-    """Train until the end or an error; `report` tells where it resumed from ("from") and how it ended ("end")."""
+def session(
+    shards: Path,
+    run: Path,
+    local: Path,
+    report: Path,
+    config: TrainConfig = TINY,
+    pictures: bool = True,
+    pause: float = 0,
+    **options,
+) -> None:
+    """Train until the end or an error; `report` tells where it resumed from ("from") and how it ended ("end").
+
+    Args:
+        pause: seconds to rest after each step.
+    """
     told = {}
 
     def tell(**more) -> None:
@@ -72,6 +89,7 @@ def session(shards: Path, run: Path, local: Path, report: Path, config=TINY, pic
             tell(**{"from": step})
 
         def save_in_time(self, step, networks) -> None:
+            time.sleep(pause)
             if step % SAVE_EVERY == 0:
                 while not self.save(step, networks):
                     time.sleep(0.01)

@@ -109,7 +109,7 @@ def test_installing_changes_nothing_and_the_package_works(colab_python, shared, 
     assert before <= after
     assert {canonical(line.partition("==")[0]) for line in after - before} == set(map(canonical, ours))
 
-    here = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    here = {"cwd": tmp_path}
     face = shared / "data" / "grid" / "others" / "bbaf2n.mpg"
     torch = has_torch(colab_python)
     run(colab_python, "-c", IMPORTS, *([] if torch else ["torch"]), **here)
@@ -133,6 +133,6 @@ def test_the_notebooks_run_in_it(colab_python, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     notebooks = all_four(small_material(tmp_path), steps=4, workspace_name="mine")
     for name, notebook in zip(NAMES, notebooks, strict=True):
-        execute(notebook, tmp_path, {"PYTHONPATH": str(ROOT)}, kernel="colab")
+        execute(notebook, tmp_path, {}, kernel="colab")
         assert not errors_in(notebook), name
         assert pictures_in(notebook), name

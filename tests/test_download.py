@@ -1,5 +1,6 @@
 import hashlib
 import os
+import socket
 
 import numpy as np
 import pytest
@@ -68,6 +69,8 @@ def test_refused_and_unreachable_say_how_to_help_oneself(web, tmp_path):
     web.refused["/file"] = 403
     with pytest.raises(DownloadError, match=r"403.*by hand"):
         download(f"{web.url}/file", tmp_path / "file.bin")
-    with pytest.raises(DownloadError, match="by hand"):
-        download("http://127.0.0.1:9/file", tmp_path / "file.bin", timeout=2)
+    with socket.socket() as nobody, pytest.raises(DownloadError, match="by hand"):
+        nobody.bind(("127.0.0.1", 0))  # and listens not
+        port = nobody.getsockname()[1]
+        download(f"http://127.0.0.1:{port}/file", tmp_path / "file.bin", timeout=2)
     assert os.listdir(tmp_path) == []

@@ -82,14 +82,13 @@ def contents(folder: Path, suffix: str = "") -> dict[str, int]:
 
 
 def test_all_four_run_and_run_again(material, tmp_path):
-    here = {"PYTHONPATH": str(ROOT)}
     workspace = tmp_path / "mine"
     run = workspace / "runs" / "tried"
 
     first = all_four(material, steps=100_000, workspace_name="mine")
     for name, notebook in zip(NAMES, first, strict=True):
         # The stop button ends the training, and the cells after it still run.
-        execute(notebook, tmp_path, here, when=run / "log.csv" if name == "02_train" else None, then=press_stop)
+        execute(notebook, tmp_path, {}, when=run / "log.csv" if name == "02_train" else None, then=press_stop)
         assert not errors_in(notebook), name
         assert pictures_in(notebook), name
     stopped = last_step(run)
@@ -103,7 +102,7 @@ def test_all_four_run_and_run_again(material, tmp_path):
 
     # And once more: all of them in one kernel, which is quicker.
     second = one_after_the_other(*all_four(material, steps=stopped + 2, workspace_name="mine"))
-    execute(second, tmp_path, here)
+    execute(second, tmp_path, {})
     assert not errors_in(second)
     assert contents(workspace / "shards", ".safetensors") == shards
     assert f"going on from step {stopped} " in text_of(second)
@@ -122,7 +121,8 @@ def colab(tmp_path, monkeypatch):
     home = tmp_path / "colab"
     (home / "content").mkdir(parents=True)
     stand_in = Path(__file__).parent / "google_colab_stand_in"
-    environment = {"PYTHONPATH": str(stand_in), "COLAB_STAND_IN": str(home), "COLAB_RELEASE_TAG": "stand-in"}
+    path = [str(stand_in), *(p for p in os.environ["PYTHONPATH"].split(os.pathsep) if p != str(ROOT))]
+    environment = {"PYTHONPATH": os.pathsep.join(path), "COLAB_STAND_IN": str(home), "COLAB_RELEASE_TAG": "stand-in"}
     model = ROOT.parent / "shared" / "models" / "face_landmarker.task"
     if model.is_file():  # it is looked for beside the checkout, and the clone lies elsewhere
         environment["LIPGAN_FACE_MODEL"] = str(model)
@@ -215,7 +215,7 @@ try:
 except ValueError as error:
     print(error)
 """
-    environment |= {"PYTHONPATH": f"{ROOT}:{environment['PYTHONPATH']}"}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT), environment["PYTHONPATH"]])}
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=home / "content",

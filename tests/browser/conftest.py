@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,11 +18,10 @@ THOROUGH = "LIPGAN_THOROUGH"  # set: the front end of Colab's generation too, wh
 @pytest.fixture(scope="session")
 def chromium():
     """Debian's Chromium, driven by playwright. (Playwright's own plays no H.264.)"""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("no chromium here (apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
         browser = driver.chromium.launch(executable_path=program, args=arguments)
         yield browser

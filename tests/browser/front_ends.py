@@ -50,7 +50,8 @@ def served(python: Path, folder: Path, lab: bool):
         options += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     homes = {f"JUPYTER_{kind}_DIR": str(folder / f".{kind.lower()}") for kind in ("CONFIG", "DATA", "RUNTIME")}
     environment = {**os.environ, **homes, "IPYTHONDIR": str(folder / ".ipython")}
-    environment.pop("PYTHONPATH", None)
+    path = environment["PYTHONPATH"].split(os.pathsep)
+    environment["PYTHONPATH"] = os.pathsep.join(p for p in path if p != str(ROOT))  # the notebook finds it by itself
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
             [python, "-m", module, *options], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT

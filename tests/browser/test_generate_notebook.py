@@ -6,6 +6,7 @@ import wave
 import cv2
 import numpy as np
 import pytest
+from skimage.data import astronaut
 
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, save_generator
@@ -19,8 +20,8 @@ PATIENCE = 90_000  # ms: the machine may be busy
 def files(tmp_path_factory):
     """What is uploaded."""
     folder = tmp_path_factory.mktemp("files")
-    astronaut = pytest.importorskip("skimage.data").astronaut()
-    cv2.imwrite(str(folder / "me.jpg"), astronaut[..., ::-1])
+    face = astronaut()
+    cv2.imwrite(str(folder / "me.jpg"), face[..., ::-1])
     cv2.imwrite(str(folder / "wall.jpg"), np.full((300, 400, 3), 120, np.uint8))
     write_speech(folder / "hello.wav", seconds=2.0, seed=5)
     (folder / "broken.wav").write_bytes(b"RIFF\0\0\0\0WAVEfmt " + bytes(300))

@@ -142,7 +142,6 @@ def test_password_is_not_sent_in_the_clear(typed):
 
 
 def test_drive_parts_are_poured_through_gdown(web, tmp_path):
-    pytest.importorskip("gdown")
     web.files["/uc"] = BODY
     with DrivePart(f"{web.url}/uc").open(0) as stream:
         assert stream.read(10) == BODY[:10]
@@ -154,7 +153,6 @@ def test_drive_parts_are_poured_through_gdown(web, tmp_path):
 
 def test_drive_parts_are_joined_and_resumed(web, tmp_path, monkeypatch):
     """Their sizes are not known before they are read."""
-    pytest.importorskip("gdown")
     web.files |= {f"/{n}": BODY[n * 1_000_000 : (n + 1) * 1_000_000] for n in range(3)}
     links = [DrivePart(f"{web.url}/{n}", f"part {n + 1}") for n in range(3)]
     with split_archive.JoinedParts(links) as whole:

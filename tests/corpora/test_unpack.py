@@ -78,7 +78,7 @@ from lipgan_colab.corpora import unpack as archives
 archives.JOURNAL_EVERY = 0
 next_member = archives._next
 def slowly(*args):
-    time.sleep(0.003)
+    time.sleep(0.01)  # no machine is too fast to be killed
     return next_member(*args)
 archives._next = slowly
 archives.unpack(sys.argv[2:], sys.argv[1])
@@ -95,7 +95,7 @@ def test_kill_9_at_any_time_changes_nothing(source, tmp_path):
             deadline = time.monotonic() + 60
             while not any(out.rglob("*.mp4")) and time.monotonic() < deadline and process.poll() is None:
                 time.sleep(0.01)
-            time.sleep(rng.uniform(0, 0.08))
+            time.sleep(rng.uniform(0, 0.2))
             process.send_signal(signal.SIGKILL)
         if process.wait() == 0:
             break

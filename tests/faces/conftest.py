@@ -8,7 +8,6 @@ from lipgan_colab.faces.detector import FaceFinder
 
 @pytest.fixture(scope="session")
 def finder(shared):
-    pytest.importorskip("mediapipe")
     with FaceFinder() as finder:
         yield finder
 

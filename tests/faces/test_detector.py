@@ -8,6 +8,7 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+from mediapipe.tasks.python import vision
 from seen_faces import frames_of, movement, rgb
 
 from lipgan_colab.errors import InputError
@@ -120,7 +121,6 @@ def test_what_is_no_frame_is_refused(shared, finder, frame):
 
 
 def test_file_that_is_no_model_is_named(tmp_path):
-    pytest.importorskip("mediapipe")
     wrong = tmp_path / "wrong.task"
     wrong.write_bytes(b"not a model")
     with pytest.raises(InputError, match=r"wrong\.task: not MediaPipe's face model"):
@@ -174,7 +174,6 @@ def test_dlib_stands_in_where_the_model_cannot_be_fetched(nowhere, monkeypatch):
 
 
 def test_missing_system_library_names_the_package(monkeypatch, tmp_path):
-    vision = pytest.importorskip("mediapipe.tasks.python.vision")
     model = tmp_path / "any.task"
     model.write_bytes(b"")
 
@@ -188,7 +187,6 @@ def test_missing_system_library_names_the_package(monkeypatch, tmp_path):
 
 
 def test_real_dlib_finds_the_golden_boxes(shared, monkeypatch, tmp_path):
-    pytest.importorskip("dlib")
     model = tmp_path / "any.task"
     model.write_bytes(b"")
     without(monkeypatch, "mediapipe", "mediapipe.tasks.python")

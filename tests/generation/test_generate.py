@@ -4,10 +4,12 @@ import threading
 import wave
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from lipgan_colab.device import PRECISION_VARIABLE
 from lipgan_colab.errors import InputError
 from lipgan_colab.generation.face_frames import bounced_frames
 from lipgan_colab.generation.generate import GenerateOptions, generate, generate_crops
@@ -16,6 +18,7 @@ from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.models.weights import load_generator
 
 
 class Painter(LipGANGenerator):
@@ -51,6 +54,20 @@ def test_a_photo_speaks_for_as_long_as_the_speech(shared, painter, tmp_path):
     assert report.passed_through == 0
     assert is_green(frames[0]).mean() > 0.005
     assert set(report.seconds) == {"read", "speech", "faces", "generator", "paste", "encode"}
+
+
+def test_bfloat16_generates_the_same_face(drawn_videos, monkeypatch):
+    generator = load_generator("starter")
+    (clip, *_), hears = sorted(drawn_videos.glob("*.mp4")), generator.speech_input
+    crops = np.stack([cv2.resize(frame, (96, 96)) for _, frame in read_video(clip)][:4])
+    windows = hears.windows(hears.features(read_speech(clip)), len(crops), 25)
+    made = {}
+    for precision in ("float32", "bfloat16"):
+        monkeypatch.setenv(PRECISION_VARIABLE, precision)
+        made[precision] = generate_crops(generator, crops, crops, windows).astype(int)
+    difference = np.abs(made["float32"] - made["bfloat16"])
+    assert 0 < difference.mean() < 1
+    assert difference.max() < 32
 
 
 def test_a_short_video_is_played_forward_and_backward(shared, painter, tmp_path):

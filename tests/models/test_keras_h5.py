@@ -4,6 +4,7 @@ authors' answer."""
 import json
 import re
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -13,8 +14,6 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.weights import load_generator, load_network
 from lipgan_colab.speech.features import SpeechInput
-
-h5py = pytest.importorskip("h5py")
 
 MFCC, MEL = SpeechInput("mfcc"), SpeechInput("mel", "reflect", -4)
 NETWORKS = {

@@ -81,7 +81,6 @@ def test_weights_put_there_by_hand_are_taken(tmp_path):
 
 
 def test_gdown_fetches_and_goes_on(web, tmp_path):
-    pytest.importorskip("gdown")
     web.files["/uc"] = BODY * 4  # gdown writes pieces of half a megabyte
     web.cuts["/uc"] = [2_000_000]
     path = tmp_path / "new" / "lipgan.h5"
@@ -96,7 +95,6 @@ def test_gdown_fetches_and_goes_on(web, tmp_path):
 
 
 def test_drives_web_page_is_no_weights(web, tmp_path):
-    pytest.importorskip("gdown")
     web.files["/uc"] = b"<!DOCTYPE html><html><title>Google Drive - Quota exceeded</title></html>"
     with pytest.raises(DownloadError, match="a web page came instead"):
         download_from_drive(f"{web.url}/uc", tmp_path / "lipgan.h5")
@@ -104,7 +102,6 @@ def test_drives_web_page_is_no_weights(web, tmp_path):
 
 
 def test_drive_refusing_is_one_line(web, tmp_path):
-    pytest.importorskip("gdown")
     web.refused["/uc"] = 403
     with pytest.raises(DownloadError, match=r"lipgan\.h5 not downloaded") as caught:
         download_from_drive(f"{web.url}/uc", tmp_path / "lipgan.h5")

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from skimage.data import astronaut
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import tracking
@@ -14,10 +15,10 @@ from lipgan_colab.notebook.face_view import CHOSEN, OTHER, draw_faces, find_face
 @pytest.fixture
 def couple(tmp_path):
     """A photo of the same face twice, the larger one at the right."""
-    astronaut = pytest.importorskip("skimage.data").astronaut()
+    face = astronaut()
     photo = np.full((512, 900, 3), 120, np.uint8)
-    photo[100:456, :356] = cv2.resize(astronaut, (356, 356), interpolation=cv2.INTER_AREA)
-    photo[:, 388:] = astronaut
+    photo[100:456, :356] = cv2.resize(face, (356, 356), interpolation=cv2.INTER_AREA)
+    photo[:, 388:] = face
     cv2.imwrite(str(tmp_path / "couple.png"), photo[..., ::-1])
     return tmp_path / "couple.png"
 

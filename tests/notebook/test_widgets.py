@@ -33,7 +33,6 @@ def speech(tmp_path):
 @pytest.fixture
 def ready(workspace, speech):
     """A widget with which only Generate has to be pressed."""
-    pytest.importorskip("skimage")
     widget = GenerateWidget(workspace)
     widget.face.buttons["Sample"].click()
     widget.speech.path.value = str(speech)

@@ -143,7 +143,6 @@ def test_a_corpus_that_cannot_be_written_leaves_nothing_half_done(tmp_path):
 
 
 def test_mediapipe_finds_the_faces_and_measures_their_mouths(shared, tmp_path):
-    pytest.importorskip("mediapipe", reason="needs MediaPipe, the judge here")
     model = shared / "models" / "face_landmarker.task"
     if not model.is_file():
         pytest.skip("no face model beside the checkout (../shared/models)")

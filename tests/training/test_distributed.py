@@ -55,7 +55,8 @@ from test_distributed import CONFIG, in_double
 from lipgan_colab.training.train import train
 shards, folder = sys.argv[1:]
 torch.save(in_double(shards), f"{folder}/double.pt")
-train(shards, f"{folder}/run", CONFIG, log_every=1, preview_every=1000)
+for precision in ("float32", "bfloat16"):
+    train(shards, f"{folder}/two {precision}", CONFIG, log_every=1, preview_every=1000, precision=precision)
 """
 
 
@@ -74,12 +75,14 @@ def test_two_processes_train_as_one(drawn_shards, tmp_path):
     for name, value in expected.items():
         assert torch.allclose(value, found[name], rtol=1e-6, atol=1e-8), name
 
-    train(drawn_shards, tmp_path / "one", CONFIG, log_every=1, preview_every=1000)
-    one, two = (read_log(tmp_path / run / "log.csv") for run in ("one", "run"))
-    assert [line["samples"] for line in one] == [line["samples"] for line in two] == ["4", "8", "12"]
-    for name in ("l1", "disc_synced", "adversarial", "quality"):
-        alone, together = ([float(line[name]) for line in run] for run in (one, two))
-        # After that Adam's first steps, which follow the gradient's sign, make much of float32's rounding.
-        assert alone[0] == pytest.approx(together[0], rel=1e-4)
-        assert alone == pytest.approx(together, rel=0.1)
-    assert load_newest_checkpoint(tmp_path / "run" / "checkpoints")[0].step == 3
+    for precision, rounding in (("float32", 1e-4), ("bfloat16", 0.02)):
+        options = {"log_every": 1, "preview_every": 1000, "precision": precision}
+        train(drawn_shards, tmp_path / f"one {precision}", CONFIG, **options)
+        one, two = (read_log(tmp_path / f"{count} {precision}" / "log.csv") for count in ("one", "two"))
+        assert [line["samples"] for line in one] == [line["samples"] for line in two] == ["4", "8", "12"]
+        for name in ("l1", "disc_synced", "adversarial", "quality"):
+            alone, together = ([float(line[name]) for line in run] for run in (one, two))
+            # After that Adam's first steps, which follow the gradient's sign, make much of rounding.
+            assert alone[0] == pytest.approx(together[0], rel=rounding)
+            assert alone == pytest.approx(together, rel=0.1)
+        assert load_newest_checkpoint(tmp_path / f"two {precision}" / "checkpoints")[0].step == 3

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -84,13 +85,12 @@ def test_an_interrupted_run_ends_like_one_that_was_not(drawn_shards, straight, t
 @pytest.mark.timeout(200 * KILLS)
 def test_kill_9_at_any_moment_changes_nothing(drawn_shards, tmp_path):
     """LIPGAN_THOROUGH=1 makes it 20 times."""
-    seed = random.randrange(1000)
-    print("seed", seed)
-    rng = random.Random(seed)
+    rng = random.Random(0)
     config = replace(TINY, steps=6 * KILLS)
     straight, broken, report = tmp_path / "straight", tmp_path / "broken", tmp_path / "report.json"
     options = {"pictures": False, "log_every": 3}
     start_session(drawn_shards, straight, straight, report, config, **options).join(600)
+    options["pause"] = 0.1  # after each step, so that no machine is too fast to be killed
     kills = 0
     while True:
         report.unlink(missing_ok=True)
@@ -100,10 +100,12 @@ def test_kill_9_at_any_moment_changes_nothing(drawn_shards, tmp_path):
             while process.is_alive() and newest_step(broken) <= before:  # or it would never get on
                 time.sleep(0.01)
             if kills % 2:  # in the midst of saving
-                while process.is_alive() and not list(broken.glob("checkpoints/.*.part")):
+                while process.is_alive() and newest_step(broken) <= before + 4:
+                    if list(broken.glob("checkpoints/.*.part")):
+                        break
                     time.sleep(0.001)
             else:
-                process.join(rng.uniform(0, 1.0))
+                process.join(rng.uniform(0, 0.5))
         else:
             process.join(600)
         if not process.is_alive():
@@ -230,15 +232,31 @@ def test_float16_finds_its_scale_and_keeps_it(drawn_shards, tmp_path):
         train(drawn_shards, tmp_path / "x", config, precision="half")
 
 
-@pytest.mark.parametrize(("adversarial", "quality"), [(False, 0.0), (True, 0.0), (False, 0.01), (True, 0.01)])
-def test_every_weight_is_trained(drawn_shards, tmp_path, adversarial, quality):
+def biases_before_norms(network: torch.nn.Module) -> set[str]:
+    """The biases that batch norm takes off again: their gradient is 0, or rounding noise."""
+    pairs = ((name, *pair) for name, part in network.named_modules() for pair in pairwise(part.named_children()))
+    return {f"{name}.{conv}.bias" for name, (conv, _), (_, norm) in pairs if isinstance(norm, torch.nn.BatchNorm2d)}
+
+
+@pytest.mark.parametrize(
+    ("adversarial", "quality", "precision"),
+    [
+        (False, 0.0, "float32"),
+        (True, 0.0, "float32"),
+        (False, 0.01, "float32"),
+        (True, 0.01, "float32"),
+        (True, 0.01, "bfloat16"),
+    ],
+)
+def test_every_weight_is_trained(drawn_shards, tmp_path, adversarial, quality, precision):
     config = replace(SMALL, steps=1, adversarial=adversarial, adversarial_weight=1.0, quality_weight=quality)
     before = train_module.build_networks(config, torch.device("cpu"))
-    train(drawn_shards, tmp_path, config)
+    train(drawn_shards, tmp_path, config, precision=precision)
     after = newest(tmp_path)["networks"]
     for name in ["generator", "average"] + ["discriminator"] * adversarial + ["quality"] * bool(quality):
-        for key, value in getattr(before, name).state_dict().items():
-            assert not torch.equal(value, after[name][key]), f"{name} {key}"
+        network = getattr(before, name)
+        untrained = {key for key, value in network.state_dict().items() if torch.equal(value, after[name][key])}
+        assert untrained <= biases_before_norms(network), name
     assert ("discriminator" in after, "quality" in after) == (adversarial, bool(quality))
 
 
@@ -265,7 +283,6 @@ def test_what_cannot_be_trained_is_one_line(drawn_shards, tmp_path, monkeypatch)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_colab_without_a_gpu_is_refused_unless_told_otherwise(drawn_shards, tmp_path, monkeypatch):
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
     with pytest.raises(InputError, match="NO GPU"):
