@@ -265,7 +265,7 @@ def _checksums(manifest: Path) -> dict[str, str]:
     import json
 
     try:
-        return {shard["name"]: shard["sha256"] for shard in json.loads(manifest.read_text())["shards"]}
+        return {shard["name"]: shard["sha256"] for shard in json.loads(manifest.read_text(encoding="utf-8"))["shards"]}
     except FileNotFoundError:
         return {}  # preprocessing is still going on
     except (ValueError, KeyError, TypeError) as error:

@@ -22,7 +22,7 @@ METADATA = {
 
 def repository() -> str:
     """The address that the setup cell installs from."""
-    return re.search(r'^repository = "(.+?)"', (SOURCES / "setup.md").read_text(), re.MULTILINE)[1]
+    return re.search(r'^repository = "(.+?)"', (SOURCES / "setup.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
 
 
 def badge(name: str) -> str:
@@ -34,8 +34,8 @@ def badge(name: str) -> str:
 
 def build(source: Path) -> nbformat.NotebookNode:
     """The notebook of a source, without outputs."""
-    text = source.read_text().replace("[badge]", badge(source.stem))
-    text = text.replace("[setup]", (SOURCES / "setup.md").read_text().strip())
+    text = source.read_text(encoding="utf-8").replace("[badge]", badge(source.stem))
+    text = text.replace("[setup]", (SOURCES / "setup.md").read_text(encoding="utf-8").strip())
     notebook = jupytext.reads(text, fmt="md")
     notebook.metadata = nbformat.from_dict(METADATA)
     for number, cell in enumerate(notebook.cells):
@@ -54,4 +54,4 @@ def text_of(notebook: nbformat.NotebookNode) -> str:
 
 if __name__ == "__main__":
     for source in sorted(SOURCES.glob("0*.md")):
-        (HERE / f"{source.stem}.ipynb").write_text(text_of(build(source)))
+        (HERE / f"{source.stem}.ipynb").write_text(text_of(build(source)), encoding="utf-8")

@@ -97,6 +97,7 @@ def _person(text: str) -> str | int | tuple[float, float]:
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> Run:
+    from lipgan_colab.corpora.subset import read_ids
     from lipgan_colab.evaluation.evaluate import evaluate
 
     names = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert")
@@ -104,7 +105,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument("--only", type=Path, help="text file of clip ids (paths below the folder) (default: all)")
 
     def run(args: argparse.Namespace) -> None:
-        ids = args.only.read_text().split() if args.only else None
+        ids = read_ids(args.only) if args.only else None
         print(evaluate(**given(args, names), ids=ids))
 
     return run

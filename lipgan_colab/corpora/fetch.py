@@ -83,7 +83,7 @@ def _record_files(record: str, root: Path) -> dict[str, dict]:
     path = root / ".record.json"
     path.unlink(missing_ok=True)
     try:
-        listed = json.loads(download(record, path).read_text())["files"]
+        listed = json.loads(download(record, path).read_text(encoding="utf-8"))["files"]
         return {file["key"]: file for file in listed}
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, DownloadError):

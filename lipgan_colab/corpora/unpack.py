@@ -94,7 +94,7 @@ class _Journal:
 
     def write(self, folder: Path) -> None:
         with written_whole(folder / JOURNAL) as unfinished:
-            unfinished.write_text(json.dumps(asdict(self), indent=1))
+            unfinished.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
 
 def _read_journal(folder: Path, parts: Sequence[Part], wanted: Collection[str] | None) -> _Journal:
@@ -102,7 +102,7 @@ def _read_journal(folder: Path, parts: Sequence[Part], wanted: Collection[str] |
         left.unlink(missing_ok=True)
     archive = {"parts": [[p.name, p.size] for p in parts], "wanted": None if wanted is None else fingerprint(wanted)}
     try:
-        journal = _Journal(**json.loads((folder / JOURNAL).read_text()))
+        journal = _Journal(**json.loads((folder / JOURNAL).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # none yet, or not ours: to begin again costs time and nothing else
         return _Journal(archive)
     deleted = sum(path.is_file() for path in folder.rglob("[!.]*")) < journal.files

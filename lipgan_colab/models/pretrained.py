@@ -207,9 +207,9 @@ def _check(entry: Pretrained, path: Path) -> None:
     """Compare with the SHA-256 that is known or was noted; note it where there is neither."""
     note = path.with_name(f"{path.name}.sha256")
     found = file_sha256(path)
-    expected = entry.sha256 or (note.read_text().split()[0] if note.is_file() else None)
+    expected = entry.sha256 or (note.read_text(encoding="utf-8").split()[0] if note.is_file() else None)
     if expected is None:
         with written_whole(note) as unfinished:
-            unfinished.write_text(f"{found}  {path.name}\n")
+            unfinished.write_text(f"{found}  {path.name}\n", encoding="utf-8")
     elif found != expected:
         raise InputError(f"{path}: not the file expected (its SHA-256 differs); delete it, and it is fetched again")

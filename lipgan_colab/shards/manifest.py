@@ -33,7 +33,7 @@ def needed_shards(folder: str | Path) -> list[Path]:
 def read_manifest(folder: str | Path) -> dict:
     """manifest.json as plain data; {} where there is none, or none that can be read (it can be written again)."""
     try:
-        return json.loads((Path(folder) / MANIFEST).read_text())
+        return json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -60,7 +60,7 @@ def write_manifest(folder: str | Path, digests: Mapping[str, str] | None = None)
         paths = shard_paths(folder)
         manifest = _summed_up(paths, known, digests or {})
         with written_whole(folder / MANIFEST) as unfinished:
-            unfinished.write_text(json.dumps(manifest, indent=1))
+            unfinished.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         known = {s["name"]: s for s in manifest["shards"]}
         if shard_paths(folder) == paths:  # or another machine has finished one more, and the last to write counts it
             return manifest

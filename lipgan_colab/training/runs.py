@@ -31,7 +31,7 @@ MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have diffe
 def read_config(run: Path) -> dict | None:
     """A run's config.json; None where there is none, or none that can be read (each checkpoint has it as well)."""
     try:
-        return json.loads((run / CONFIG).read_text())
+        return json.loads((run / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -42,7 +42,7 @@ def read_config(run: Path) -> dict | None:
 def write_config(run: Path, about: dict) -> None:
     """Write a run's config.json."""
     with written_whole(run / CONFIG) as unfinished:
-        unfinished.write_text(json.dumps(about, indent=1))
+        unfinished.write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
 def describe_run(config: TrainConfig, dataset: LipSyncDataset) -> dict:
@@ -93,7 +93,7 @@ class Log:
 
     def start(self) -> None:
         """Write the file anew, with all lines so far."""
-        with written_whole(self.path) as unfinished, unfinished.open("w", newline="") as file:
+        with written_whole(self.path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(LOG_FIELDS)
             file.writelines(self.lines)
         self.complete = True
@@ -127,7 +127,8 @@ class Log:
         try:
             if not self.complete:
                 return self.start()
-            with self.path.open("a", newline="") as file:  # not synced: that could wait for a checkpoint under way
+            # Not synced: that could wait for a checkpoint under way.
+            with self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(line)
         except OSError as error:
             self.complete = False
@@ -139,7 +140,7 @@ class Log:
 def read_log(path: Path) -> list[dict[str, str]]:
     """The lines of a log.csv; none where there is no file."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
     except FileNotFoundError:
         return []

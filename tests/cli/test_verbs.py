@@ -35,6 +35,7 @@ def test_preprocess_train_generate_one_after_the_other(drawn_videos, tmp_path, c
         ["preprocess", "--videos", "missing", "--out", "shards"],
         ["train", "--shards", "missing", "--run", "run"],
         ["evaluate", "--videos", "missing", "--weights", "missing", "--out", "out"],
+        ["evaluate", "--videos", ".", "--only", "missing", "--out", "out"],
     ],
 )
 def test_what_is_wrong_is_one_line(arguments, tmp_path, monkeypatch, capsys):
