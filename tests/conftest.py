@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
 # The same everywhere, in this process before anything else is imported, and in every process that a test starts:
-# numbers in one precision, whatever is fast here (what bfloat16 does is tested where it is asked for); no GPU; an empty
-# home; and the package found from any folder.
+# numbers in one precision, whatever is fast here (what bfloat16 does is tested where it is asked for), and added up by
+# one thread; no GPU; an empty home; and the package found from any folder.
 _home = tempfile.TemporaryDirectory(prefix="lipgan-home-")
 _model = Path("~/.cache/lipgan_colab/face_landmarker.task").expanduser()
 if _model.is_file():
@@ -28,6 +28,7 @@ os.environ |= {
     "LIPGAN_PRECISION": "float32",
     "LIPGAN_WEIGHTS": str(Path(_home.name) / "weights"),
     "CUDA_VISIBLE_DEVICES": os.environ.get("LIPGAN_TEST_GPUS", ""),
+    "OMP_NUM_THREADS": "1",
     "HOME": _home.name,
     "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
 }

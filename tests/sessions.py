@@ -127,3 +127,15 @@ def log_lines(run: Path) -> list[dict[str, str]]:
     """The lines of a run's log, without the times that they took."""
     with (run / "log.csv").open(newline="") as file:
         return [{k: v for k, v in line.items() if k not in TIMINGS} for line in csv.DictReader(file)]
+
+
+def assert_equal(a, b, name: str = "") -> None:
+    """Two states are the same, bit by bit."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), name
+    elif isinstance(a, dict | list | tuple):
+        assert len(a) == len(b), name
+        for key, value in a.items() if isinstance(a, dict) else enumerate(a):
+            assert_equal(value, b[key], f"{name}/{key}")
+    else:
+        assert a == b, name

@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import torch
 from bad_drive import bad_drive, why_not
-from sessions import SAVE_EVERY, TINY, kill, log_lines, read_report, start_session
+from sessions import SAVE_EVERY, TINY, assert_equal, kill, log_lines, read_report, start_session
 
 from lipgan_colab.models.weights import load_generator
 from lipgan_colab.training.checkpoint import find_checkpoints, is_whole, load_newest_checkpoint
@@ -142,15 +141,3 @@ def test_a_bad_drive_costs_no_more_than_an_interval(seed, straight, drawn_shards
         assert whole_ones(places.drive / "run")[0] == CONFIG.steps, what
     assert log_lines(places.local) == log_lines(straight)
     assert load_generator(told["weights"].replace(str(places.mount_point), str(places.drive))) is not None
-
-
-def assert_equal(a, b, name: str = "") -> None:
-    """Two states are the same, bit by bit."""
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), name
-    elif isinstance(a, dict | list | tuple):
-        assert len(a) == len(b), name
-        for key, value in a.items() if isinstance(a, dict) else enumerate(a):
-            assert_equal(value, b[key], f"{name}/{key}")
-    else:
-        assert a == b, name

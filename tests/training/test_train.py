@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from sessions import TINY, kill, log_lines, read_report, start_session
+from sessions import TINY, assert_equal, kill, log_lines, read_report, start_session
 
 from lipgan_colab import workspace
 from lipgan_colab.errors import InputError
@@ -31,18 +31,6 @@ KILLS = 20 if os.environ.get("LIPGAN_THOROUGH") else 3
 
 def newest(run) -> dict:
     return load_newest_checkpoint(run / "checkpoints")[1]
-
-
-def assert_equal(a, b, name: str = "") -> None:
-    """Two states are the same, bit by bit."""
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), name
-    elif isinstance(a, dict | list | tuple):
-        assert len(a) == len(b), name
-        for key, value in a.items() if isinstance(a, dict) else enumerate(a):
-            assert_equal(value, b[key], f"{name}/{key}")
-    else:
-        assert a == b, name
 
 
 def assert_equal_runs(a, b) -> None:
