@@ -10,7 +10,6 @@ from lipgan_colab.errors import InputError
 
 SHOWN = 20  # lines of what may be thousands
 DRAW = ("hours", "utterances", "fraction", "seed", "balance")  # of `subset`
-PLACES = ("workers", "rank", "world_size", "scratch")  # of `preprocess`
 
 
 def _add_corpus(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +46,7 @@ def _fetch(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], No
     from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
     from lipgan_colab.corpora.subset import read_ids
 
-    parser.add_argument("--corpus", choices=["grid", "lrs2"], required=True)
+    parser.add_argument("--corpus", choices=["grid", "lrs2"], required=True, help="which corpus")
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--speakers", nargs="+", metavar="S", help="of GRID: s1 to s34 but s21 (default: none)")
     text = "of LRS2: the folder of the parts lrs2_v1_partaa to ae, or their paths, addresses or Drive links"
@@ -97,7 +96,7 @@ def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace
     parser.add_argument("--only", type=Path, help="text file of ids that `subset` wrote (default: all)")
     text = "text file of clip ids (paths below the folder) to keep back (default: none)"
     parser.add_argument("--leave-out", type=Path, help=text)
-    add_flags(parser, preprocess, ("out", *PLACES))
+    names = add_flags(parser, preprocess, ("out", "workers", "rank", "world_size", "scratch"))
     add_flags(parser, PreprocessConfig)
     add_flags(parser, Gates)
 
@@ -108,7 +107,7 @@ def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace
         if args.leave_out:
             utterances = without(utterances, read_ids(args.leave_out))
         config = made_of(PreprocessConfig, args, gates=made_of(Gates, args))
-        manifest = preprocess(utterances, args.out, config, **given(args, PLACES))
+        manifest = preprocess(utterances, config=config, **given(args, names))
         _print_some([f"skipped {clip['id']}: {clip['reason']}" for clip in manifest["skipped"]])
         counts = ", ".join(f"{count} {gate}" for gate, count in manifest["skipped_by"].items())
         print(

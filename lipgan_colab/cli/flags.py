@@ -14,7 +14,7 @@ KINDS = (Path, float, int, str)  # of an argument that may be of several kinds, 
 
 def add_flags(
     parser: argparse.ArgumentParser, source: Any, names: Collection[str] = (), **changes: dict[str, Any]
-) -> None:
+) -> list[str]:
     """Add a flag for each argument of a function, or field of a dataclass (but for fields that are dataclasses).
 
     Args:
@@ -22,7 +22,11 @@ def add_flags(
         source: a function or dataclass with a docstring that has Args or Attributes.
         names: which of them; all where it is empty.
         changes: for an argument of this name, what `add_argument` is to be told instead.
+
+    Returns:
+        The names of the arguments that have a flag now, for `given`.
     """
+    added = []
     about = documented(source)
     for name, parameter in inspect.signature(source, eval_str=True).parameters.items():
         if is_dataclass(parameter.annotation) or (names and name not in names):
@@ -32,9 +36,11 @@ def add_flags(
             options["required"] = True
         else:
             options["default"] = parameter.default
-        options |= {"help": about[name]} | changes.get(name, {})
+        options |= {"help": about.get(name, "")} | changes.get(name, {})
         options["help"] = _with_default(options["help"], options)
         parser.add_argument(f"--{name.replace('_', '-')}", **options)
+        added.append(name)
+    return added
 
 
 def given(args: argparse.Namespace, names: Collection[str]) -> dict[str, Any]:
@@ -49,7 +55,8 @@ def made_of(config: type, args: argparse.Namespace, **others: Any):
 
 def documented(source: Any) -> dict[str, str]:
     """What the Args or Attributes of a docstring say of each name, in one line."""
-    section = re.search(r"^(?:Args|Attributes):\n((?:(?: {4}.*)?\n)*)", inspect.getdoc(source) + "\n", re.MULTILINE)
+    text = f"{inspect.getdoc(source) or ''}\n"  # none under python -OO
+    section = re.search(r"^(?:Args|Attributes):\n((?:(?: {4}.*)?\n)*)", text, re.MULTILINE)
     entries = re.findall(r"^ {4}([\w, ]+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.MULTILINE)
     return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
 

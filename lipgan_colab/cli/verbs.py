@@ -29,14 +29,12 @@ WEIGHTS = {
 def _train(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.training.train import TrainConfig, train
 
-    add_flags(parser, train)
+    names = add_flags(parser, train)
     add_flags(parser, TrainConfig, speech={"choices": ("mfcc", "mel")})
     parser.add_argument("--no-augment", dest="augment", action="store_const", const=0.0, help="the same as --augment 0")
-    options = ("device", "start_from", "workers", "save_minutes", "log_every", "preview_every", "max_hours", "local")
-    options += ("drive_minutes", "precision", "compile")
 
     def run(args: argparse.Namespace) -> None:
-        exported = train(args.shards, args.run, made_of(TrainConfig, args), **given(args, options))
+        exported = train(**given(args, names), config=made_of(TrainConfig, args))
         if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts one speaks
             print(f"generator: {exported}")
 
@@ -46,14 +44,9 @@ def _train(parser: argparse.ArgumentParser) -> Run:
 def _train_expert(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.training.train_expert import ExpertConfig, train_expert
 
-    add_flags(parser, train_expert)
+    names = add_flags(parser, train_expert)
     add_flags(parser, ExpertConfig)
-
-    def run(args: argparse.Namespace) -> None:
-        options = given(args, ("device", "workers", "save_minutes"))
-        print(f"expert: {train_expert(args.shards, args.run, made_of(ExpertConfig, args), **options)}")
-
-    return run
+    return lambda args: print(f"expert: {train_expert(**given(args, names), config=made_of(ExpertConfig, args))}")
 
 
 def _status(parser: argparse.ArgumentParser) -> Run:
@@ -68,8 +61,7 @@ def _generate(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.generation.generate import CONSENT, REFERENCE_MOUTHS, GenerateOptions, generate
     from lipgan_colab.speech.pauses import PAUSE_RULES
 
-    names = ("face", "speech", "weights", "out", "device")
-    add_flags(parser, generate, names, weights=WEIGHTS)
+    names = add_flags(parser, generate, ("face", "speech", "weights", "out", "device"), weights=WEIGHTS)
     changes = {
         "person": {"type": _person},
         "pauses": {"choices": PAUSE_RULES},
@@ -100,8 +92,8 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.corpora.subset import read_ids
     from lipgan_colab.evaluation.evaluate import evaluate
 
-    names = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert")
-    add_flags(parser, evaluate, names, weights=WEIGHTS)
+    asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert")
+    names = add_flags(parser, evaluate, asked, weights=WEIGHTS)
     parser.add_argument("--only", type=Path, help="text file of clip ids (paths below the folder) (default: all)")
 
     def run(args: argparse.Namespace) -> None:

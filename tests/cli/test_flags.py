@@ -87,6 +87,7 @@ def test_every_flag_of_every_verb_tells_what_it_is_and_its_default(verb, capsys)
     required = set(re.findall(r"(?<!\[)--[\w-]+", usage.split("\n\n")[0]))
     silent = [e.split()[0] for e in entries if "default" not in e and "the same as" not in e]
     assert entries or verb == "weights"
+    assert all(re.search(r"\s{2}[^\s(]", entry) for entry in entries), "a flag without help"
     assert set(silent) - required == set()
     assert "None" not in shown
 
