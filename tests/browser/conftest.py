@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).parent))
 
 SCREENSHOTS = "LIPGAN_SCREENSHOTS"  # a folder: what was seen is kept there
-THOROUGH = "LIPGAN_THOROUGH"  # set: the front end of Colab's generation too, which is installed for it (a minute)
+CLASSIC = "LIPGAN_CLASSIC"  # set: the front end of Colab's generation too, which is installed for it
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +36,8 @@ def server(request, tmp_path_factory):
     lab = request.param == "lab"
     if lab and importlib.util.find_spec("jupyterlab") is None:
         pytest.skip("jupyterlab is not installed")
-    if not lab and not os.environ.get(THOROUGH):
-        pytest.skip(f"notebook 6.5 with ipywidgets 7.7.1 is driven where {THOROUGH} is set")
+    if not lab and not os.environ.get(CLASSIC):
+        pytest.skip(f"notebook 6.5 with ipywidgets 7.7.1 is driven where {CLASSIC} is set")
     folder = tmp_path_factory.mktemp(request.param)
     python = Path(sys.executable) if lab else front_ends.colabs_python(folder / "venv")
     notebooks = front_ends.lay_out(folder / "checkout")
