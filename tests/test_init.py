@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import lipgan_colab
+
 VERBS = ("preprocess", "train", "generate", "evaluate", "open_workspace", "load_generator")
 
 
@@ -15,6 +17,12 @@ def test_verbs_are_functions_whatever_was_imported_before(first):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(["function"] * len(VERBS))
+
+
+def test_verbs_are_listed_and_nothing_else_is_handed_on():
+    assert set(VERBS) == set(lipgan_colab.__all__) <= set(dir(lipgan_colab))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        lipgan_colab.nothing  # noqa: B018
 
 
 def test_importing_it_loads_nothing():
