@@ -13,10 +13,20 @@ PRECISION_VARIABLE = "LIPGAN_PRECISION"  # of the environment: names one of them
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
-    """The device named, or else the first GPU, or else the CPU."""
-    if device is not None:
-        return torch.device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device named, or else the first GPU, or else the CPU.
+
+    Raises:
+        InputError: there is no such device, or not here.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        picked = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"device {device!r} is unknown; choose cuda, cuda:1 or cpu") from error
+    if picked.type == "cuda" and (picked.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {device!r}: there is no such GPU here; leave it out, or choose cpu")
+    return picked
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:

@@ -15,6 +15,12 @@ def test_precisions_have_names():
         pick_dtype("double", CPU)
 
 
+@pytest.mark.parametrize(("device", "said"), [("gpu", "choose cuda, cuda:1 or cpu"), ("cuda:9", "no such GPU here")])
+def test_a_device_that_is_not_there_is_one_line(device, said):
+    with pytest.raises(InputError, match=said):
+        pick_device(device)
+
+
 def test_a_variable_overrules_what_is_fast_here(monkeypatch):
     monkeypatch.setenv(PRECISION_VARIABLE, "bfloat16")
     assert pick_dtype("auto", CPU) == torch.bfloat16

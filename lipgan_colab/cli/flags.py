@@ -28,7 +28,8 @@ def add_flags(
     """
     added = []
     about = documented(source)
-    for name, parameter in inspect.signature(source, eval_str=True).parameters.items():
+    parameters = inspect.signature(source, eval_str=True).parameters
+    for name, parameter in parameters.items():
         if is_dataclass(parameter.annotation) or (names and name not in names):
             continue
         options = _conversion(parameter.annotation)
@@ -37,8 +38,8 @@ def add_flags(
         else:
             options["default"] = parameter.default
         options |= {"help": about.get(name, "")} | changes.get(name, {})
-        options["help"] = _with_default(options["help"], options)
-        parser.add_argument(f"--{name.replace('_', '-')}", **options)
+        options["help"] = _with_default(_for_typing(options["help"], parameters), options)
+        parser.add_argument(_flag(name), **options)
         added.append(name)
     return added
 
@@ -68,6 +69,16 @@ def _conversion(annotation: Any) -> dict[str, Any]:
         return {"type": get_args(annotation)[0], "nargs": len(get_args(annotation))}
     of = get_args(annotation) or (annotation,)
     return {"type": next((kind for kind in KINDS if kind in of), str)}
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _for_typing(text: str, names: Collection[str]) -> str:
+    """A docstring's text for those who type: other arguments by their flags, and no word on where to read on."""
+    text = re.sub(r" \(see `[^)]*`\)", "", text)
+    return re.sub(r"`(\w+)`", lambda found: _flag(found[1]) if found[1] in names else found[0], text)
 
 
 def _with_default(text: str, options: dict[str, Any]) -> str:

@@ -27,9 +27,10 @@ WEIGHTS = {
 
 
 def _train(parser: argparse.ArgumentParser) -> Run:
+    from lipgan_colab.device import PRECISIONS
     from lipgan_colab.training.train import TrainConfig, train
 
-    names = add_flags(parser, train)
+    names = add_flags(parser, train, precision={"choices": ("auto", *PRECISIONS)})
     add_flags(parser, TrainConfig, speech={"choices": ("mfcc", "mel")})
     parser.add_argument("--no-augment", dest="augment", action="store_const", const=0.0, help="the same as --augment 0")
 
@@ -82,10 +83,13 @@ def _person(text: str) -> str | int | tuple[float, float]:
     """ "largest", a number, or "x,y"."""
     if text == "largest":
         return text
-    if "," in text:
-        x, y = text.split(",")
-        return float(x), float(y)
-    return int(text)
+    try:
+        if "," in text:
+            x, y = text.split(",")
+            return float(x), float(y)
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is nobody: largest, a number from the left, or x,y") from error
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> Run:
@@ -138,7 +142,7 @@ def _demo(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results (default: demo)")
     text = "all of it in minutes, training included, on a drawn face (default: off)"
     parser.add_argument("--train", action="store_true", help=text)
-    parser.add_argument("--steps", type=int, default=450, help="of --train (default: 450)")
+    parser.add_argument("--steps", type=int, default=450, help="of the training, with --train (default: 450)")
 
     def run(args: argparse.Namespace) -> None:
         from lipgan_colab.demo import speaking_photo, trained_on_drawings
@@ -160,7 +164,7 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
     "status": (_status, "where a run stands, when and where it was saved, whether it can go on"),
     "generate": (_generate, "a face and a speech clip to a video"),
     "evaluate": (_evaluate, "clips generated from their own and another's speech, compared with the truth"),
-    "weights": (_weights, "list the pretrained weights that can be had by name"),
+    "weights": (_weights, "list the pretrained weights that can be had by name; or convert some"),
     "demo": (_demo, "a photograph speaks a sentence"),
 }
 

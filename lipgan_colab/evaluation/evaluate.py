@@ -97,8 +97,8 @@ def evaluate(
         window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes what
             the weights were trained with.
         syncnet: the authors' syncnet_v2.model, for LSE-D and LSE-C; slow without a GPU.
-        expert: the sync expert that expert_d and expert_c are of: a run folder or file of `train_expert`, or the one
-            that comes with the package.
+        expert: the sync expert that expert_d and expert_c are of: a run folder or file of train-expert, or
+            "expert", which comes with the package.
 
     Raises:
         InputError: no clip can be judged, or the weights cannot be used.

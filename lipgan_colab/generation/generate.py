@@ -51,12 +51,12 @@ class GenerateOptions:
         sync_offset: by how many frames of the video the lips move later (negative: earlier).
         window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes
             what the weights were trained with.
-        pads: by which part of its side the face's box grows at the top, right, bottom and left.
+        pads: by which part of its side the face's box grows at the top, right, bottom and left, -0.25 to 1.
         largest_yaw: degrees; faces turned further away fade to what they were.
         reference_mouth: how the generator sees the mouth that is there: "own", as it is; "rest", with a resting one
             painted over it; "auto" rests the open mouth of a photo, a smile above all, for weights that have learnt
             from painted references.
-        sharpen: of the generated part: 0 for none, 1 for strong.
+        sharpen: how far the generated part is sharpened: 0 not at all, 1 strongly.
         mark: write "AI-generated" into the picture.
         consent: the person whose face and voice this is agreed to it, as far as the caller says; noted in the video's
             metadata.

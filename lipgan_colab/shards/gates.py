@@ -23,8 +23,8 @@ class Gates:
         min_found: so large a part of its frames must show the face.
         min_face: pixels: median side of the face's box; smaller faces would be enlarged until nothing is sharp.
         max_yaw: degrees: median turn to either side; beyond it half of the mouth is hidden.
-        max_rivals: in so large a part of the frames there may be another face that could be the speaker's …
-        rival_size: … which is one with a box at least so many times the side of the followed one's.
+        max_rivals: in so large a part of the frames there may be another face that could be the speaker's.
+        rival_size: a face could be the speaker's if its box is at least so many times as wide as the followed one's.
         max_cut: grey levels, 0 to 255, that a frame may differ by from the one before in the mean over a thumbnail, if
             that stands out and the face is seen on both sides of it: it may be somebody else's.
         min_loudness: root mean square of the sound, 1 is full scale; nobody can be heard below (1e-4 is -80 dB).

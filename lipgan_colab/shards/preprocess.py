@@ -191,8 +191,9 @@ def preprocess(
         out: the folder of the shards.
         config: sizes and thresholds.
         workers: processes; None takes one a core, 0 none but this one.
-        rank, world_size: of several machines, each makes every world_size-th shard, from its rank on. None takes what
-            torchrun sets (RANK, WORLD_SIZE), or one machine.
+        rank: which of several machines this is, from 0; each makes its own part of the shards. None takes what torchrun
+            sets (RANK), or 0.
+        world_size: how many machines share the work. None takes what torchrun sets (WORLD_SIZE), or 1.
         scratch: a fast disk, where shards are made before they are moved to `out`, and where what is done of a shard
             waits in a folder .unfinished. None takes Colab's own disk if `out` is on its Drive, and `out` if not.
 

@@ -106,8 +106,8 @@ class AsyncCheckpointer:
         self._others = [work for work in self._others if not work.done() or work.result()]
         if self.written is not None and self.written.step == step:
             return True
-        if wait:
-            self._write(step, state)
+        if wait:  # behind whatever the thread is still at: two exports at once would write into one file
+            self._thread.submit(self._write, step, state).result()
         else:
             self._writing = self._thread.submit(self._write, step, self._snapshot.take(state))
         return True

@@ -58,7 +58,7 @@ def train(
             generator.safetensors.
         config: what is trained, and how.
         device: cuda, cuda:1, cpu; None takes the GPU where there is one, and a Colab without one is refused.
-        start_from: weights (run folder, file or name, as `load_generator` takes them) that a new run begins with, to
+        start_from: weights (run folder, file or name) that a new run begins with, to
             learn further on other data; a run that goes on has its own.
         workers: loader processes; None takes what the device needs.
         save_minutes: time between checkpoints; one is also written at the end, on interrupt and on an error.

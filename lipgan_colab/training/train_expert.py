@@ -44,12 +44,12 @@ class ExpertConfig:
 
     Attributes:
         steps: where the run ends, and where the learning rate's cosine reaches its end.
-        clips: that a batch is made of.
-        moments: of each of these clips; every one is to be told from all others of the batch.
+        clips: how many clips a batch is made of.
+        moments: how many moments of each of these clips; every one is to be told from all others of the batch.
         width: factor on the network's channels (1.0: Wav2Lip's).
         learning_rate: AdamW's, after the warm-up.
         warmup: steps over which it rises.
-        balance: 0 draws every frame alike, 1 every speaker alike, as for `TrainConfig`.
+        balance: 0 draws every frame alike, 1 every speaker alike.
         seed: of the weights and the samples.
     """
 

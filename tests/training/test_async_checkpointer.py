@@ -1,6 +1,7 @@
 """Saving goes on beside the training, and saves what was there when it was asked to."""
 
 import threading
+import time
 
 import pytest
 import torch
@@ -97,3 +98,24 @@ def test_what_goes_along_reaches_the_folder_that_lasts(tmp_path):
     assert (run / "exported.txt").read_text() == "5"
     assert (run / "picture.txt").exists()
     assert load_newest_checkpoint(run / "checkpoints")[0].step == 5
+
+
+def test_a_run_that_ends_as_it_is_resumed_exports_its_end(tmp_path):
+    """The export of what was resumed from may still be going on when the last step is saved."""
+    at_it, overlaps = [], []
+
+    def export(state):
+        overlaps.append(bool(at_it))
+        at_it.append(state["step"])
+        time.sleep(0.2 if state["step"] == 1 else 0)
+        (tmp_path / "exported.txt").write_text(str(state["step"]))
+        at_it.pop()
+        return ["exported.txt"]
+
+    checkpointer = AsyncCheckpointer(tmp_path, tmp_path, export)
+    first = write_checkpoint(checkpointer.folder, 1, {"step": 1})
+    checkpointer.resumed_from(first, {"step": 1})
+    assert checkpointer.save(2, {"step": 2}, wait=True)
+    checkpointer.finish(0)
+    assert overlaps == [False, False]
+    assert (tmp_path / "exported.txt").read_text() == "2"
