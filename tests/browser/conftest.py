@@ -1,6 +1,5 @@
 """A browser and the notebook servers; what is missing skips the tests that need it, with the reason."""
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -34,8 +33,6 @@ def server(request, tmp_path_factory):
     import front_ends
 
     lab = request.param == "lab"
-    if lab and importlib.util.find_spec("jupyterlab") is None:
-        pytest.skip("jupyterlab is not installed")
     if not lab and not os.environ.get(CLASSIC):
         pytest.skip(f"notebook 6.5 with ipywidgets 7.7.1 is driven where {CLASSIC} is set")
     folder = tmp_path_factory.mktemp(request.param)
