@@ -1,9 +1,49 @@
 """Files that are there whole or not at all."""
 
+import hashlib
 import os
+import platform
+import re
+import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+
+from safetensors import SafetensorError
+
+from lipgan_colab.errors import InputError
+
+ABANDONED = 24 * 3600  # seconds: a part of another machine's that has not grown for so long is nobody's any more
+PART = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")
+
+
+class NotWritten(InputError, OSError):
+    """A file could not be written; the message says which, why, and what to do. `errno` is what the disk said."""
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
+def not_written(path: str | Path, error: BaseException) -> NotWritten:
+    """The `NotWritten` that tells of `error`, met while `path` was written."""
+    found = re.search(r"os error (\d+)", str(error))  # how safetensors passes on what the disk said
+    number = int(found[1]) if found else getattr(error, "errno", None)
+    reason = os.strerror(number) if number else str(error)
+    told = NotWritten(f"{path}: not written ({reason}); make room there, or choose another place")
+    told.errno, told.strerror = number, reason
+    return told
+
+
+def part_name(path: str | Path) -> Path:
+    """A name beside `path` that nobody else writes under: no other machine, process or thread, now or later."""
+    path = Path(path)
+    return path.with_name(f"{_stem(path.name)}{machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def _stem(name: str) -> str:
+    return f".{name[:50]}."  # a name can have 255 bytes, and the part's is longer
 
 
 @contextmanager
@@ -11,16 +51,74 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """A name beside `path` to write a file under; it becomes `path` when the block ends well, and is gone when not.
 
     The folder is made if it is missing. What is on disk under `path` stays until the new file is complete, so a
-    reader, a killed process or a second writer never sees or leaves half of it.
+    reader, a killed process or a second writer never sees or leaves half of it. What killed processes left of this
+    file is removed.
+
+    Raises:
+        NotWritten: the disk is full or fails, or there can be no such file. (An InputError, and an OSError.)
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished = part_name(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_abandoned(path.parent, path.name)
         yield unfinished
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())  # or a crash could leave the new name with nothing in it
         unfinished.chmod(0o644)  # safetensors lets nobody else read what it writes
         os.replace(unfinished, path)
+    except NotWritten:
+        raise
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise not_written(path, error) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        _remove(unfinished)
+
+
+def clear_abandoned(folder: str | Path, name: str | None = None) -> None:
+    """Remove the parts (of the file `name`, or of all files) that nobody goes on writing: those of dead processes of
+    this machine, and those of other machines after a day."""
+    for part in Path(folder).glob(".*.part"):
+        if (name is None or part.name.startswith(_stem(name))) and is_abandoned(part):
+            _remove(part)
+
+
+def is_abandoned(part: Path) -> bool:
+    """Whether nobody goes on writing a part: a file under a `part_name`."""
+    made_by = PART.fullmatch(part.name)
+    if made_by is None:
+        return False
+    if made_by[1] == machine():
+        return not is_alive(int(made_by[2]))
+    try:
+        return time.time() - part.stat().st_mtime > ABANDONED
+    except OSError:
+        return False
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
+@cache
+def machine() -> str:
+    """What tells this machine, or this container, since it was last started, from all others."""
+    told = [platform.node()]
+    with suppress(OSError):
+        told.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        told.append(os.readlink("/proc/self/ns/pid"))  # containers of one host number their processes on their own
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it is cleared away later
+        path.unlink(missing_ok=True)

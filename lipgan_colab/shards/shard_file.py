@@ -17,7 +17,6 @@ utterances:
 Its metadata are one JSON text: utterances (id, speaker, licence of each), skipped (id and reason), settings.
 """
 
-import errno
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -100,10 +99,7 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
     }
     with written_whole(path) as unfinished:
         # One entry, because safetensors writes several in a random order, and the same clips must give the same bytes.
-        try:
-            save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
-        except SafetensorError as error:  # a full disk, most likely
-            raise OSError(errno.EIO, str(error), str(path)) from error
+        save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
 
 
 def read_metadata(path: Path) -> dict:
