@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from lipgan_colab.errors import InputError
 
 ABANDONED = 24 * 3600  # seconds: a part of another machine's that has not grown for so long is nobody's any more
-PART = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")
+PART = re.compile(r"\..+\.(?:([0-9a-f]{8})-)?(\d+)(?:-[0-9a-f]{8})?\.part")  # once they had the process's number alone
 
 
 class NotWritten(InputError, OSError):
@@ -83,6 +83,12 @@ def clear_abandoned(folder: str | Path, name: str | None = None) -> None:
     for part in Path(folder).glob(".*.part"):
         if (name is None or part.name.startswith(_stem(name))) and is_abandoned(part):
             _remove(part)
+
+
+def is_part_of(part: Path, on: str, pid: int) -> bool:
+    """Whether a part was made by this process of the machine `on`."""
+    made_by = PART.fullmatch(part.name)
+    return made_by is not None and (made_by[1], int(made_by[2])) == (on, pid)
 
 
 def is_abandoned(part: Path) -> bool:

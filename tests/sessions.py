@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.training import drive_mirror, recorder
+from lipgan_colab.training import drive_mirror, lease, recorder
 from lipgan_colab.training.recorder import Recorder
 from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.training.train import train
@@ -33,6 +33,7 @@ TINY = TrainConfig(
     augment=False,
 )
 SAVE_EVERY = 2  # steps
+LEASE_TIMES = {"RENEWED_EVERY": 0.1, "SILENT": 1.0, "LISTENING": 0.05}  # seconds; the same for all who share a run
 TIMINGS = {"minutes", "samples_per_second", "gpu_gb"}  # what two equal runs' logs differ in
 
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports half of PyTorch, and would in every session
@@ -100,6 +101,8 @@ def session(
 
     drive_mirror.FIRST_PAUSE, drive_mirror.LONGEST_PAUSE = 0.05, 0.5
     recorder.PATIENCE = (0.1, 0.2, 0.4)
+    for name, seconds in LEASE_TIMES.items():
+        setattr(lease, name, seconds)
     sys.modules[train.__module__].Recorder = Session
     output = os.open(report.with_suffix(".txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):

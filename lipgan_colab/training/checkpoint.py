@@ -8,10 +8,10 @@ forgers; SHA-256 would take seconds of the processor's time for each checkpoint,
 """
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
-import pickle
 import re
 import time
 import warnings
@@ -23,9 +23,13 @@ import torch
 import xxhash
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import is_abandoned, is_part_of, part_name
+from lipgan_colab.training.lease import Holder
 
+FORMAT = 1  # of what is in the file; those without a number are of before there was one, and are read like 1
 KEEP = 2  # checkpoints in a folder: the newest, and one more in case it is damaged
 NAME = re.compile(r"step-(\d{8,})-([0-9a-f]{16})\.pt")
+LASTING_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR}  # no time mends these
 PATIENCE = (1, 2, 4, 8)  # seconds between tries to read a folder that errs
 
 
@@ -89,12 +93,12 @@ def write_checkpoint(folder: str | Path, step: int, state: dict) -> Checkpoint:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".step-{step:08d}.{os.getpid()}.part"
+    unfinished = part_name(folder / f"step-{step:08d}")
     try:
         with unfinished.open("wb") as file:
             digested = _DigestedFile(file)
             try:
-                torch.save(state, digested)
+                torch.save({"format": FORMAT, **state}, digested)
             except RuntimeError as error:  # how torch's writer passes on what the disk said
                 raise error.__context__ if isinstance(error.__context__, OSError) else error from None
             file.flush()
@@ -126,6 +130,7 @@ def read_checkpoint(checkpoint: Checkpoint) -> dict:
 
     Raises:
         DamagedCheckpoint: the file is not what was written.
+        InputError: a newer version wrote it.
         OSError: it cannot be read.
     """
     data = checkpoint.path.read_bytes()
@@ -134,9 +139,17 @@ def read_checkpoint(checkpoint: Checkpoint) -> dict:
     if digest.hexdigest() != checkpoint.digest:
         raise DamagedCheckpoint(f"{checkpoint.path}: damaged, its bytes are not those that were written")
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise DamagedCheckpoint(f"{checkpoint.path}: not a checkpoint ({str(error).splitlines()[0]})") from error
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        written_as = state.pop("format", FORMAT)
+    except Exception as error:  # a crafted pickle can make torch raise anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedCheckpoint(f"{checkpoint.path}: not a checkpoint ({reason})") from error
+    if written_as != FORMAT:
+        raise InputError(
+            f"{checkpoint.path}: written by a newer version (format {written_as}, and this one reads {FORMAT}); "
+            "update lipgan_colab"
+        )
+    return state
 
 
 def is_whole(checkpoint: Checkpoint) -> bool:
@@ -154,8 +167,7 @@ def load_newest_checkpoint(
 ) -> tuple[Checkpoint, dict] | None:
     """The newest checkpoint in any of the folders that verifies, and its state; None where there is none at all.
 
-    A damaged one is reported and passed over. A folder or a file that errs is tried again; where it goes on, that is
-    reported too, and the run goes on with what the other folders hold.
+    A damaged one is reported and passed over. What errs is tried again.
 
     Args:
         folders: of equally new checkpoints, the one in the folder named first is taken.
@@ -163,42 +175,53 @@ def load_newest_checkpoint(
         patience: seconds between tries to read what errs.
 
     Raises:
-        InputError: there are checkpoints, or folders that do not answer, and nothing that can be loaded. To begin
-            anew then would in the end overwrite what may still be saved.
+        InputError: a folder or the newest checkpoint does not answer, and what would be gone on from may be older than
+            what is there; or there are checkpoints, and none is whole. To begin anew, or from an older one, would in
+            the end overwrite what may still be saved. Or it was written by a newer version.
     """
     say = say or (lambda line: warnings.warn(line, stacklevel=3))
-    found, failures = [], []
-
-    def attempt(work: Callable, what: str | Path):
-        try:
-            return _patiently(work, patience)
-        except DamagedCheckpoint as error:
-            failures.append(str(error))
-        except OSError as error:
-            failures.append(f"{what}: cannot be read ({error.strerror or error})")
-        say(f"{failures[-1]}; going on with an older one or another place")
-        return None
-
+    found = []
     for folder in folders:
-        found += attempt(lambda f=folder: find_checkpoints(f), folder) or []
+        try:
+            found += patiently(lambda f=folder: find_checkpoints(f), patience)
+        except OSError as error:
+            raise _no_answer(folder, error) from error
+    damaged = unread = None
     for checkpoint in sorted(found, key=lambda c: c.step, reverse=True):  # stable: the first folder's comes first
-        state = attempt(lambda c=checkpoint: read_checkpoint(c), checkpoint.path)
-        if state is not None:
-            return checkpoint, state
-    if failures:
+        if unread is not None and checkpoint.step < unread[0].step:
+            break
+        try:
+            return checkpoint, patiently(lambda c=checkpoint: read_checkpoint(c), patience)
+        except DamagedCheckpoint as error:
+            damaged = error
+            say(f"{error}; going on with an older one or another place")
+        except OSError as error:
+            unread = unread or (checkpoint, error)
+    if unread is not None:
+        raise _no_answer(unread[0].path, unread[1]) from unread[1]
+    if damaged is not None:
         raise InputError(
             f"{folders[-1]}: nothing there that can be resumed from, and the run is not begun anew over it "
-            f"({failures[-1]}); mount the disk again, or choose another run folder"
+            f"({damaged}); choose another run folder"
         )
     return None
 
 
-def _patiently(work: Callable, pauses: Sequence[float]):
-    """What `work` returns, tried again after each pause while it raises OSError."""
+def _no_answer(path: str | Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path}: cannot be read ({error.strerror or error}), and the run does not go on from what may be an older "
+        "state; mount the disk again"
+    )
+
+
+def patiently(work: Callable, pauses: Sequence[float]):
+    """What `work` returns, tried again after each pause while it raises an OSError that may pass by itself."""
     for pause in pauses:
         try:
             return work()
-        except OSError:
+        except OSError as error:
+            if error.errno in LASTING_TROUBLE:
+                raise
             time.sleep(pause)
     return work()
 
@@ -214,19 +237,30 @@ def discard(path: Path, truncate: bool = True) -> None:
     path.unlink(missing_ok=True)
 
 
-def prune(folder: Path, newest: Checkpoint, keep: int = KEEP, truncate: bool = True) -> None:
+def prune(folder: Path, newest: Checkpoint, keep: int = KEEP, truncate: bool = True) -> list[Checkpoint]:
     """Keep `keep` checkpoints of a folder: the one just written and the newest before it.
 
-    Files of later steps were passed over when the run was resumed, so they are damaged, and go as well. A process that
-    is killed here leaves at most one that is emptied but still there, older than those kept; the next call deletes it.
+    Those of later steps were passed over when the run was resumed, because they were damaged, and go as well; or
+    another session has written them, and then they are whole, and stay: returns these. A process that is killed here
+    leaves at most one that is emptied but still there, older than those kept; the next call deletes it.
+
+    Raises:
+        OSError: the disk fails.
     """
     others = [c for c in find_checkpoints(folder) if c.path.name != newest.path.name]
     earlier = [c for c in others if c.step <= newest.step]
-    for checkpoint in [c for c in others if c.step > newest.step] + earlier[max(0, keep - 1) :]:
+    later = {c: is_whole(c) for c in others if c.step > newest.step}
+    for checkpoint in [c for c, whole in later.items() if not whole] + earlier[max(0, keep - 1) :]:
         discard(checkpoint.path, truncate)
+    return [c for c, whole in later.items() if whole]
 
 
-def clear_unfinished(folder: Path, truncate: bool = True) -> None:
-    """Remove what a killed process had not finished writing into a folder."""
-    for path in folder.glob(".*.part"):
-        discard(path, truncate)
+def clear_unfinished(folder: Path, truncate: bool = True, dead: Holder | None = None) -> None:
+    """Remove the parts in a folder that nobody goes on writing (see `files.is_abandoned`), and those of a dead session.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    for part in folder.glob(".*.part"):
+        if is_abandoned(part) or (dead is not None and is_part_of(part, dead.machine, dead.pid)):
+            discard(part, truncate)

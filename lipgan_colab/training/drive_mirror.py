@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from lipgan_colab.files import part_name
 from lipgan_colab.training.checkpoint import (
     KEEP,
     NAME,
@@ -26,6 +27,7 @@ from lipgan_colab.training.checkpoint import (
     new_digest,
     prune,
 )
+from lipgan_colab.training.lease import Lease, TakenOver
 
 CHUNK = 4 << 20  # bytes
 LARGE = 1 << 20  # bytes; from here on a file is worth keeping out of Drive's bin
@@ -44,8 +46,15 @@ def give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
-def copy_whole(source: Path, target: Path, stop: threading.Event | None = None) -> None:
+def copy_whole(
+    source: Path, target: Path, stop: threading.Event | None = None, check: Callable[[], None] = lambda: None
+) -> None:
     """Copy a file so that `target` is there whole or not at all, and reads back as what was written.
+
+    Args:
+        source, target: the files.
+        stop: gives the copy up when it is set.
+        check: called before the copy gets its name; what it raises is raised.
 
     Raises:
         OSError: it could not be written, or reads back differently.
@@ -54,7 +63,7 @@ def copy_whole(source: Path, target: Path, stop: threading.Event | None = None) 
     """
     with source.open("rb") as reading:
         target.parent.mkdir(exist_ok=True)  # not what is above: an unmounted Drive's mount point must stay empty
-        unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+        unfinished = part_name(target)
         try:
             with unfinished.open("wb") as writing:
                 written, size = _pass_on(reading, stop, writing.write)
@@ -64,6 +73,7 @@ def copy_whole(source: Path, target: Path, stop: threading.Event | None = None) 
                 _forget_cached(back.fileno())
                 if _pass_on(back, stop) != (written, size):
                     raise OSError(errno.EIO, f"{target.name} reads back differently from what was written")
+            check()
             if size >= LARGE:  # replacing a file moves the old one to Drive's bin
                 with contextlib.suppress(FileNotFoundError):
                     os.truncate(target, 0)
@@ -103,6 +113,7 @@ class Mirror:
         lasting: the folder that the same names are copied to. It must be there: it is not made, because an unmounted
             Drive's folder would then come to lie on this machine's disk.
         say: takes one line for a person.
+        lease: the right to write there; None: nobody else does.
 
     Attributes:
         reached: the checkpoint that arrived last and when (seconds of time.time()), or None.
@@ -114,8 +125,11 @@ class Mirror:
         local: Path,
         lasting: Path,
         say: Callable[[str], None] = tqdm.write,
+        lease: Lease | None = None,
     ):
         self.local, self.lasting, self.say = local, lasting, say
+        self._check = lease.check if lease is not None else lambda: None
+        self._dead = lease.predecessor if lease is not None else None
         self.reached: tuple[Checkpoint, float] | None = None
         self.trouble: str | None = None
         self._pending: dict[str, int] = {}  # name below `local`: the number of the request
@@ -124,6 +138,7 @@ class Mirror:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._full = self._warned_of_space = False
+        self._told_of: set[str] = set()
         # A daemon: a Drive that never answers must not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
         self._thread.start()
@@ -156,9 +171,10 @@ class Mirror:
         while (work := self._next()) is not None:
             name, request = work
             try:
+                self._check()
                 if not cleared:
-                    clear_unfinished(self.lasting)
-                    clear_unfinished(self.lasting / "checkpoints")
+                    for folder in (self.lasting, self.lasting / "checkpoints", self.lasting / "previews"):
+                        clear_unfinished(folder, dead=self._dead)
                     cleared = True
                 self._copy(name)
             except Stopped:
@@ -196,7 +212,7 @@ class Mirror:
                 return
             if checkpoint is not None:
                 self._make_room(source.stat().st_size, checkpoint)
-            copy_whole(source, target, self._stop)
+            copy_whole(source, target, self._stop, self._check)
         except FileNotFoundError:
             if source.exists():
                 raise
@@ -206,7 +222,9 @@ class Mirror:
         # After trouble an older one can come after the newest; to prune by it would delete the newest.
         if self.reached is None or self.reached[0].step <= checkpoint.step:
             self.reached = (checkpoint, time.time())
-        prune(target.parent, self.reached[0], KEEP)
+        self._check()
+        for later in prune(target.parent, self.reached[0], KEEP):
+            self._tell_of_later(later)
         self._warn_of_space(target)
 
     def _make_room(self, size: int, coming: Checkpoint) -> None:
@@ -219,6 +237,12 @@ class Mirror:
         earlier = [c for c in find_checkpoints(coming.path.parent) if c.step < coming.step]
         for checkpoint in earlier[1:]:
             discard(checkpoint.path)
+
+    def _tell_of_later(self, later: Checkpoint) -> None:
+        """Say so once: another session got further, and the next one goes on from there."""
+        if later.path.name not in self._told_of:
+            self.say(f"{later.path}: another session got further; it is kept, and resumed from next time")
+        self._told_of.add(later.path.name)
 
     def _warn_of_space(self, target: Path) -> None:
         """Say so before the disk is full: the next checkpoint is written before an older one is deleted."""
@@ -233,6 +257,8 @@ class Mirror:
     def _report(self, error: OSError) -> None:
         self._full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # whatever it says about its free space
         trouble = f"{error.strerror or error} (errno {error.errno})"
+        if isinstance(error, TakenOver):
+            trouble = "another session has taken this run over"  # its step, which the error tells, moves on
         if trouble != self.trouble:
             advice = "delete something there and empty the bin" if self._full else "trying on"
             self.say(f"{self.lasting}: {trouble}; {advice}. Training goes on; checkpoints are kept in {self.local}")

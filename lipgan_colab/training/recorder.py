@@ -14,10 +14,13 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, save_generator
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS, AsyncCheckpointer
-from lipgan_colab.training.checkpoint import PATIENCE, load_newest_checkpoint
+from lipgan_colab.training.checkpoint import PATIENCE, load_newest_checkpoint, patiently
+from lipgan_colab.training.lease import Lease
 from lipgan_colab.training.previews import CURVES, preview, write_curves, write_picture
 from lipgan_colab.training.runs import CONFIG, LOG, Log, ago, check_config, read_config, read_log, write_config
 from lipgan_colab.training.step import Networks
+
+STATE = ("step", "minutes", "about", "random", "log", "networks")  # what a checkpoint holds
 
 
 class Recorder:
@@ -29,28 +32,46 @@ class Recorder:
         about: `runs.describe_run` of how the run is to go on.
         save_minutes: time between checkpoints.
         active: False in all processes but the first: nothing is read or written.
+        take_over: go on though another session holds the run.
     """
 
-    def __init__(self, run: Path, local: Path, about: dict, save_minutes: float, active: bool = True):
+    def __init__(
+        self, run: Path, local: Path, about: dict, save_minutes: float, active: bool = True, take_over: bool = False
+    ):
         self.run, self.local, self.about, self.save_minutes, self.active = run, local, about, save_minutes, active
         self.log = Log(local / LOG if active else None)
         self.minutes = 0.0  # of training, in all sessions
+        self._take_over = take_over
+        self._leases: dict[Path, Lease] = {}
         self._checkpointer: AsyncCheckpointer | None = None
         self._progress: tqdm | None = None
         self._checkpoint = None
         self._warned = 0.0
 
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        """End the threads, and give the run back to others."""
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        for lease in self._leases.values():
+            lease.release()
+
     def resume(self) -> dict | None:
         """The state of the run's newest whole checkpoint; None for a new run, whose folder is made.
 
         Raises:
-            InputError: the run was begun in another way, or there are only checkpoints that cannot be loaded.
+            InputError: the run was begun in another way, another session is at work on it, its folder does not answer,
+                or there are only checkpoints that cannot be loaded.
         """
         if not self.active:
             return None
         try:
             self.run.mkdir(parents=True, exist_ok=True)
             self.local.mkdir(parents=True, exist_ok=True)
+            for folder in dict.fromkeys((self.local, self.run)):
+                self._leases[folder] = patiently(lambda f=folder: Lease(f, self._take_over, self.say), PATIENCE)
         except OSError as error:
             raise InputError(f"{self.run}: cannot be made or reached ({error.strerror or error})") from error
         for folder in dict.fromkeys((self.local, self.run)):
@@ -58,6 +79,9 @@ class Recorder:
         folders = dict.fromkeys((self.local / CHECKPOINTS, self.run / CHECKPOINTS))
         self._checkpoint, state = load_newest_checkpoint(*folders, say=tqdm.write, patience=PATIENCE) or (None, None)
         if state is not None:
+            lacking = [name for name in STATE if name not in state]
+            if lacking:
+                raise InputError(f"{self._checkpoint.path}: no checkpoint of a run, it lacks {lacking[0]}")
             check_config(self.run, state["about"], self.about)
         write_config(self.local, self.about)
         return state
@@ -74,8 +98,8 @@ class Recorder:
         if not self.active:
             return
         self.log.start()
-        self._checkpointer = AsyncCheckpointer(self.run, self.local, self._export, self.say)
-        self._checkpointer.later(lambda: None, CONFIG)
+        self._checkpointer = AsyncCheckpointer(self.run, self.local, self._export, self.say, self._leases)
+        self._checkpointer.later(lambda folder: None, CONFIG)
         if self._checkpoint is not None:
             self.say(f"going on from step {step} ({self._checkpoint.path.parent})")
             self._checkpointer.resumed_from(self._checkpoint, state)
@@ -93,6 +117,7 @@ class Recorder:
 
     def line(self, step: int, batch_size: int, learning_rate: float, device: torch.device) -> None:
         """End a line of the log, and show it."""
+        self._stand_aside()
         now = time.monotonic()
         rate = (step - self._logged_step) * batch_size / max(1e-9, now - self._logged)
         memory = f"{torch.cuda.max_memory_allocated(device) / 1e9:.2f}" if device.type == "cuda" else ""
@@ -115,8 +140,8 @@ class Recorder:
             return
         name = f"previews/step-{step:08d}.png"
         faces = preview(networks.average, shown)
-        self._checkpointer.later(lambda: write_picture(self.local / name, faces), name)
-        self._checkpointer.later(lambda: write_curves(self.local / CURVES, read_log(self.local / LOG)), CURVES)
+        self._checkpointer.later(lambda folder: write_picture(folder / name, faces), name)
+        self._checkpointer.later(lambda folder: write_curves(folder / CURVES, read_log(folder / LOG)), CURVES)
 
     def save_in_time(self, step: int, networks: Networks) -> None:
         """Save when it is time to."""
@@ -124,11 +149,19 @@ class Recorder:
         if self.active and due and self.save(step, networks):
             self._saved = time.monotonic()
 
-    def save(self, step: int, networks: Networks, wait: bool = False) -> bool:
+    def save(self, step: int, networks: Networks) -> bool:
         """Begin to save the state after `step` steps; returns whether (see `AsyncCheckpointer.save`)."""
-        if not self.active:
-            return False
-        state = {
+        return self.active and self._checkpointer.save(step, self._state(step, networks))
+
+    def save_last(self, step: int, networks: Networks) -> None:
+        """Save the state after `step` steps, and wait for it (see `AsyncCheckpointer.save_last`)."""
+        if self.active:
+            self._checkpointer.save_last(step, self._state(step, networks))
+
+    def _state(self, step: int, networks: Networks) -> dict:
+        for lease in self._leases.values():
+            lease.step = step
+        return {
             "step": step,
             "minutes": self.minutes,
             "about": self.about,
@@ -136,7 +169,15 @@ class Recorder:
             "log": self.log.state(),
             "networks": networks.state(),
         }
-        return self._checkpointer.save(step, state, wait)
+
+    def _stand_aside(self) -> None:
+        """Follow the checkpointer where it goes when another session has taken the run over."""
+        if not self.active:
+            return
+        self._checkpointer.stand_aside()
+        log = self._checkpointer.local / LOG
+        if log != self.log.path:
+            self.log.path, self.log.complete = log, False
 
     def finish(self, seconds: float) -> Path:
         """Wait for the disk, and at most `seconds` for Drive. Returns the folder that holds the run whole."""
@@ -144,6 +185,9 @@ class Recorder:
         if not self.active:
             return self.run
         missing = self._checkpointer.finish(seconds)
+        if self._checkpointer.local != self.local:  # another session's now, or full
+            self.say(f"this session's end is saved in {self._checkpointer.local}")
+            return self._checkpointer.local
         if missing:
             self.say(
                 f"{len(missing)} files have NOT reached {self.run} ({', '.join(missing[:3])}, ...): they are in "
@@ -168,8 +212,8 @@ class Recorder:
             self.say(f"for {ago(now - since)} no checkpoint has reached {self.run} ({mirror.trouble or 'it is slow'})")
         return {"on Drive": f"{ago(now - since)} ago" if mirror.reached else "not yet"}
 
-    def _export(self, state: dict) -> list[str]:
-        """Write generator.safetensors from a saved state; runs in the background."""
+    def _export(self, state: dict, folder: Path) -> list[str]:
+        """Write generator.safetensors from a saved state into a folder; runs in the background."""
         config = self.about
         with torch.device("meta"):  # no memory of its own: it is given the saved tensors
             shape = GeneratorConfig(config["width"], config["speech"], most_channels=config["most_channels"])
@@ -177,7 +221,9 @@ class Recorder:
         average.load_state_dict(state["networks"]["average"], assign=True)
         samples = state["step"] * config["batch_size"]
         about = {"step": state["step"], "samples": samples, PAINTED_REFERENCES: config["augment"] > 0}
-        save_generator(self.local / EXPORT, average, about)
+        save_generator(folder / EXPORT, average, about)
+        if folder != self.local:
+            write_config(folder, self.about)
         return [EXPORT, LOG]
 
 

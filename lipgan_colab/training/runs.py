@@ -17,6 +17,7 @@ from lipgan_colab.files import written_whole
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import Checkpoint, find_checkpoints, is_whole
+from lipgan_colab.training.lease import read_holder
 from lipgan_colab.training.step import TrainConfig
 
 CONFIG, LOG = "config.json", "log.csv"
@@ -26,15 +27,20 @@ LOG_FIELDS = (
     *("quality", "quality_judge"),  # new ones go to the end: a run that goes on has lines of before
 )
 MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
+# Fields that came later, and what a run did before there was such a field: what that run still has to do.
+BEFORE_THERE_WAS = {"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0}
 
 
 def read_config(run: Path) -> dict | None:
     """A run's config.json; None where there is none, or none that can be read (each checkpoint has it as well)."""
     try:
-        return json.loads((run / CONFIG).read_text(encoding="utf-8"))
+        about = json.loads((run / CONFIG).read_bytes())
+        if not isinstance(about, dict):
+            raise ValueError("it holds no fields")
+        return about
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         warnings.warn(f"{run / CONFIG}: cannot be read ({error}); going by the checkpoints", stacklevel=2)
         return None
 
@@ -54,15 +60,22 @@ def check_config(run: Path, before: dict, now: dict, cure: str | None = None) ->
     """Compare how a run was begun with how it is to go on (both of `describe_run`). `cure` is what to do about it.
 
     Raises:
-        InputError: names the fields that differ, and what to do. A field that `before` lacks does not count: it came
-            with a newer version.
+        InputError: names the fields that differ, and what to do; or a newer version began the run.
     """
+    if not before:
+        return
+    before = BEFORE_THERE_WAS | before
+    unknown = [name for name in before if name not in now and name not in BEFORE_THERE_WAS]
+    if unknown:
+        raise InputError(
+            f"{run}: begun by a newer version, which has {unknown[0]}; update lipgan_colab to go on with it"
+        )
     changed = [n for n, value in now.items() if n in before and before[n] != value and n not in MAY_CHANGE]
     if not changed:
         return
     differences = ", ".join(f"{n} was {before[n]} and is {now[n]}" for n in changed)
     clips = " (the shards were made of other clips)" if "clips" in changed else ""
-    begins_anew = f"start_from={str(run)!r} begins it with this run's weights"
+    begins_anew = "start it from this one to begin with its weights"
     cure = cure or f"set it back to go on, or choose another run folder ({begins_anew})"
     raise InputError(f"{run}: begun with another configuration: {differences}{clips}; {cure}")
 
@@ -180,6 +193,7 @@ def status(run: str | Path, local: str | Path | None = None) -> str:
             if whole and (resumable is None or checkpoint.step > resumable.step):
                 resumable = checkpoint
             lines.append(f"saved    {text} in {checkpoint.path.parent}")
+    lines += _held(run)
     if resumable is not None:
         lines.append(f"resume   yes: the same train command goes on from step {resumable.step}")
     elif any(found.values()):
@@ -187,6 +201,14 @@ def status(run: str | Path, local: str | Path | None = None) -> str:
     else:
         lines.append("resume   nothing saved yet: the same train command begins at step 0")
     return "\n".join(lines)
+
+
+def _held(run: Path) -> list[str]:
+    try:
+        holder = read_holder(run)
+    except OSError:
+        return []
+    return [f"session  {holder}"] if holder is not None else []
 
 
 def _checkpoints(place: Path) -> list[Checkpoint]:
@@ -199,7 +221,14 @@ def _checkpoints(place: Path) -> list[Checkpoint]:
 def _progress(about: dict, log: Sequence[dict[str, str]]) -> list[str]:
     if not log:
         return ["at       nothing in its log yet"]
-    last, steps = log[-1], about.get("steps")
+    try:
+        return _told_by(about, log[-1])
+    except (KeyError, TypeError, ValueError, OverflowError):  # a line that was cut short, or edited
+        return [f"at       the last line of its {LOG} cannot be read"]
+
+
+def _told_by(about: dict, last: dict[str, str]) -> list[str]:
+    steps = about.get("steps")
     step, rate = int(last["step"]), float(last["samples_per_second"])
     of = f" of {steps} ({step / steps:.0%})" if steps else ""
     lines = [

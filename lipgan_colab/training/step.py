@@ -69,6 +69,20 @@ class TrainConfig:
     balance: float = 0.5
     seed: int = 0
 
+    def __post_init__(self):
+        whole = {"steps": 1, "warmup": 0, "seed": 0}
+        for name, least in whole.items():
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}, and must be {least} or more")
+        if not 0 < self.width < math.inf:
+            raise InputError(f"width is {self.width}, and must be more than 0")
+        for name in ("augment", "balance", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}, and must be from 0 to 1")
+        for name in ("lip_weight", "edge_weight", "adversarial_weight", "quality_weight", "learning_rate", "clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}, and must be a number of 0 or more")
+
 
 @dataclass
 class Networks:

@@ -4,13 +4,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
+from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
 from lipgan_colab.errors import InputError
@@ -20,6 +21,7 @@ from lipgan_colab.training import distributed
 from lipgan_colab.training.recorder import Recorder, restore_random_state
 from lipgan_colab.training.runs import describe_run
 from lipgan_colab.training.step import (
+    Networks,
     TrainConfig,
     build_networks,
     learning_rate_factor,
@@ -47,6 +49,7 @@ def train(
     drive_minutes: float = 10,
     precision: str = "auto",
     compile: bool = False,
+    take_over: bool = False,
 ) -> Path:
     """Train a generator; the same call again goes on where the run stopped.
 
@@ -70,14 +73,15 @@ def train(
         drive_minutes: how long to wait at the end for what has not reached `run`.
         precision: float32, bfloat16, float16, or auto: the one that is fast on the device.
         compile: have PyTorch compile the networks; slow to begin with.
+        take_over: go on with a run although another session is at work on it; that one then writes elsewhere.
 
     Returns:
         The path of the exported generator (the moving average).
 
     Raises:
-        InputError: no usable shards; the run was begun with another configuration or other shards, or cannot be read;
-            `start_from` is no generator of this width and speech feature; a Colab without a GPU; the training
-            diverged.
+        InputError: no usable shards; the run was begun with another configuration or other shards, cannot be read, or
+            another session is at work on it; `start_from` is no generator of this width and speech feature; a Colab
+            without a GPU; the training diverged; no disk took its end.
     """
     began = time.monotonic()
     keep_freed_memory()
@@ -88,25 +92,26 @@ def train(
     if config.batch_size < 2 or config.batch_size % distributed.count():
         raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
     dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
-    recorder = Recorder(run, local, describe_run(config, dataset), save_minutes, distributed.rank() == 0)
-    state = distributed.from_first(recorder.resume())
-    networks = build_networks(config, device, pick_dtype(precision, device))
-    step = 0
-    if state is not None:
-        networks.load(state["networks"])
-        restore_random_state(state["random"])
-        step = state["step"]
-    elif start_from is not None:
-        start_from_weights(networks, start_from)
-    if compile:
-        networks.compile()
-    shown = _shown(shards, config)
-    recorder.start(step, config.steps, device, state)
-    del state
-    skipped = 0  # steps in a row
-    whole = False  # whether the networks are those of a finished step
-    try:
-        with stop_when_asked() as asked:
+    about = describe_run(config, dataset)
+    with (
+        Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over) as recorder,
+        stop_when_asked() as asked,
+    ):
+        state = distributed.from_first(recorder.resume())
+        networks = build_networks(config, device, pick_dtype(precision, device))
+        step = 0
+        if state is not None:
+            step = _go_on(networks, state, config, recorder)
+        elif start_from is not None:
+            start_from_weights(networks, start_from)
+        if compile:
+            networks.compile()
+        shown = _shown(shards, config)
+        recorder.start(step, config.steps, device, state)
+        del state
+        skipped = 0  # steps in a row
+        whole = False  # whether the networks are those of a finished step
+        try:
             networks.generator.train()
             for batch in _on_device(_batches(dataset, step, config, device, workers), device):
                 whole = False
@@ -129,13 +134,32 @@ def train(
                     recorder.say(f"stopped after step {step}; run the same again to go on")
                     break
                 recorder.save_in_time(step, networks)
-    finally:
-        try:
-            if whole or networks.roll_back():  # half an update is not worth saving
-                recorder.save(step, networks, wait=True)
         finally:
-            folder = recorder.finish(drive_minutes * 60)
+            try:
+                if whole or networks.roll_back():  # half an update is not worth saving
+                    with undisturbed():
+                        recorder.save_last(step, networks)
+            finally:
+                folder = recorder.finish(drive_minutes * 60)
+    if recorder.active and not (folder / EXPORT).is_file():
+        raise InputError(f"{folder / EXPORT}: could not be written (see above); make room, and run the same again")
     return folder / EXPORT
+
+
+def _go_on(networks: Networks, state: dict, config: TrainConfig, recorder: Recorder) -> int:
+    """Put everything where it was when the state was saved; returns how many steps had been done."""
+    step, before = state["step"], state["about"]["steps"]
+    try:
+        networks.load(state["networks"])
+        restore_random_state(state["random"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{recorder.run}: its checkpoint does not fit this version's networks ({reason})") from error
+    if before != config.steps:
+        old, new = (config.learning_rate * learning_rate_factor(step, n, config.warmup) for n in (before, config.steps))
+        change = f"at step {step} the learning rate goes from {old:.1e} to {new:.1e}"
+        recorder.say(f"the run was to end at step {before} and is to end at {config.steps}: {change}")
+    return step
 
 
 def _pick_device(device: str | torch.device | None) -> torch.device:
@@ -143,7 +167,7 @@ def _pick_device(device: str | torch.device | None) -> torch.device:
     if device is None and picked.type == "cpu" and on_colab():
         raise InputError(
             "this Colab has NO GPU, training would take weeks: choose one in Runtime > Change runtime type; "
-            "device='cpu' (--device cpu) trains without"
+            "the device cpu trains without"
         )
     return picked
 
@@ -164,7 +188,7 @@ def _shown(shards: str | Path, config: TrainConfig) -> dict[str, Tensor]:
 def _diverged(run: Path, saved: str) -> InputError:
     return InputError(
         f"{run}: {MOST_SKIPPED} steps in a row had no finite gradient, so the training has diverged; {saved} is saved "
-        f"and good: begin a new run from it with a lower learning rate (start_from={str(run)!r})"
+        f"and good: begin a new run that starts from it, with a lower learning rate"
     )
 
 
@@ -172,24 +196,38 @@ def _diverged(run: Path, saved: str) -> InputError:
 def stop_when_asked() -> Iterator[list[int]]:
     """Collects interrupts (Ctrl-C, a notebook's stop button, SIGTERM) instead of being torn off in the midst of a step.
 
-    A second interrupt is obeyed at once. Outside of the main thread, where signals cannot be caught, it stays empty.
+    A person's second interrupt is obeyed at once; further SIGTERMs, which launchers send when they lose patience, are
+    not. Outside of the main thread, where signals cannot be caught, it stays empty.
     """
     asked: list[int] = []
 
     def ask(number: int, _frame) -> None:
-        if asked:
-            raise KeyboardInterrupt
         asked.append(number)
+        if len(asked) > 1 and number == signal.SIGINT:
+            raise KeyboardInterrupt
 
+    with _signals_to(ask):
+        yield asked
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets no interrupt break into the block, in which the end of the training is saved; SIGKILL still does."""
+    with _signals_to(lambda _number, _frame: tqdm.write("the end is being saved; one moment")):
+        yield
+
+
+@contextmanager
+def _signals_to(handler: Callable) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def _on_device(loader, device: torch.device) -> Iterator[dict[str, Tensor]]:

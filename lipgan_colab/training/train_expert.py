@@ -5,6 +5,8 @@ very many moments that it is the lips that matter, so it is asked for them as we
 the five frames must be told from the faces, and from the speech.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -20,6 +22,7 @@ from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import FPS
+from lipgan_colab.files import not_written
 from lipgan_colab.models import losses
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert, SyncExpertConfig, lower_halves
 from lipgan_colab.models.weights import EXPERT, save_network
@@ -28,10 +31,11 @@ from lipgan_colab.shards.dataset import cumulative_shares
 from lipgan_colab.shards.manifest import needed_shards
 from lipgan_colab.shards.shard_file import Shard, fingerprint_of
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
-from lipgan_colab.training.checkpoint import load_newest_checkpoint, prune, write_checkpoint
+from lipgan_colab.training.checkpoint import clear_unfinished, load_newest_checkpoint, prune, write_checkpoint
+from lipgan_colab.training.lease import Lease, TakenOver
 from lipgan_colab.training.runs import check_config
 from lipgan_colab.training.step import learning_rate_factor
-from lipgan_colab.training.train import stop_when_asked
+from lipgan_colab.training.train import stop_when_asked, undisturbed
 
 INNER_MIDDLE = [len(LIPS) + INNER_LIPS.index(point) for point in (13, 14)]  # of a shard's landmarks
 APART = 3  # frames between the moments of one clip that are to be told apart
@@ -63,6 +67,11 @@ class ExpertConfig:
     seed: int = 0
 
     def __post_init__(self):
+        if self.steps < 1 or self.warmup < 0 or not 0 <= self.balance <= 1:
+            raise InputError(
+                f"steps {self.steps}, warmup {self.warmup}, balance {self.balance}: steps is 1 or more, warmup 0 or "
+                "more, balance from 0 to 1"
+            )
         if self.clips < 2 or self.moments < 1:
             raise InputError(
                 f"{self.clips} clips of {self.moments} moments: there must be 2 clips to tell apart, or more"
@@ -137,6 +146,7 @@ def train_expert(
     device: str | torch.device | None = None,
     workers: int | None = None,
     save_minutes: float = 5,
+    take_over: bool = False,
 ) -> Path:
     """Teach an expert; the same call again goes on where it stopped. Returns the path of its weights.
 
@@ -147,9 +157,11 @@ def train_expert(
         device: cuda, cuda:1, cpu; None takes the GPU where there is one.
         workers: loader processes; None takes what the device needs.
         save_minutes: time between checkpoints; one is also written at the end and on interrupt.
+        take_over: go on with a run although another session is at work on it; that one then ends.
 
     Raises:
-        InputError: no usable shards, or the run was begun with another configuration or other shards.
+        InputError: no usable shards, the run was begun with another configuration or other shards, another session is
+            at work on it, or the disk takes nothing.
     """
     keep_freed_memory()
     run, device = Path(run), pick_device(device)
@@ -159,46 +171,74 @@ def train_expert(
     pupil = _Pupil(SyncExpert(SyncExpertConfig(config.width))).to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(pupil.parameters(), config.learning_rate)
     step = 0
-    resumed = load_newest_checkpoint(run / CHECKPOINTS, say=tqdm.write)
-    if resumed is not None:
-        state = resumed[1]
+    with _held(run, take_over) as lease, stop_when_asked() as asked:
+        resumed = load_newest_checkpoint(run / CHECKPOINTS, say=tqdm.write)
+        if resumed is not None:
+            step = _go_on(run, resumed[1], about, pupil, optimizer)
+            tqdm.write(f"going on from step {step} ({resumed[0].path.parent})")
+
+        def save() -> None:
+            lease.step = step
+            state = {"step": step, "about": about, "pupil": pupil.state_dict(), "optimizer": optimizer.state_dict()}
+            try:
+                written = write_checkpoint(run / CHECKPOINTS, step, state)
+                lease.check()
+                prune(run / CHECKPOINTS, written)
+                save_network(run / EXPERT, pupil.expert, {"what": "our own sync expert", "step": step})
+            except TakenOver as error:
+                raise InputError(f"{run}: {error.strerror}. This one ends at step {step}, which is saved") from error
+            except OSError as error:
+                raise not_written(run, error) from error
+
+        saved, whole = monotonic(), resumed is None or not (run / EXPERT).exists()
+        try:
+            with tqdm(total=config.steps, initial=step, unit="step", desc="expert") as progress:
+                for batch in _batches(moments, step, config, device, workers):
+                    whole = False
+                    reported = _train_step(pupil, optimizer, batch, config, step)
+                    step += 1
+                    whole = True
+                    progress.update()
+                    if step % SHOWN_EVERY == 0:
+                        progress.set_postfix({name: f"{float(value):.3f}" for name, value in reported.items()})
+                    if asked:
+                        tqdm.write(f"stopped after step {step}; run the same again to go on")
+                        break
+                    if monotonic() - saved > save_minutes * 60:
+                        save()
+                        saved = monotonic()
+        finally:
+            if whole:  # half an update is not worth saving
+                with undisturbed():
+                    save()
+    return run / EXPERT
+
+
+@contextmanager
+def _held(run: Path, take_over: bool) -> Iterator[Lease]:
+    """This session's right to write into the run's folder, which is made."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        lease = Lease(run, take_over)
+    except OSError as error:
+        raise not_written(run, error) from error
+    try:
+        clear_unfinished(run / CHECKPOINTS, dead=lease.predecessor)
+        yield lease
+    finally:
+        lease.release()
+
+
+def _go_on(run: Path, state: dict, about: dict, pupil: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Put everything where it was when the state was saved; returns how many steps had been done."""
+    try:
         check_config(run, state["about"], about, "set it back to go on, or choose another run folder")
         pupil.load_state_dict(state["pupil"])
         optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-        tqdm.write(f"going on from step {step} ({resumed[0].path.parent})")
-
-    def save() -> None:
-        state = {"step": step, "about": about, "pupil": pupil.state_dict(), "optimizer": optimizer.state_dict()}
-        try:
-            prune(run / CHECKPOINTS, write_checkpoint(run / CHECKPOINTS, step, state))
-            save_network(run / EXPERT, pupil.expert, {"what": "our own sync expert", "step": step})
-        except OSError as error:
-            raise InputError(
-                f"{run}: cannot be written ({error.strerror or error}); make room, or choose another"
-            ) from error
-
-    saved, whole = monotonic(), resumed is None or not (run / EXPERT).exists()
-    try:
-        with stop_when_asked() as asked, tqdm(total=config.steps, initial=step, unit="step", desc="expert") as progress:
-            for batch in _batches(moments, step, config, device, workers):
-                whole = False
-                reported = _train_step(pupil, optimizer, batch, config, step)
-                step += 1
-                whole = True
-                progress.update()
-                if step % SHOWN_EVERY == 0:
-                    progress.set_postfix({name: f"{float(value):.3f}" for name, value in reported.items()})
-                if asked:
-                    tqdm.write(f"stopped after step {step}; run the same again to go on")
-                    break
-                if monotonic() - saved > save_minutes * 60:
-                    save()
-                    saved = monotonic()
-    finally:
-        if whole:  # half an update is not worth saving
-            save()
-    return run / EXPERT
+        return state["step"]
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{run}: its checkpoint is not one of an expert of this version ({reason})") from error
 
 
 def _batches(moments: Moments, step: int, config: ExpertConfig, device: torch.device, workers: int | None):

@@ -85,9 +85,26 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path):
     loop.symlink_to(loop)  # listing it fails with ELOOP
     with pytest.raises(InputError, match="cannot be read"):
         load_newest_checkpoint(loop, say=lambda line: None, patience=(0,))
-    save(tmp_path / "local", 5)
-    checkpoint, _ = load_newest_checkpoint(tmp_path / "local", loop, say=lambda line: None, patience=(0,))
-    assert checkpoint.step == 5
+    save(tmp_path / "local", 5)  # may be older than what cannot be seen
+    with pytest.raises(InputError, match=r"loop: cannot be read .*may be an older state; mount the disk again"):
+        load_newest_checkpoint(tmp_path / "local", loop, say=lambda line: None, patience=(0,))
+
+
+def test_a_newest_that_cannot_be_read_is_not_gone_on_without(tmp_path):
+    save(tmp_path / "drive", 10)
+    newest = save(tmp_path / "drive", 20)
+    newest.path.unlink()
+    newest.path.symlink_to(newest.path)  # reading it fails with ELOOP
+    with pytest.raises(InputError, match=r"step-00000020-.*cannot be read"):
+        load_newest_checkpoint(tmp_path / "drive", patience=(0,))
+    save(tmp_path / "local", 20)
+    assert load_newest_checkpoint(tmp_path / "drive", tmp_path / "local", patience=(0,))[0].step == 20
+
+
+def test_a_file_of_a_newer_version_is_not_guessed_at(tmp_path):
+    write_checkpoint(tmp_path, 10, {"step": 10, "format": 2})
+    with pytest.raises(InputError, match=r"written by a newer version \(format 2, and this one reads 1\); update"):
+        load_newest_checkpoint(tmp_path)
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
@@ -108,11 +125,20 @@ def test_no_checkpoint_is_none(tmp_path):
 def test_two_are_kept_and_what_goes_is_emptied_first(tmp_path):
     save(tmp_path, 10, 20)
     os.link(find_checkpoints(tmp_path)[-1].path, tmp_path / "bin")  # as Drive keeps what is deleted
-    save(tmp_path, 99)  # was damaged, and passed over
+    damaged = save(tmp_path, 99)  # and passed over
+    damaged.path.write_bytes(half(damaged.path.read_bytes()))
     newest = save(tmp_path, 30)
     prune(tmp_path, newest)
     assert [c.step for c in find_checkpoints(tmp_path)] == [30, 20]
     assert (tmp_path / "bin").stat().st_size == 0
+
+
+def test_what_another_session_saved_of_later_steps_stays(tmp_path):
+    save(tmp_path, 30000, 31000)
+    later = prune(tmp_path, save(tmp_path, 5100))
+    assert [c.step for c in later] == [31000, 30000]
+    assert [c.step for c in find_checkpoints(tmp_path)] == [31000, 30000, 5100]
+    assert load_newest_checkpoint(tmp_path)[1]["step"] == 31000
 
 
 def test_what_a_kill_left_emptied_goes_with_the_next(tmp_path):

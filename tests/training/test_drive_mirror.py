@@ -9,9 +9,13 @@ import time
 import pytest
 import torch
 
+from lipgan_colab.files import machine
 from lipgan_colab.training import drive_mirror
 from lipgan_colab.training.checkpoint import find_checkpoints, is_whole, prune, write_checkpoint
 from lipgan_colab.training.drive_mirror import Mirror, copy_whole
+from lipgan_colab.training.lease import LEASE, Holder, Lease, TakenOver
+
+NOBODY = 1 << 22  # no process has this number
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +51,10 @@ def test_files_arrive_and_only_two_checkpoints_stay(places):
     local, lasting = places
     (local / "log.csv").write_text("step\n1\n")
     (lasting / "checkpoints").mkdir()
-    (lasting / "checkpoints" / ".step-00000001.99.part").write_bytes(b"left by a killed process")
+    left = [f".step-00000001.{maker}.part" for maker in (f"{machine()}-{NOBODY}-00000000", "99")]  # by killed processes
+    for name in left:
+        (lasting / "checkpoints" / name).write_bytes(b"half")
+        os.utime(lasting / "checkpoints" / name, (0, 0))
     mirror = Mirror(local, lasting)
     for step in (10, 20, 30):
         mirror.put(save(local, step), "log.csv")
@@ -57,6 +64,57 @@ def test_files_arrive_and_only_two_checkpoints_stay(places):
     assert (lasting / "log.csv").read_text() == "step\n1\n"
     assert mirror.reached[0].step == 30
     assert sorted(p.name for p in lasting.rglob(".*")) == []
+
+
+def test_what_another_machine_is_writing_is_left_to_it_until_it_is_known_to_be_dead(places):
+    local, lasting = places
+    part = lasting / "checkpoints" / ".step-00000001.0123abcd-5-00000000.part"
+    part.parent.mkdir()
+    part.write_bytes(b"half")
+    for dead, left in ((None, True), (Holder("x", "other", 5, "0123abcd", ""), False)):
+        lease = Lease(lasting)
+        lease.predecessor = dead
+        mirror = Mirror(local, lasting, lease=lease)
+        mirror.put(save(local, 10))
+        assert mirror.flush(10) == []
+        mirror.close()
+        lease.release()
+        assert part.exists() == left
+
+
+def test_nothing_is_written_where_another_session_has_taken_over(places):
+    """What it wrote stays, though it is further; and when it has ended, what waited is caught up with."""
+    local, lasting = places
+    said = []
+    lease = Lease(lasting, say=said.append)
+    mirror = Mirror(local, lasting, said.append, lease)
+    mirror.put(save(local, 5000))
+    assert mirror.flush(10) == []
+    other = Lease(lasting, take_over=True)
+    for step in (30000, 31000):
+        write_checkpoint(lasting / "checkpoints", step, {"step": step})
+    before = sorted(lasting.rglob("*"))
+    mirror.put(save(local, 5100))
+    assert len(mirror.flush(0.5)) == 1
+    assert sorted(lasting.rglob("*")) == before
+    assert sum("another session has taken this run over" in line for line in said) == 1
+    other.release()
+    assert mirror.flush(10) == []
+    mirror.close()
+    lease.release()
+    assert steps(lasting) == [31000, 30000, 5100, 5000]
+    assert sum("another session got further" in line for line in said) == 2
+
+
+def test_a_copy_that_is_overtaken_by_another_session_gets_no_name(places):
+    local, lasting = places
+    lease = Lease(lasting)
+    (local / "log.csv").write_text("step")
+    with pytest.raises(TakenOver):
+        copy_whole(
+            local / "log.csv", lasting / "log.csv", check=lambda: Lease(lasting, take_over=True) and lease.check()
+        )
+    assert [p.name for p in lasting.iterdir()] == [LEASE]
 
 
 def test_a_checkpoint_that_comes_late_takes_the_place_of_none(places):

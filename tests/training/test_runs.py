@@ -1,14 +1,27 @@
 """What a run's folder tells: its log, its configuration, its status."""
 
 import csv
-from dataclasses import asdict
+import math
+import os
+from dataclasses import asdict, fields
 
 import pytest
 import torch
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.training.checkpoint import find_checkpoints, write_checkpoint
-from lipgan_colab.training.runs import LOG_FIELDS, Log, ago, check_config, read_config, read_log, status, write_config
+from lipgan_colab.training.lease import Lease
+from lipgan_colab.training.runs import (
+    BEFORE_THERE_WAS,
+    LOG_FIELDS,
+    Log,
+    ago,
+    check_config,
+    read_config,
+    read_log,
+    status,
+    write_config,
+)
 from lipgan_colab.training.step import TrainConfig
 
 CPU = torch.device("cpu")
@@ -76,12 +89,38 @@ def test_what_differs_is_named_and_what_may_differ_is_not(tmp_path):
     before = {**asdict(TrainConfig()), "clips": "abc"}
     check_config(tmp_path, before, {**before, "steps": 7})
     check_config(tmp_path, {}, before)
-    older = {name: value for name, value in before.items() if name != "clip"}
-    check_config(tmp_path, older, before)
-    with pytest.raises(InputError, match=r"width was 1.0 and is 0.5, seed was 0 and is 3; set it back.*start_from"):
+    with pytest.raises(InputError, match=r"width was 1.0 and is 0.5, seed was 0 and is 3; set it back.*start it from"):
         check_config(tmp_path, before, {**before, "width": 0.5, "seed": 3})
     with pytest.raises(InputError, match="made of other clips"):
         check_config(tmp_path, before, {**before, "clips": "xyz"})
+
+
+FIRST_FIELDS = {
+    *("steps", "batch_size", "width", "speech", "adversarial", "lip_weight", "adversarial_weight", "learning_rate"),
+    *("warmup", "ema", "augment", "seed"),
+}
+
+
+def test_a_field_that_a_run_lacks_is_what_it_was_before_there_was_such_a_field(tmp_path):
+    now = {**asdict(TrainConfig()), "clips": "abc"}
+    older = {name: value for name, value in now.items() if name not in BEFORE_THERE_WAS}
+    check_config(tmp_path, older, {**now, **BEFORE_THERE_WAS})
+    with pytest.raises(InputError, match=r"edge_weight was 0\.0 and is 1\.0"):
+        check_config(tmp_path, older, {**now, **BEFORE_THERE_WAS, "edge_weight": 1.0})
+    # A new field of the configuration needs its entry: runs without it go on as they were begun.
+    assert {field.name for field in fields(TrainConfig)} == FIRST_FIELDS | set(BEFORE_THERE_WAS)
+
+
+def test_a_run_of_a_newer_version_is_not_guessed_at(tmp_path):
+    now = {**asdict(TrainConfig()), "clips": "abc"}
+    with pytest.raises(InputError, match="newer version, which has sharpness; update"):
+        check_config(tmp_path, {**now, "sharpness": 2}, now)
+
+
+def test_a_configuration_that_cannot_be_is_one_line():
+    for wrong in ({"steps": 0}, {"width": 0.0}, {"balance": 7.0}, {"ema": math.nan}, {"clip": -1.0}, {"warmup": -1}):
+        with pytest.raises(InputError, match=rf"{next(iter(wrong))} is .* and must be"):
+            TrainConfig(**wrong)
 
 
 def test_a_damaged_config_is_not_the_end(tmp_path):
@@ -126,6 +165,23 @@ def test_status_knows_damaged_ones_and_both_places(run, tmp_path):
     for checkpoint in find_checkpoints(run / "checkpoints"):
         checkpoint.path.write_bytes(b"")
     assert "resume   no" in status(run)
+
+
+def test_status_tells_which_session_is_at_work(run):
+    lease = Lease(run)
+    assert f"session  {os.uname().nodename} (process {os.getpid()}), since 20" in status(run)
+    lease.release()
+    assert "session" not in status(run)
+
+
+def test_status_bears_files_that_were_edited(run):
+    (run / "config.json").write_text('{"steps": "many"}')
+    (run / "log.csv").write_text("step,samples\nx,y\n")
+    assert "at       the last line of its log.csv cannot be read" in status(run)
+    with pytest.warns(UserWarning, match="cannot be read"):
+        for text in ("5", "[" * 100_000, "\x00"):
+            (run / "config.json").write_text(text)
+            assert "resume   yes" in status(run)
 
 
 def test_status_of_no_run_is_one_line(tmp_path):

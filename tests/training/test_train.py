@@ -1,25 +1,36 @@
 """Training learns, stops cleanly, and goes on as if it had never stopped."""
 
+import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from sessions import TINY, assert_equal, kill, log_lines, read_report, start_session
+from sessions import LEASE_TIMES, TINY, assert_equal, kill, log_lines, read_report, start_session
 
 from lipgan_colab import workspace
 from lipgan_colab.errors import InputError
 from lipgan_colab.models import losses
 from lipgan_colab.models.weights import load_generator
-from lipgan_colab.training.checkpoint import KEEP, find_checkpoints, is_whole, load_newest_checkpoint
+from lipgan_colab.training import async_checkpointer, lease
+from lipgan_colab.training.checkpoint import (
+    KEEP,
+    find_checkpoints,
+    is_whole,
+    load_newest_checkpoint,
+    write_checkpoint,
+)
 from lipgan_colab.training.runs import read_log
 from lipgan_colab.training.train import train
 
@@ -126,6 +137,84 @@ def test_an_error_in_a_step_saves_the_step_before(drawn_shards, tmp_path, monkey
     assert found["step"] == 2 and statistics
     for name in statistics:
         assert torch.equal(expected["networks"]["generator"][name], found["networks"]["generator"][name])
+
+
+def test_signals_while_the_end_is_saved_do_not_keep_it_from_being_saved(drawn_shards, tmp_path, monkeypatch):
+    """Launchers send SIGTERM again when they lose patience, and people press Ctrl-C again."""
+    write = async_checkpointer.write_checkpoint
+
+    def pestered(*arguments):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+            os.kill(os.getpid(), number)
+            time.sleep(0.05)
+        return write(*arguments)
+
+    monkeypatch.setattr(async_checkpointer, "write_checkpoint", pestered)
+    at_step(monkeypatch, 2, lambda: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(2)])
+    assert train(drawn_shards, tmp_path, SMALL).exists()
+    assert newest(tmp_path)["step"] == 2
+
+
+def test_a_second_session_is_refused_and_may_take_over(drawn_shards, tmp_path, monkeypatch):
+    run, report = tmp_path / "run", tmp_path / "report.json"
+    for name, seconds in LEASE_TIMES.items():
+        monkeypatch.setattr(lease, name, seconds)
+    config = replace(SMALL, steps=200)
+    first = start_session(drawn_shards, run, run, report, config, pictures=False, pause=0.05)
+    while newest_step(run) < 4:
+        assert first.is_alive()
+        time.sleep(0.01)
+    with pytest.raises(InputError, match=rf"another session trains this run: .* \(process {first.pid}\), since"):
+        train(drawn_shards, run, config)
+    assert train(drawn_shards, run, replace(config, steps=8), take_over=True) == run / "generator.safetensors"
+    assert newest_step(run) >= 8
+    log = (run / "log.csv").read_bytes()
+    os.kill(first.pid, signal.SIGTERM)
+    first.join(60)
+    told = read_report(report)
+    aside = Path(told["weights"]).parent
+    assert told["end"] == "done" and aside.parent == tmp_path and aside.name.startswith("run-")
+    assert (run / "log.csv").read_bytes() == log
+    assert newest(aside)["step"] == int(log_lines(aside)[-1]["step"])
+    assert train(drawn_shards, aside, replace(config, steps=newest(aside)["step"])).parent == aside  # a run of its own
+
+
+def test_a_run_that_goes_on_for_longer_says_what_becomes_of_the_learning_rate(drawn_shards, tmp_path, capsys):
+    train(drawn_shards, tmp_path, SMALL)
+    capsys.readouterr()
+    train(drawn_shards, tmp_path, replace(SMALL, steps=5))
+    said = "was to end at step 4 and is to end at 5: at step 4 the learning rate goes from 1.0e-05 to 1.0e-04"
+    assert said in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_lacks_something_is_one_line(drawn_shards, tmp_path):
+    train(drawn_shards, tmp_path, replace(SMALL, steps=1))
+    (tmp_path / "checkpoints").rename(tmp_path / "whole")
+    whole = load_newest_checkpoint(tmp_path / "whole")[1]
+    layer = next(iter(whole["networks"]["generator"]))
+    del whole["networks"]["generator"][layer]
+    damaged = write_checkpoint(tmp_path / "checkpoints", 1, whole)
+    with pytest.raises(InputError, match=rf"does not fit this version's networks \(.*{re.escape(layer)}"):
+        train(drawn_shards, tmp_path, SMALL)
+    damaged.path.unlink()
+    write_checkpoint(tmp_path / "checkpoints", 1, {"step": 1, "networks": whole["networks"]})
+    with pytest.raises(InputError, match=r"no checkpoint of a run, it lacks minutes"):
+        train(drawn_shards, tmp_path, SMALL)
+
+
+def test_a_run_whose_disk_is_full_is_saved_elsewhere(drawn_shards, small_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spare"))
+    weights = train(drawn_shards, small_disk / "run", replace(SMALL, steps=1))
+    assert weights.is_file() and weights.is_relative_to(tmp_path / "spare")
+    assert newest(weights.parent)["step"] == 1 and len(log_lines(small_disk / "run")) == 1
+
+
+def test_a_disk_that_is_full_when_a_run_begins_is_one_line(drawn_shards, small_disk):
+    with contextlib.suppress(OSError):
+        (small_disk / "full").write_bytes(bytes(2 << 20))
+    with pytest.raises(InputError, match=r"No space left on device") as told:
+        train(drawn_shards, small_disk / "run", SMALL)
+    assert "\n" not in str(told.value)
 
 
 def test_a_machine_that_is_lost_with_its_disk_costs_nothing(drawn_shards, straight, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from lipgan_colab.models.wav2lip import lower_halves
 from lipgan_colab.models.weights import load_expert, load_generator
 from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
+from lipgan_colab.training.lease import Lease
 from lipgan_colab.training.train_expert import APART, ExpertConfig, Moments, train_expert
 
 SMALL = ExpertConfig(steps=4, clips=3, moments=4, width=0.125, warmup=2)
@@ -143,12 +144,33 @@ def test_what_breaks_off_costs_no_whole_step(drawn_shards, tmp_path, monkeypatch
     assert load_expert(tmp_path).about["step"] == SMALL.steps
 
 
+def test_who_is_taken_over_ends_and_leaves_the_others_files_alone(drawn_shards, tmp_path, monkeypatch):
+    from lipgan_colab.training import train_expert as module
+
+    step, taken = module._train_step, []
+
+    def taken_over(*arguments):
+        if not taken:
+            taken.append(Lease(tmp_path, take_over=True))
+        return step(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_train_step", taken_over)
+        with pytest.raises(InputError, match=r"has taken this run over.*ends at step 4, which is saved"):
+            train_expert(drawn_shards, tmp_path, SMALL, "cpu")
+    assert not (tmp_path / "expert.safetensors").exists()
+    taken[0].check()
+    taken[0].release()
+
+
 def test_a_full_disk_and_a_batch_of_one_are_told_in_a_line(drawn_shards, small_disk):
-    with pytest.raises(InputError, match="cannot be written") as told:
+    with pytest.raises(InputError, match="not written") as told:
         train_expert(drawn_shards, small_disk / "run", replace(SMALL, steps=1), "cpu")
     assert "\n" not in str(told.value)
     with pytest.raises(InputError, match="2 clips"):
         replace(SMALL, clips=1)
+    with pytest.raises(InputError, match="balance from 0 to 1"):
+        replace(SMALL, balance=float("nan"))
 
 
 def test_the_verb_teaches_and_evaluate_would_take_it(drawn_shards, tmp_path, capsys):
