@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from lipgan_colab import files
 from lipgan_colab.errors import InputError
 from lipgan_colab.training import drive_mirror, lease, recorder
 from lipgan_colab.training.recorder import Recorder
@@ -70,12 +71,14 @@ def session(
     config: TrainConfig = TINY,
     pictures: bool = True,
     pause: float = 0,
+    machine: str | None = None,
     **options,
 ) -> None:
     """Train until the end or an error; `report` tells where it resumed from ("from") and how it ended ("end").
 
     Args:
         pause: seconds to rest after each step.
+        machine: what this process takes itself to run on; None: this machine.
     """
     told = {}
 
@@ -103,6 +106,8 @@ def session(
     recorder.PATIENCE = (0.1, 0.2, 0.4)
     for name, seconds in LEASE_TIMES.items():
         setattr(lease, name, seconds)
+    if machine is not None:
+        files.machine = lease.machine = lambda: machine
     sys.modules[train.__module__].Recorder = Session
     output = os.open(report.with_suffix(".txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
