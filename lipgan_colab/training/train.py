@@ -84,6 +84,11 @@ def train(
             without a GPU; the training diverged; no disk took its end.
     """
     began = time.monotonic()
+    least = {"workers": (workers, 0), "log_every": (log_every, 1), "preview_every": (preview_every, 1)}
+    least |= {"save_minutes": (save_minutes, 0), "drive_minutes": (drive_minutes, 0), "max_hours": (max_hours, 0)}
+    for name, (value, smallest) in least.items():
+        if value is not None and not value >= smallest:
+            raise InputError(f"{name} is {value}, and must be {smallest} or more")
     keep_freed_memory()
     run = Path(run)
     local = Path(local) if local is not None else local_folder(run)
@@ -93,10 +98,7 @@ def train(
         raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
     dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
     about = describe_run(config, dataset)
-    with (
-        Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over) as recorder,
-        stop_when_asked() as asked,
-    ):
+    with Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over) as recorder:
         state = distributed.from_first(recorder.resume())
         networks = build_networks(config, device, pick_dtype(precision, device))
         step = 0
@@ -111,36 +113,37 @@ def train(
         del state
         skipped = 0  # steps in a row
         whole = False  # whether the networks are those of a finished step
-        try:
-            networks.generator.train()
-            for batch in _on_device(_batches(dataset, step, config, device, workers), device):
-                whole = False
-                reported = distributed.average(train_step(networks, batch, config, step))
-                step += 1
-                skipped = skipped + 1 if reported["skipped"] else 0
-                if skipped >= MOST_SKIPPED:
-                    raise _diverged(run, recorder.last_saved())
-                whole = True
-                recorder.count(reported)
-                late = max_hours is not None and time.monotonic() - began > max_hours * 3600
-                stop = distributed.any_of(bool(asked) or late)
-                last = stop or step == config.steps
-                if step % log_every == 0 or last:
-                    rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
-                    recorder.line(step, config.batch_size, rate, device)
-                if step % preview_every == 0 or last:
-                    recorder.picture(step, networks, shown)
-                if stop:
-                    recorder.say(f"stopped after step {step}; run the same again to go on")
-                    break
-                recorder.save_in_time(step, networks)
-        finally:
+        with stop_when_asked() as asked:
             try:
-                if whole or networks.roll_back():  # half an update is not worth saving
-                    with undisturbed():
-                        recorder.save_last(step, networks)
+                networks.generator.train()
+                for batch in _on_device(_batches(dataset, step, config, device, workers), device):
+                    whole = False
+                    reported = distributed.average(train_step(networks, batch, config, step))
+                    step += 1
+                    skipped = skipped + 1 if reported["skipped"] else 0
+                    if skipped >= MOST_SKIPPED:
+                        raise _diverged(run, recorder.last_saved())
+                    whole = True
+                    recorder.count(reported)
+                    late = max_hours is not None and time.monotonic() - began > max_hours * 3600
+                    stop = distributed.any_of(bool(asked) or late)
+                    last = stop or step == config.steps
+                    if step % log_every == 0 or last:
+                        rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
+                        recorder.line(step, config.batch_size, rate, device)
+                    if step % preview_every == 0 or last:
+                        recorder.picture(step, networks, shown)
+                    if stop:
+                        recorder.say(f"stopped after step {step}; run the same again to go on")
+                        break
+                    recorder.save_in_time(step, networks)
             finally:
-                folder = recorder.finish(drive_minutes * 60)
+                try:
+                    if whole or networks.roll_back():  # half an update is not worth saving
+                        with undisturbed():
+                            recorder.save_last(step, networks)
+                finally:
+                    folder = recorder.finish(drive_minutes * 60)
     if recorder.active and not (folder / EXPORT).is_file():
         raise InputError(f"{folder / EXPORT}: could not be written (see above); make room, and run the same again")
     return folder / EXPORT

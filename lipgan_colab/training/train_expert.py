@@ -163,6 +163,9 @@ def train_expert(
         InputError: no usable shards, the run was begun with another configuration or other shards, another session is
             at work on it, or the disk takes nothing.
     """
+    for name, value in (("workers", workers), ("save_minutes", save_minutes)):
+        if value is not None and not value >= 0:
+            raise InputError(f"{name} is {value}, and must be 0 or more")
     keep_freed_memory()
     run, device = Path(run), pick_device(device)
     moments = Moments(shards, config)

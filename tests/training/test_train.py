@@ -354,6 +354,15 @@ def test_what_cannot_be_trained_is_one_line(drawn_shards, tmp_path, monkeypatch)
         train(tmp_path / "shards", tmp_path / "run", SMALL)
     with pytest.raises(InputError, match="batch_size 1"):
         train(drawn_shards, tmp_path / "run", replace(SMALL, batch_size=1))
+    for wrong in (
+        {"workers": -1},
+        {"log_every": 0},
+        {"preview_every": 0},
+        {"save_minutes": -1.0},
+        {"max_hours": np.nan},
+    ):
+        with pytest.raises(InputError, match=rf"{next(iter(wrong))} is .*, and must be"):
+            train(drawn_shards, tmp_path / "run", SMALL, **wrong)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be made or reached"):
         train(drawn_shards, tmp_path / "file" / "run", SMALL)
