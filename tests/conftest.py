@@ -19,10 +19,8 @@ SHARED = ROOT.parent / "shared"
 # numbers in one precision, whatever is fast here (what bfloat16 does is tested where it is asked for), and added up by
 # one thread; no GPU; an empty home; and the package found from any folder.
 _home = tempfile.TemporaryDirectory(prefix="lipgan-home-")
-_model = Path("~/.cache/lipgan_colab/face_landmarker.task").expanduser()
-if _model.is_file():
-    os.environ.setdefault("LIPGAN_FACE_MODEL", str(_model))
-for _name in [n for n in os.environ if re.match(r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|(LOCAL_)?RANK$|WORLD_SIZE$", n)]:
+_foreign = r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|(LOCAL_)?RANK$|WORLD_SIZE$|LIPGAN_FACE_MODEL$"
+for _name in [n for n in os.environ if re.match(_foreign, n)]:
     del os.environ[_name]
 os.environ |= {
     "LIPGAN_PRECISION": "float32",

@@ -270,7 +270,7 @@ def _generated(
 
 def _rests(face: Face, is_photo: bool, generator: Generator, options: GenerateOptions) -> bool:
     """Whether the generator is to see this face with a resting mouth: see `GenerateOptions.reference_mouth`."""
-    if options.reference_mouth == "own" or face.landmarks is None:
+    if options.reference_mouth == "own":
         return False
     if options.reference_mouth == "rest":
         return True

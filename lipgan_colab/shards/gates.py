@@ -94,9 +94,9 @@ def check_picture(track: Sequence[Face | None], seen: Watcher, gates: Gates) -> 
     side = float(np.median([_side(face.box) for face in track if face is not None]))
     if side < gates.min_face:
         raise Rejected("face too small", f"its face is too small, {side:.0f} pixels; {gates.min_face:g} are needed")
-    yaws = np.abs([face.yaw for face in track if face is not None])
-    if np.isfinite(yaws).any() and np.nanmedian(yaws) > gates.max_yaw:
-        raise Rejected("turned away", f"its face is turned away, {np.nanmedian(yaws):.0f} degrees")
+    yaw = float(np.median([abs(face.yaw) for face in track if face is not None]))
+    if yaw > gates.max_yaw:
+        raise Rejected("turned away", f"its face is turned away, {yaw:.0f} degrees")
     rivals = np.mean([_has_rival(*pair, gates.rival_size) for pair in zip(track, seen.boxes, strict=True)])
     if rivals > gates.max_rivals:
         raise Rejected("two faces", f"two faces in {rivals:.0%} of its frames; who speaks is not known")

@@ -141,14 +141,12 @@ def _jpeg(crop: np.ndarray, quality: int) -> bytes:
 def _lips(face: Face, size: int) -> np.ndarray:
     """Outer, then inner lip landmarks in the crop, (40, 2) in [0, 1]."""
     points = LIPS + INNER_LIPS
-    if face.landmarks is None:
-        return np.full((len(points), 2), np.nan, np.float32)
     return geometry.crop_points(face.landmarks[points], face.box, size).astype(np.float32) / size
 
 
 def _openings(followed: Sequence[Face]) -> np.ndarray:
-    """How far the mouth is open in each frame, (F,); nan without landmarks."""
-    return np.array([np.nan if f.landmarks is None else geometry.mouth_opening(f.landmarks) for f in followed])
+    """How far the mouth is open in each frame, (F,)."""
+    return np.array([geometry.mouth_opening(face.landmarks) for face in followed])
 
 
 def _try_utterance(utterance: Utterance, finder: FaceFinder, config: PreprocessConfig) -> UtteranceRecord | dict:
