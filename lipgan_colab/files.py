@@ -80,9 +80,14 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 def clear_abandoned(folder: str | Path, name: str | None = None) -> None:
     """Remove the parts (of the file `name`, or of all files) that nobody goes on writing: those of dead processes of
     this machine, and those of other machines after a day."""
-    for part in Path(folder).glob(".*.part"):
-        if (name is None or part.name.startswith(_stem(name))) and is_abandoned(part):
-            _remove(part)
+    for part in abandoned_parts(folder, name):
+        _remove(part)
+
+
+def abandoned_parts(folder: str | Path, name: str | None = None) -> list[Path]:
+    """What `clear_abandoned` removes, for whoever can go on with it; [] where there is no such folder."""
+    parts = Path(folder).glob(".*.part")
+    return [part for part in parts if (name is None or part.name.startswith(_stem(name))) and is_abandoned(part)]
 
 
 def is_abandoned(part: Path) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,6 +108,7 @@ class Web:
         cuts: after how many bytes of the body it hangs up, once for each entry of a path's list.
         refused: paths answered with this status.
         ranges: whether it can go on in the middle of a file.
+        pause: seconds before it answers.
         asked: (path, Range header or None) of every request.
     """
 
@@ -115,6 +117,7 @@ class Web:
     cuts: dict[str, list[int]] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     ranges: bool = True
+    pause: float = 0
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
 
@@ -126,6 +129,7 @@ def web():
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             web.asked.append((self.path, self.headers.get("Range")))
+            time.sleep(web.pause)
             if self.path in web.refused:
                 return self.send_error(web.refused[self.path])
             if self.path not in web.files:
