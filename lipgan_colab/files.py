@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import hashlib
 import os
 import platform
@@ -75,6 +76,25 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         raise not_written(path, error) from error
     finally:
         _remove(unfinished)
+
+
+def check_place(path: str | Path) -> None:
+    """Make sure that a file can be written at `path`, by making and removing a part there: for before long work.
+
+    Raises:
+        NotWritten: there can be no such file.
+    """
+    path = Path(path)
+    part = part_name(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"\0")
+    except OSError as error:
+        raise not_written(path, error) from error
+    finally:
+        _remove(part)
 
 
 def clear_abandoned(folder: str | Path, name: str | None = None) -> None:
