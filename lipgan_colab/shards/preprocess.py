@@ -133,14 +133,14 @@ class _Frames:
             yield from self._kept
             return
         kept, size = [], 0
-        resampled = resample_frames(read_video(self.path), self.fps)
-        for frame, _ in zip(resampled, range(self.count), strict=False):
-            size += frame.nbytes
-            if size <= KEPT_FRAMES:
-                kept.append(frame)
-            else:
-                kept.clear()
-            yield frame
+        with closing(read_video(self.path)) as film:
+            for frame, _ in zip(resample_frames(film, self.fps), range(self.count), strict=False):
+                size += frame.nbytes
+                if size <= KEPT_FRAMES:
+                    kept.append(frame)
+                else:
+                    kept.clear()
+                yield frame
         if size <= KEPT_FRAMES:
             self._kept = kept
 
