@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import os
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -57,19 +58,24 @@ def download(url: str, path: str | Path, sha256: str | None = None, timeout: flo
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until no other process or thread of this machine is in such a block for this folder.
+    """Wait until no other process or thread of this machine is in such a block for this folder, and say that one waits.
 
     Where the file system has no locks nobody waits.
     """
-    handle = os.open(folder, os.O_RDONLY) if fcntl else None
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        if fcntl:
-            with suppress(OSError):
+        with suppress(OSError):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                tqdm.write(f"{folder}: another process is downloading into it; waiting for it", file=sys.stderr)
                 fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        if handle is not None:
-            os.close(handle)  # which ends the lock
+        os.close(handle)  # which ends the lock
 
 
 def _fetch(url: str, path: Path, sha256: str | None, timeout: float) -> None:

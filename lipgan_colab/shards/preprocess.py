@@ -226,7 +226,8 @@ def preprocess(
     if scratch is None and local_folder(out) != Path(os.path.abspath(out)):
         scratch = local_folder(out)
     rank, world_size = _place(rank, world_size)
-    check_place(out / MANIFEST)
+    for folder in (out, Path(scratch or out)):
+        check_place(folder / MANIFEST)
     clear_abandoned(out)
     step = config.utterances_per_shard
     slices = [utterances[start : start + step] for start in range(0, len(utterances), step)]

@@ -14,7 +14,7 @@ from typing import Any
 
 from lipgan_colab.errors import InputError
 
-MOST_DEATHS = 3  # in a row: then it is not the items' fault
+MOST_DEATHS = 3  # in a row, of one process at a time: then it is not the items' fault
 START_LIMIT = 600.0  # seconds that a process may take to open its tool, on a machine that does much else
 
 
@@ -75,7 +75,7 @@ def as_done(
                     again.append(place)
                     continue
                 deaths = deaths + 1 if answer is Lost.CRASHED else 0
-                if deaths == MOST_DEATHS:
+                if deaths == MOST_DEATHS + workers - 1:  # what lay between may have got done before
                     raise InputError(
                         "worker processes keep dying, most likely for lack of memory; "
                         "run again (what is done is kept), with fewer workers"

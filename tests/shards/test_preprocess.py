@@ -217,9 +217,10 @@ def test_arguments_that_cannot_be(drawn_videos, tmp_path, name, value):
 def test_a_place_that_cannot_hold_shards_is_one_line(drawn_videos, tmp_path):
     (tmp_path / "file").write_text("in the way")
     for out in (tmp_path / "file", tmp_path / "file" / "shards"):
-        with pytest.raises(InputError, match=r"file.*: not written \(") as told:
-            preprocess(folder(drawn_videos), out, TWO, workers=0)
-        assert "\n" not in str(told.value)
+        for places in ({"out": out}, {"out": tmp_path / "shards", "scratch": out}):
+            with pytest.raises(InputError, match=r"file.*: not written \(") as told:
+                preprocess(folder(drawn_videos), config=TWO, workers=0, **places)
+            assert "\n" not in str(told.value)
 
 
 def test_a_full_disk_is_one_line_and_keeps_what_is_done(drawn_videos, small_disk):
