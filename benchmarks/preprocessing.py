@@ -57,7 +57,7 @@ def least(stages: dict) -> dict[str, float]:
 
 
 def dlib_stage(frames: list[np.ndarray]) -> dict:
-    """The detector of LipGAN's preprocessing, enlarging once as it did; {} where dlib is not installed."""
+    """The detector of LipGAN's preprocessing, enlarging once as it did; {} without it (pip install dlib-bin)."""
     try:
         import dlib
     except ImportError:

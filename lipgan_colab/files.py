@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import hashlib
 import os
 import platform
@@ -77,12 +78,36 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         _remove(unfinished)
 
 
+def check_place(path: str | Path) -> None:
+    """Make sure that a file can be written at `path`, by making and removing a part there: for before long work.
+
+    Raises:
+        NotWritten: there can be no such file.
+    """
+    path = Path(path)
+    part = part_name(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"\0")
+    except OSError as error:
+        raise not_written(path, error) from error
+    finally:
+        _remove(part)
+
+
 def clear_abandoned(folder: str | Path, name: str | None = None) -> None:
     """Remove the parts (of the file `name`, or of all files) that nobody goes on writing: those of dead processes of
     this machine, and those of other machines after a day."""
-    for part in Path(folder).glob(".*.part"):
-        if (name is None or part.name.startswith(_stem(name))) and is_abandoned(part):
-            _remove(part)
+    for part in abandoned_parts(folder, name):
+        _remove(part)
+
+
+def abandoned_parts(folder: str | Path, name: str | None = None) -> list[Path]:
+    """What `clear_abandoned` removes, for whoever can go on with it; [] where there is no such folder."""
+    parts = Path(folder).glob(".*.part")
+    return [part for part in parts if (name is None or part.name.startswith(_stem(name))) and is_abandoned(part)]
 
 
 def is_part_of(part: Path, on: str, pid: int) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +20,8 @@ SHARED = ROOT.parent / "shared"
 # numbers in one precision, whatever is fast here (what bfloat16 does is tested where it is asked for), and added up by
 # one thread; no GPU; an empty home; and the package found from any folder.
 _home = tempfile.TemporaryDirectory(prefix="lipgan-home-")
-_model = Path("~/.cache/lipgan_colab/face_landmarker.task").expanduser()
-if _model.is_file():
-    os.environ.setdefault("LIPGAN_FACE_MODEL", str(_model))
-for _name in [n for n in os.environ if re.match(r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|(LOCAL_)?RANK$|WORLD_SIZE$", n)]:
+_foreign = r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|(LOCAL_)?RANK$|WORLD_SIZE$|LIPGAN_FACE_MODEL$"
+for _name in [n for n in os.environ if re.match(_foreign, n)]:
     del os.environ[_name]
 os.environ |= {
     "LIPGAN_PRECISION": "float32",
@@ -109,6 +108,7 @@ class Web:
         cuts: after how many bytes of the body it hangs up, once for each entry of a path's list.
         refused: paths answered with this status.
         ranges: whether it can go on in the middle of a file.
+        pause: seconds before it answers.
         asked: (path, Range header or None) of every request.
     """
 
@@ -117,6 +117,7 @@ class Web:
     cuts: dict[str, list[int]] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     ranges: bool = True
+    pause: float = 0
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
 
@@ -128,6 +129,7 @@ def web():
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             web.asked.append((self.path, self.headers.get("Range")))
+            time.sleep(web.pause)
             if self.path in web.refused:
                 return self.send_error(web.refused[self.path])
             if self.path not in web.files:

@@ -17,7 +17,10 @@ def rgb(path: Path) -> np.ndarray:
     return np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
 
 
-def boxed(*box: float, landmarks=None) -> Face:
+NO_LANDMARKS = np.full((478, 2), np.nan, np.float32)
+
+
+def boxed(*box: float, landmarks=NO_LANDMARKS) -> Face:
     return Face(landmarks, np.float32(box), 0.0, 0.0, 0.0)
 
 

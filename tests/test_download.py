@@ -1,6 +1,10 @@
 import hashlib
 import os
 import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,3 +78,56 @@ def test_refused_and_unreachable_say_how_to_help_oneself(web, tmp_path):
         port = nobody.getsockname()[1]
         download(f"http://127.0.0.1:{port}/file", tmp_path / "file.bin", timeout=2)
     assert os.listdir(tmp_path) == []
+
+
+DOWNLOADS = """
+import sys
+from lipgan_colab.download import download
+print(download(*sys.argv[1:]))
+"""
+
+
+def test_several_processes_fetch_a_file_once(web, tmp_path):
+    """Each wants it before the first byte has come."""
+    web.files["/file"], web.pause = BODY, 1.5
+    path = tmp_path / "file.bin"
+    command = [sys.executable, "-c", DOWNLOADS, f"{web.url}/file", str(path), DIGEST]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in processes:
+        told, errors = process.communicate(timeout=60)
+        assert (process.returncode, told.strip()) == (0, str(path)), errors
+    assert path.read_bytes() == BODY
+    assert len(web.asked) == 1
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_without_locks_each_has_a_part_of_its_own(web, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[download.__module__], "fcntl", None)
+    web.files["/file"] = BODY
+    path, errors = tmp_path / "file.bin", []
+
+    def fetch():
+        try:
+            download(f"{web.url}/file", path, DIGEST)
+        except DownloadError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=fetch) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert path.read_bytes() == BODY
+
+
+def test_what_a_killed_process_left_is_gone_on_with(web, tmp_path):
+    web.files["/file"] = BODY
+    path = tmp_path / "file.bin"
+    code = f"from lipgan_colab.files import part_name; print(part_name({str(path)!r}))"
+    left = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    Path(left).write_bytes(BODY[:200_000])
+    download(f"{web.url}/file", path, DIGEST)
+    assert path.read_bytes() == BODY
+    assert [wanted for _, wanted in web.asked] == ["bytes=200000-"]
+    assert os.listdir(tmp_path) == ["file.bin"]

@@ -123,9 +123,6 @@ def colab(tmp_path, monkeypatch):
     stand_in = Path(__file__).parent / "google_colab_stand_in"
     path = [str(stand_in), *(p for p in os.environ["PYTHONPATH"].split(os.pathsep) if p != str(ROOT))]
     environment = {"PYTHONPATH": os.pathsep.join(path), "COLAB_STAND_IN": str(home), "COLAB_RELEASE_TAG": "stand-in"}
-    model = ROOT.parent / "shared" / "models" / "face_landmarker.task"
-    if model.is_file():  # it is looked for beside the checkout, and the clone lies elsewhere
-        environment["LIPGAN_FACE_MODEL"] = str(model)
     yield home, environment
     subprocess.run(["fusermount3", "-u", "-z", home / "drive"], check=False, stderr=subprocess.DEVNULL)
 

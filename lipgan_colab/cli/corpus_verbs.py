@@ -96,7 +96,7 @@ def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace
     parser.add_argument("--only", type=Path, help="text file of ids that `subset` wrote (default: all)")
     text = "text file of clip ids (paths below the folder) to keep back (default: none)"
     parser.add_argument("--leave-out", type=Path, help=text)
-    names = add_flags(parser, preprocess, ("out", "workers", "rank", "world_size", "scratch"))
+    names = add_flags(parser, preprocess, ("out", "workers", "timeout", "rank", "world_size", "scratch"))
     add_flags(parser, PreprocessConfig)
     add_flags(parser, Gates)
 

@@ -1,12 +1,9 @@
-"""Frame to faces: MediaPipe's Face Landmarker finds them; where it or its model cannot be had, dlib's frontal detector
-stands in with boxes alone.
-"""
+"""Frame to faces: MediaPipe's Face Landmarker finds them."""
 
 import os
 import re
 import sys
 import tempfile
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import numpy as np
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.face import EYE_CORNERS, NOSE_TIP, SAME_FACE, Face, centres, far, sizes
-from lipgan_colab.faces.model_file import NoMediaPipe, find_model
+from lipgan_colab.faces.model_file import find_model
 
 # The box by what speech does not move, fitted for IoU to dlib's boxes on seven speakers of GRID (mean IoU 0.857;
 # 0.846 on a speaker left out of the fit): its centre is this part of the way down from the eyes to the level of the
@@ -28,20 +25,16 @@ SMALLEST_TILE = 256  # pixels: where nothing is found, faces from about an eight
 class FaceFinder:
     """Finds the faces in a frame, each frame by itself. A context manager; every process makes its own.
 
-    model: path of face_landmarker.task, or None (see `model_file.find_model`).
+    model: path of a face_landmarker.task; None takes the package's own (see `model_file.find_model`).
     max_faces: at most so many faces a frame.
     min_confidence: of the detector, 0 to 1.
 
-    Raises InputError where neither MediaPipe nor dlib can be had; warns where dlib stands in.
+    Raises InputError where MediaPipe cannot be loaded, or the model cannot be used; the message says how to help it.
     """
 
     def __init__(self, model: str | Path | None = None, max_faces: int = 3, min_confidence: float = 0.5):
         self.max_faces = max_faces
-        self._landmarker = None
-        try:
-            self._landmarker = _open_landmarker(model, max_faces, min_confidence)
-        except NoMediaPipe as reason:
-            self._dlib = _open_dlib(reason)
+        self._landmarker = _open_landmarker(model, max_faces, min_confidence)
 
     def __enter__(self) -> "FaceFinder":
         return self
@@ -51,18 +44,13 @@ class FaceFinder:
 
     def close(self) -> None:
         """Free the detector's memory and threads; may be called twice."""
-        if self._landmarker is not None:
-            self._landmarker.close()
+        self._landmarker.close()
 
     def find(self, frame: np.ndarray) -> list[Face]:
         """The faces in an RGB frame, uint8 (H, W, 3), largest first; [] where there are none."""
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(f"a frame is uint8 (height, width, 3), not {frame.dtype} {frame.shape}")
-        if self._landmarker is None:
-            found = self._dlib(np.ascontiguousarray(frame), 1)  # 1: enlarged once, as for LipGAN's training
-            faces = [Face(None, np.float32([r.left(), r.top(), r.right(), r.bottom()])) for r in found]
-        else:
-            faces = self._find_landmarks(frame) or self._find_small(frame)
+        faces = self._find_landmarks(frame) or self._find_small(frame)
         return sorted(faces, key=lambda face: -sizes(face.box))[: self.max_faces]
 
     def _find_landmarks(self, frame: np.ndarray, left: int = 0, top: int = 0) -> list[Face]:
@@ -104,16 +92,15 @@ def _tile_starts(length: int, side: int) -> list[int]:
 
 
 def _open_landmarker(model, max_faces, min_confidence):
-    """MediaPipe's FaceLandmarker for single images. Raises NoMediaPipe where it cannot be had.
+    """MediaPipe's FaceLandmarker for single images.
 
     Its video mode saves a sixth of the time, and only for one face; it lags and remembers the clip before.
     """
-    cure = "pip install mediapipe; apt-get install libegl1 libgles2"
     try:
         from mediapipe import Image, ImageFormat
         from mediapipe.tasks.python import BaseOptions, vision
     except (ImportError, OSError) as error:
-        raise NoMediaPipe(f"MediaPipe cannot be loaded ({error}): {cure}") from error
+        raise _no_mediapipe(error) from error
     path = find_model(model)
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(path)),
@@ -126,10 +113,18 @@ def _open_landmarker(model, max_faces, min_confidence):
             landmarker = vision.FaceLandmarker.create_from_options(options)
             landmarker.detect(Image(ImageFormat.SRGB, np.zeros((64, 64, 3), np.uint8)))
     except OSError as error:  # its library is loaded only now, and needs the system's
-        raise NoMediaPipe(f"MediaPipe cannot be loaded ({error}): {cure}") from error
+        raise _no_mediapipe(error) from error
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: not MediaPipe's face model ({error}); remove it to have it downloaded") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not MediaPipe's face model ({reason}); leave it out to use the package's") from error
     return landmarker
+
+
+def _no_mediapipe(error: Exception) -> InputError:
+    """What to do where MediaPipe, or a library of the system that it needs, cannot be loaded."""
+    reason = " ".join(str(error).split())
+    cure = "pip install mediapipe, and on Linux: apt-get install libegl1 libgles2"
+    return InputError(f"faces cannot be found, for MediaPipe cannot be loaded ({reason}); {cure}")
 
 
 @contextmanager
@@ -148,15 +143,6 @@ def _without_greetings():
             for line in log:
                 if not re.match(rb"[IW]\d{4} |INFO:|WARNING:", line):
                     os.write(2, line)
-
-
-def _open_dlib(reason):
-    try:
-        import dlib
-    except ImportError as error:
-        raise InputError(f"no face detector: {reason}; nor is dlib there to stand in") from error
-    warnings.warn(f"{reason}. dlib finds the faces: boxes only, no landmarks, pose or masks", stacklevel=3)
-    return dlib.get_frontal_face_detector()
 
 
 def _head_pose(matrix: np.ndarray) -> tuple[float, float, float]:

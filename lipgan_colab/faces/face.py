@@ -34,19 +34,19 @@ SAME_FACE = 0.6  # a face moves less than this (`far`) from one frame to the nex
 class Face:
     """One face in one frame.
 
-    landmarks: float32 (478, 2), x and y in pixels; None where dlib found the face.
+    landmarks: float32 (478, 2), x and y in pixels.
     box: float32 (4,), x1, y1, x2, y2 in pixels; it may leave the picture.
     yaw: degrees, > 0 where the face is turned to the picture's right (to its own left).
     pitch: degrees, > 0 where it looks up.
-    roll: degrees, > 0 where the head is tilted counter-clockwise in the picture. All three are nan with dlib.
+    roll: degrees, > 0 where the head is tilted counter-clockwise in the picture.
     found: False where the face was filled in between frames (`fill_gaps`).
     """
 
-    landmarks: np.ndarray | None
+    landmarks: np.ndarray
     box: np.ndarray
-    yaw: float = float("nan")
-    pitch: float = float("nan")
-    roll: float = float("nan")
+    yaw: float
+    pitch: float
+    roll: float
     found: bool = True
 
 

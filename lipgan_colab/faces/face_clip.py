@@ -13,7 +13,6 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from lipgan_colab.errors import InputError
 from lipgan_colab.faces import geometry
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
@@ -95,13 +94,7 @@ class FaceClip:
 
 
 def upright_clip(pictures: Sequence[np.ndarray], followed: Sequence[Face]) -> FaceClip:
-    """The clip of a face followed through pictures (H, W, 3), with the landmarks found in the pictures themselves.
-
-    Raises:
-        InputError: the faces have no landmarks.
-    """
-    if followed[0].landmarks is None:
-        raise InputError("dlib finds no landmarks, without which nothing can be judged: install mediapipe")
+    """The clip of a face followed through pictures (H, W, 3), with the landmarks found in the pictures themselves."""
     frames, landmarks = [], []
     for picture, face in zip(pictures, followed, strict=True):
         to_crop = geometry.to_crop(face, CROP)

@@ -1,45 +1,34 @@
-"""Where MediaPipe's face model lies, fetched once where it does not lie anywhere yet."""
+"""Where MediaPipe's face model lies: with the package, so that every process and machine finds with the same one."""
 
 import os
 from pathlib import Path
 
-from lipgan_colab.download import DownloadError, download
+from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
 
-MODEL_URL = (
-    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
-)
+MODEL = Path(__file__).parents[1] / "assets" / "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 MODEL_VARIABLE = "LIPGAN_FACE_MODEL"
-MODEL_CACHE = Path("~/.cache/lipgan_colab/face_landmarker.task").expanduser()
-
-
-class NoMediaPipe(InputError):
-    """MediaPipe or its model cannot be had here; the message says why and what to do."""
 
 
 def find_model(model: str | Path | None = None) -> Path:
-    """Where MediaPipe's face_landmarker.task lies.
+    """Where the face_landmarker.task to use lies: `model`, or else what the environment variable LIPGAN_FACE_MODEL
+    names, or else the one of the package.
 
-    In this order: `model`, the environment variable LIPGAN_FACE_MODEL, ../shared/models beside the checkout,
-    the user's cache; else it is downloaded there. Raises InputError where a named file is missing,
-    NoMediaPipe where the download fails.
+    Raises:
+        InputError: a named file is missing; or the package's is, or has other bytes than it came with.
     """
     for source, named in (("model", model), (MODEL_VARIABLE, os.environ.get(MODEL_VARIABLE))):
         if named:
             if not Path(named).is_file():
-                raise InputError(f"{named}: no such face model ({source}); leave it out to have it downloaded")
+                raise InputError(f"{named}: no such face model ({source}); leave it out to use the package's own")
             return Path(named)
-    beside = Path(__file__).resolve().parents[3] / "shared" / "models" / "face_landmarker.task"
-    for path in (beside, MODEL_CACHE):
-        if path.is_file():
-            return path
-    return download_model(MODEL_CACHE)
+    if not MODEL.is_file() or file_sha256(MODEL) != MODEL_SHA256:
+        raise InputError(f"{MODEL}: the face model is missing or damaged; install the package anew")
+    return MODEL
 
 
-def download_model(path: Path, url: str = MODEL_URL, sha256: str = MODEL_SHA256, timeout: float = 30) -> Path:
-    """Download the face model to `path`, whole and verified or not at all. Raises NoMediaPipe."""
-    try:
-        return download(url, path, sha256, timeout)
-    except DownloadError as error:
-        raise NoMediaPipe(f"{error} (or set {MODEL_VARIABLE} to where it lies)") from error
+def finder_name(model: str | Path | None = None) -> str:
+    """What finds the faces, "mediapipe face_landmarker" and the first digits of the model's SHA-256: what was made with
+    another one is not the same. Arguments and errors as of `find_model`."""
+    return f"mediapipe face_landmarker {file_sha256(find_model(model))[:8]}"

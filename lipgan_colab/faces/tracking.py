@@ -117,7 +117,7 @@ def fill_gaps(track: list[Face | None]) -> list[Face]:
 
 def _between(a: Face, b: Face, part: float) -> Face:
     def mix(x, y):
-        return None if x is None or y is None else (1 - part) * x + part * y
+        return (1 - part) * x + part * y
 
     pose = (mix(x, y) for x, y in ((a.yaw, b.yaw), (a.pitch, b.pitch), (a.roll, b.roll)))
     return Face(mix(a.landmarks, b.landmarks), mix(a.box, b.box), *pose, found=False)

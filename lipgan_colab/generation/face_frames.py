@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -83,20 +84,21 @@ def see_film(
 
     def found(finder: FaceFinder) -> Iterator[list[Face]]:
         nonlocal most
-        for index, picture in ahead(clock.timed("read", bounced_frames(path, fps, n))):
-            pictures.append(picture)
-            if index not in known:
-                with clock.stage("faces"):
-                    here = finder.find(picture)
-                most = max(most, len(here))
-                if len(known) >= REMEMBERED:
-                    yield here
-                    continue
-                known[index] = here
-            yield known[index]
+        with closing(ahead(clock.timed("read", bounced_frames(path, fps, n)))) as film:
+            for index, picture in film:
+                pictures.append(picture)
+                if index not in known:
+                    with clock.stage("faces"):
+                        here = finder.find(picture)
+                    most = max(most, len(here))
+                    if len(known) >= REMEMBERED:
+                        yield here
+                        continue
+                    known[index] = here
+                yield known[index]
 
-    with FaceFinder() as finder:
-        followed = tracking.smoothed(tracking.follow(found(finder), person))
+    with FaceFinder() as finder, closing(found(finder)) as faces:
+        followed = tracking.smoothed(tracking.follow(faces, person))
         for number, face in enumerate(followed):
             anybody = anybody or face is not None
             yield FaceFrame(number, pictures.popleft(), face and _padded(face, pads))
@@ -126,24 +128,27 @@ def bounced_frames(path: str | Path, fps: Fraction, n: int) -> Iterator[tuple[in
     In bounded memory: backward, the film is decoded again piece by piece. A film with one frame repeats it.
     """
 
-    def film() -> Iterator[np.ndarray]:
-        return resample_frames(read_video(path), fps)
+    def film(start: int = 0, end: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        with closing(read_video(path)) as frames:
+            yield from islice(enumerate(resample_frames(frames, fps)), start, end)
 
     made = available = 0
     while True:
-        for index, frame in enumerate(film()):
-            if made and index == 0 and available > 1:
-                continue  # shown last on the way back
-            yield index, frame
-            made += 1
-            available = max(available, index + 1)
-            if made == n:
-                return
+        with closing(film()) as frames:
+            for index, frame in frames:
+                if made and index == 0 and available > 1:
+                    continue  # shown last on the way back
+                yield index, frame
+                made += 1
+                available = max(available, index + 1)
+                if made == n:
+                    return
         piece = max(1, REVERSE_BYTES // frame.nbytes)
         for end in range(available - 1, 0, -piece):
-            start = max(0, end - piece)
-            for back, shown in enumerate(reversed(list(islice(film(), start, end))), 1):
-                yield end - back, shown
+            with closing(film(max(0, end - piece), end)) as frames:
+                shown = list(frames)
+            for index, frame in reversed(shown):
+                yield index, frame
                 made += 1
                 if made == n:
                     return

@@ -1,5 +1,6 @@
 """Face and speech to video: the photo or the film of a person speaks another clip."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,11 @@ import torch
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import autocast, keep_freed_memory, pick_device
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 from lipgan_colab.faces.tracking import Person
+from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
 from lipgan_colab.generation.paste import mark_synthetic, paste, place
 from lipgan_colab.media.image import is_image
@@ -26,12 +28,18 @@ from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.sound import read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video
-from lipgan_colab.media.writing import write_video
+from lipgan_colab.media.writing import check_video_name, write_video
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
 from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking
 
 PHOTO_FPS = Fraction(25)
+RANGES = {  # of the options
+    "sync_offset": (-250, 250),
+    "largest_yaw": (0, 180),
+    "sharpen": (0, 1),
+    "batch_size": (1, 1024),
+}
 REFERENCE_MOUTHS = ("auto", "own", "rest")
 CONSENT = (
     "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic "
@@ -48,11 +56,11 @@ class GenerateOptions:
             the face, in pixels. Looked for in the first frame that has it.
         pauses: when the mouth rests: "gentle" lets whispers and laughter move the lips, "strict" closes them in every
             gap between sentences, "off" never (see `pauses.PAUSE_RULES`).
-        sync_offset: by how many frames of the video the lips move later (negative: earlier).
+        sync_offset: by how many frames of the video the lips move later (negative: earlier), 250 at most.
         window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes
             what the weights were trained with.
         pads: by which part of its side the face's box grows at the top, right, bottom and left, -0.25 to 1.
-        largest_yaw: degrees; faces turned further away fade to what they were.
+        largest_yaw: degrees, 0 to 180; faces turned further away fade to what they were.
         reference_mouth: how the generator sees the mouth that is there: "own", as it is; "rest", with a resting one
             painted over it; "auto" rests the open mouth of a photo, a smile above all, for weights that have learnt
             from painted references.
@@ -60,7 +68,7 @@ class GenerateOptions:
         mark: write "AI-generated" into the picture.
         consent: the person whose face and voice this is agreed to it, as far as the caller says; noted in the video's
             metadata.
-        batch_size: frames generated at once.
+        batch_size: frames generated at once, 1 to 1024.
     """
 
     person: Person = "largest"
@@ -76,12 +84,25 @@ class GenerateOptions:
     batch_size: int = 16
 
     def __post_init__(self):
+        check_ranges(self, RANGES)
+        if self.window_offset is not None:
+            check_ranges(self, {"window_offset": RANGES["sync_offset"]})
+        if not _can_be_meant(self.person):
+            raise InputError(f"person {self.person!r}: largest, a number from the left from 0, or a point (x, y)")
         if self.pauses not in PAUSE_RULES:
             raise InputError(f"pauses cannot be {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
         if self.reference_mouth not in REFERENCE_MOUTHS:
             raise InputError(f"reference_mouth {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
-        if min(self.pads) < -0.25 or max(self.pads) > 1:
-            raise InputError(f"pads {self.pads}: parts of the face's side, each from -0.25 to 1")
+        if len(self.pads) != 4 or not all(-0.25 <= pad <= 1 for pad in self.pads):
+            raise InputError(f"pads {self.pads}: four parts of the face's side, each from -0.25 to 1")
+
+
+def _can_be_meant(person: Person) -> bool:
+    if isinstance(person, str):
+        return person == "largest"
+    if isinstance(person, int):
+        return person >= 0
+    return len(person) == 2 and all(math.isfinite(x) for x in person)
 
 
 @dataclass
@@ -156,6 +177,7 @@ def generate(
     Raises:
         InputError: a file cannot be used; the message says which, why, and what to do.
     """
+    _check_files(face, speech, out)
     keep_freed_memory()
     report, clock = GenerateReport(Path(out)), StageClock()
     with clock.stage("read"):
@@ -189,11 +211,12 @@ def generate(
             seen = ahead(see_film(face, report.fps, report.frames, options.person, options.pads, clock))
         batches = _generated(seen, generator, features, report, options, clock)
         # One batch ahead: while it is pasted and encoded, the next one is generated.
-        for batch in ahead(batches, 1):
-            for frame in batch:
-                with clock.stage("paste"):
-                    picture = _pasted(frame, report, options)
-                yield picture
+        with closing(ahead(batches, 1)) as finished:
+            for batch in finished:
+                for frame in batch:
+                    with clock.stage("paste"):
+                        picture = _pasted(frame, report, options)
+                    yield picture
 
     started = time.perf_counter()
     with closing(_counted(spoken(), report, on_progress)) as frames:
@@ -204,6 +227,16 @@ def generate(
     clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
     report.seconds = dict(clock.seconds)
     return report
+
+
+def _check_files(face: str | Path, speech: str | Path, out: str | Path) -> None:
+    """Before the work: what else would be found out only after it. What killed processes left beside `out` goes."""
+    check_video_name(out)
+    for path, wanted in ((face, "a photo or a video"), (speech, "a file with sound")):
+        if Path(path).is_dir():
+            raise InputError(f"{path}: this is a folder; give {wanted}")
+    check_place(out)
+    clear_abandoned(Path(out).parent)
 
 
 def ready_generator(
@@ -270,7 +303,7 @@ def _generated(
 
 def _rests(face: Face, is_photo: bool, generator: Generator, options: GenerateOptions) -> bool:
     """Whether the generator is to see this face with a resting mouth: see `GenerateOptions.reference_mouth`."""
-    if options.reference_mouth == "own" or face.landmarks is None:
+    if options.reference_mouth == "own":
         return False
     if options.reference_mouth == "rest":
         return True

@@ -40,7 +40,7 @@ def place(face: Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float
         largest_yaw: degrees; faces turned further fade to the original over the next FADING_YAW.
     """
     to_crop = geometry.to_crop(face, size)
-    shown = 1 - np.clip((abs(face.yaw) - largest_yaw) / FADING_YAW, 0, 1) if np.isfinite(face.yaw) else 1.0
+    shown = 1 - np.clip((abs(face.yaw) - largest_yaw) / FADING_YAW, 0, 1)
     from_crop = cv2.invertAffineTransform(to_crop)
     corners = geometry.mapped(np.array([[0, 0], [size, 0], [size, size], [0, size]]), from_crop)
     left, top = np.maximum(0, np.floor(corners.min(axis=0))).astype(int).tolist()
@@ -56,13 +56,8 @@ def place(face: Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float
 def _crop_mask(face: Face, to_crop: np.ndarray, size: int) -> np.ndarray:
     """The lower face, from under the nose to just under the jaw; soft at its border, 0 at the crop's edge."""
     feather = FEATHER * size
-    if face.landmarks is None:
-        mask = np.zeros((size, size), np.float32)
-        centre, axes = (size // 2, round(0.75 * size)), (round(0.36 * size), round(0.25 * size))
-        cv2.ellipse(mask, centre, axes, 0, 0, 360, 1, -1)
-    else:
-        points = geometry.mapped(face.landmarks, to_crop)
-        mask = geometry.lower_face_mask(points.astype(np.float32), (size, size))
+    points = geometry.mapped(face.landmarks, to_crop)
+    mask = geometry.lower_face_mask(points.astype(np.float32), (size, size))
     # Blurred, a mask reaches beyond its border: drawn in by the blur's width, it ends where it did.
     mask = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(feather) + 1,) * 2))
     mask = cv2.GaussianBlur(mask, (0, 0), feather / 2)

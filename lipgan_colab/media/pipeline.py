@@ -18,7 +18,8 @@ def ahead(items: Iterable[Item], depth: int = 4) -> Iterator[Item]:
 
     Decoding, landmarks, networks and encoding all run outside of Python's lock, so stages chained by `ahead` share the
     cores, and memory does not grow with length. An error in the thread comes out here, at its place. Closing this
-    generator (or dropping it half-way) stops the thread and closes `items`.
+    generator stops the thread and closes `items`; merely dropped half-way it may live on, for a traceback that somebody
+    keeps keeps it too.
     """
     waiting: queue.Queue = queue.Queue(depth)
     stop = threading.Event()
@@ -85,10 +86,14 @@ class StageClock:
         return counted
 
     def timed(self, name: str, items: Iterator) -> Iterator:
-        """The same items; the time that they take to come counts as this stage's."""
-        while True:
-            with self.stage(name):
-                item = next(items, self)
-            if item is self:
-                return
-            yield item
+        """The same items; the time that they take to come counts as this stage's. Closing it closes `items`."""
+        try:
+            while True:
+                with self.stage(name):
+                    item = next(items, self)
+                if item is self:
+                    return
+                yield item
+        finally:
+            if hasattr(items, "close"):
+                items.close()

@@ -42,8 +42,7 @@ def write_video(
     frames differ in size, or if the name does not end in .mp4.
     """
     path, fps, frames = Path(path), as_fraction(fps), iter(frames)
-    if path.suffix.lower() != ".mp4":
-        raise InputError(f"{path}: videos are written as .mp4; give a name that ends so")
+    check_video_name(path)
     if speech is not None and np.ndim(speech) != 1:
         raise ValueError(f"speech must be mono, of shape (n,), not {np.shape(speech)}")
     first = next(frames, None)
@@ -69,6 +68,12 @@ def write_video(
         container.mux(picture.encode(None))
         for _, packets in sound:
             container.mux(packets)
+
+
+def check_video_name(path: str | Path) -> None:
+    """Raises InputError where a file to be made does not end in .mp4."""
+    if Path(path).suffix.lower() != ".mp4":
+        raise InputError(f"{path}: videos are written as .mp4; give a name that ends so")
 
 
 def _synthetic_metadata(comment: str) -> dict[str, str]:

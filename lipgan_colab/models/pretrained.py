@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lipgan_colab.download import DownloadError, download, file_sha256
+from lipgan_colab.download import DownloadError, download, file_sha256, one_at_a_time
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.published import WAV2LIP_LICENCE
@@ -168,7 +168,7 @@ def _download(entry: Pretrained, path: Path) -> None:
     for url in entry.urls:
         try:
             if url.startswith(DRIVE):
-                download_from_drive(url, path)
+                download_from_drive(url, path, entry.sha256)
             else:
                 download(url, path, entry.sha256)
             return
@@ -181,26 +181,38 @@ def _download(entry: Pretrained, path: Path) -> None:
     )
 
 
-def download_from_drive(url: str, path: Path) -> None:
-    """Fetch a file from Google Drive to `path` through gdown; it appears whole or not at all. Raises DownloadError.
+def download_from_drive(url: str, path: Path, sha256: str | None = None) -> None:
+    """Fetch a file from Google Drive to `path` through gdown, once for all who want it; it appears whole and checked
+    (see `download`), or not at all. Raises DownloadError.
 
     A broken download is gone on with by the next call.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with one_at_a_time(path.parent):
+            if not path.is_file():  # or somebody else fetched it meanwhile
+                _fetch_from_drive(url, path, sha256)
+    except Exception as error:  # gdown's own exceptions differ between its releases, and requests' come through
+        raise DownloadError(f"{path.name} not downloaded: {' '.join(str(error).split())}") from error
+
+
+def _fetch_from_drive(url: str, path: Path, sha256: str | None) -> None:
     import gdown
 
     whole = path.with_name(f".{path.name}.drive")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if gdown.download(url, str(whole), resume=True) is None:
-            raise OSError(f"several unfinished downloads; delete {whole}*.part")
-        with whole.open("rb") as file:
-            head = file.read(512).lstrip().lower()
-        if head.startswith((b"<!doctype", b"<html")):
-            whole.unlink()
-            raise OSError("a web page came instead of the file, as Drive sends it when too many people fetched it")
-        os.replace(whole, path)
-    except Exception as error:  # gdown's own exceptions differ between its releases, and requests' come through
-        raise DownloadError(f"{path.name} not downloaded: {' '.join(str(error).split())}") from error
+    if gdown.download(url, str(whole), resume=True) is None:
+        raise OSError(f"several unfinished downloads; delete {whole}*.part")
+    with whole.open("rb") as file:
+        head = file.read(512).lstrip().lower()
+    reason = None
+    if head.startswith((b"<!doctype", b"<html")):
+        reason = "a web page came instead of the file, as Drive sends it when too many people fetched it"
+    elif sha256 is not None and file_sha256(whole) != sha256:
+        reason = "what came is not the file expected (its SHA-256 differs)"
+    if reason:
+        whole.unlink()
+        raise OSError(reason)
+    os.replace(whole, path)
 
 
 def _check(entry: Pretrained, path: Path) -> None:

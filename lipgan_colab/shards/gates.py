@@ -1,16 +1,27 @@
 """Is a clip fit to learn from: one threshold for each way in which it may not be."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import Face
 
 THUMBNAIL = 16  # pixels: what a cut changes, and a nod does not
+RANGES = {  # of the gates
+    "min_frames": (1, math.inf),
+    "min_found": (0, 1),
+    "min_face": (0, math.inf),
+    "max_yaw": (0, 180),
+    "max_rivals": (0, 1),
+    "rival_size": (0, math.inf),
+    "max_cut": (0, 255),
+    "min_loudness": (0, 1),
+}
 CUT_SPIKE = 4  # a cut differs so many times more than the frames around it; a pan or a passing hand does not
 
 
@@ -38,6 +49,9 @@ class Gates:
     rival_size: float = 0.5
     max_cut: float = 8.0
     min_loudness: float = 1e-4
+
+    def __post_init__(self):
+        check_ranges(self, RANGES)
 
 
 class Rejected(InputError):
@@ -94,9 +108,9 @@ def check_picture(track: Sequence[Face | None], seen: Watcher, gates: Gates) -> 
     side = float(np.median([_side(face.box) for face in track if face is not None]))
     if side < gates.min_face:
         raise Rejected("face too small", f"its face is too small, {side:.0f} pixels; {gates.min_face:g} are needed")
-    yaws = np.abs([face.yaw for face in track if face is not None])
-    if np.isfinite(yaws).any() and np.nanmedian(yaws) > gates.max_yaw:
-        raise Rejected("turned away", f"its face is turned away, {np.nanmedian(yaws):.0f} degrees")
+    yaw = float(np.median([abs(face.yaw) for face in track if face is not None]))
+    if yaw > gates.max_yaw:
+        raise Rejected("turned away", f"its face is turned away, {yaw:.0f} degrees")
     rivals = np.mean([_has_rival(*pair, gates.rival_size) for pair in zip(track, seen.boxes, strict=True)])
     if rivals > gates.max_rivals:
         raise Rejected("two faces", f"two faces in {rivals:.0%} of its frames; who speaks is not known")

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
+from lipgan_colab.shards.provenance import settings_of
 from lipgan_colab.shards.shard_file import fingerprint_of, read_metadata
 from lipgan_colab.speech.sync import FEWEST, OFFSETS, GroupSync, group_sync
 
@@ -67,10 +68,9 @@ def write_manifest(folder: str | Path, digests: Mapping[str, str] | None = None)
 
 
 def _summed_up(paths: list[Path], known: Mapping[str, dict], digests: Mapping[str, str]) -> dict:
-    shards, skipped, clips, settings = [], [], [], {}
+    shards, skipped, clips = [], [], []
     for path in paths:
         metadata = read_metadata(path)
-        settings = metadata["settings"]
         skipped += metadata["skipped"]
         clips += metadata["utterances"]
         with safe_open(path, "np") as file:
@@ -81,6 +81,7 @@ def _summed_up(paths: list[Path], known: Mapping[str, dict], digests: Mapping[st
         entry |= {"sha256": digest or file_sha256(path), "utterances": len(metadata["utterances"]), "frames": frames}
         shards.append(entry)
     frames = sum(s["frames"] for s in shards)
+    settings = settings_of(paths[-1]) if paths else {}
     return {
         "utterances": len(clips),
         "frames": frames,

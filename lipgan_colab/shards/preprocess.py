@@ -2,7 +2,10 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,18 +15,21 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces import geometry, tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
+from lipgan_colab.faces.model_file import finder_name
+from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video, resample_frames
 from lipgan_colab.shards.gates import Gates, Rejected, Watcher, check_picture, check_sound
-from lipgan_colab.shards.manifest import shard_paths, write_manifest
+from lipgan_colab.shards.manifest import MANIFEST, shard_paths, write_manifest
+from lipgan_colab.shards.provenance import check_made_alike
 from lipgan_colab.shards.shard_file import UtteranceRecord
 from lipgan_colab.shards.shard_writer import ShardWriter
-from lipgan_colab.shards.workers import core_count, in_order
+from lipgan_colab.shards.workers import Lost, as_done, core_count
 from lipgan_colab.speech.features import mel, mfcc
 from lipgan_colab.speech.sync import clip_sync, group_sync
 from lipgan_colab.workspace import local_folder
@@ -33,16 +39,27 @@ KEPT_FRAMES = (
 )  # bytes of a clip's pictures that are kept until its boxes are known; a longer one is read twice
 
 
+RANGES = {  # of the settings
+    "fps": (1, 240),
+    "size": (96, 1024),  # the networks see 96
+    "jpeg_quality": (1, 100),
+    "utterances_per_shard": (1, 100_000),
+    "sound_offset": (-250, 250),
+}
+LIMIT_PER_MB = 60.0  # seconds more for a clip that may hang: enough for a weak machine and 100 kbit/s
+
+
 @dataclass(frozen=True)
 class PreprocessConfig:
     """How clips become shards.
 
     Attributes:
-        fps: frames a second in the shards; other videos are resampled by their time stamps.
-        size: width and height of the face crops in pixels, 96 or more.
+        fps: frames a second in the shards, 1 to 240; other videos are resampled by their time stamps.
+        size: width and height of the face crops in pixels, 96 to 1024.
         jpeg_quality: 1 to 100.
         utterances_per_shard: clips (kept or skipped) that one shard stands for.
-        sound_offset: frames by which the sound of this corpus is late (early where < 0); it is moved back by as many.
+        sound_offset: frames by which the sound of this corpus is late (early where < 0), 250 at most; it is moved back
+            by as many.
         gates: what a clip must come up to.
     """
 
@@ -54,10 +71,7 @@ class PreprocessConfig:
     gates: Gates = field(default_factory=Gates)
 
     def __post_init__(self):
-        if self.size < 96:
-            raise InputError(f"face crops of {self.size} pixels are too small; the networks see 96")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise InputError(f"a JPEG quality of {self.jpeg_quality} does not exist; take 1 to 100")
+        check_ranges(self, RANGES)
 
 
 def preprocess_utterance(
@@ -119,14 +133,14 @@ class _Frames:
             yield from self._kept
             return
         kept, size = [], 0
-        resampled = resample_frames(read_video(self.path), self.fps)
-        for frame, _ in zip(resampled, range(self.count), strict=False):
-            size += frame.nbytes
-            if size <= KEPT_FRAMES:
-                kept.append(frame)
-            else:
-                kept.clear()
-            yield frame
+        with closing(read_video(self.path)) as film:
+            for frame, _ in zip(resample_frames(film, self.fps), range(self.count), strict=False):
+                size += frame.nbytes
+                if size <= KEPT_FRAMES:
+                    kept.append(frame)
+                else:
+                    kept.clear()
+                yield frame
         if size <= KEPT_FRAMES:
             self._kept = kept
 
@@ -141,14 +155,12 @@ def _jpeg(crop: np.ndarray, quality: int) -> bytes:
 def _lips(face: Face, size: int) -> np.ndarray:
     """Outer, then inner lip landmarks in the crop, (40, 2) in [0, 1]."""
     points = LIPS + INNER_LIPS
-    if face.landmarks is None:
-        return np.full((len(points), 2), np.nan, np.float32)
     return geometry.crop_points(face.landmarks[points], face.box, size).astype(np.float32) / size
 
 
 def _openings(followed: Sequence[Face]) -> np.ndarray:
-    """How far the mouth is open in each frame, (F,); nan without landmarks."""
-    return np.array([np.nan if f.landmarks is None else geometry.mouth_opening(f.landmarks) for f in followed])
+    """How far the mouth is open in each frame, (F,)."""
+    return np.array([geometry.mouth_opening(face.landmarks) for face in followed])
 
 
 def _try_utterance(utterance: Utterance, finder: FaceFinder, config: PreprocessConfig) -> UtteranceRecord | dict:
@@ -177,6 +189,7 @@ def preprocess(
     out: str | Path,
     config: PreprocessConfig = PreprocessConfig(),
     workers: int | None = None,
+    timeout: float = 300.0,
     rank: int | None = None,
     world_size: int | None = None,
     scratch: str | Path | None = None,
@@ -190,7 +203,8 @@ def preprocess(
         utterances: the clips, in an order that is the same every time and on every machine.
         out: the folder of the shards.
         config: sizes and thresholds.
-        workers: processes; None takes one a core, 0 none but this one.
+        workers: processes; None takes one a core, 0 none but this one, in which a clip that hangs cannot be ended.
+        timeout: seconds that a clip may take, and as many minutes more as its file has MB; one that hangs is skipped.
         rank: which of several machines this is, from 0; each makes its own part of the shards. None takes what torchrun
             sets (RANK), or 0.
         world_size: how many machines share the work. None takes what torchrun sets (WORLD_SIZE), or 1.
@@ -201,22 +215,39 @@ def preprocess(
         The manifest (see manifest.write_manifest): what was kept, and what was skipped for which reason.
 
     Raises:
-        InputError: the folder holds shards that were made of other clips or in another way, or nothing could be used.
+        InputError: the folder cannot be written to, or holds shards that were made of other clips or in another way,
+            or nothing could be used.
     """
+    if workers is not None and workers < 0:
+        raise InputError(f"workers {workers}: it must be 0 or more")
+    if not timeout > 0:
+        raise InputError(f"timeout {timeout}: it must be more than 0 seconds")
     out = Path(out)
     if scratch is None and local_folder(out) != Path(os.path.abspath(out)):
         scratch = local_folder(out)
-    out.mkdir(parents=True, exist_ok=True)
     rank, world_size = _place(rank, world_size)
+    for folder in (out, Path(scratch or out)):
+        check_place(folder / MANIFEST)
+    clear_abandoned(out)
     step = config.utterances_per_shard
     slices = [utterances[start : start + step] for start in range(0, len(utterances), step)]
     paths = [out / f"shard-{k:05d}.safetensors" for k in range(len(slices))]
     others = set(shard_paths(out)) - set(paths)
     if others:
         raise InputError(f"{min(others)}: not of this corpus; choose another folder for the shards")
-    settings = asdict(config)
+    settings = asdict(config) | {"finder": finder_name()}
+    alike: set[Path] = set()
+
+    def check() -> None:
+        """Also what other machines have added meanwhile."""
+        there = [path for path in shard_paths(out) if path not in alike]
+        check_made_alike(there, settings)
+        alike.update(there)
+
+    check()
     shards = [ShardWriter(*pair, settings, scratch) for pair in zip(paths, slices, strict=True)][rank::world_size]
-    digests = _make([shard for shard in shards if not shard.is_done()], config, workers)
+    digests = _make([shard for shard in shards if not shard.is_done()], config, workers, timeout, check)
+    check()
     manifest = write_manifest(out, digests)
     if not manifest["frames"] and len(manifest["shards"]) == len(paths):
         reasons = "; ".join(f"{s['id']}: {s['reason']}" for s in manifest["skipped"][:3])
@@ -232,30 +263,71 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     return rank, world_size
 
 
-def _make(shards: list[ShardWriter], config: PreprocessConfig, workers: int | None) -> dict[str, str]:
-    """Make these shards; their SHA-256 by name."""
-    lacking = [shard.lacking() for shard in shards]
-    clips = [shard.utterances[n] for shard, places in zip(shards, lacking, strict=True) for n in places]
+def _make(
+    shards: list[ShardWriter], config: PreprocessConfig, workers: int | None, timeout: float, check: Callable[[], None]
+) -> dict[str, str]:
+    """Make these shards; their SHA-256 by name. `check` is called before one is written."""
+    clips = [(shard, place) for shard in shards for place in shard.lacking()]
+    lacking = Counter(shard.path for shard, _ in clips)
+    utterances = [shard.utterances[place] for shard, place in clips]
     workers = core_count() if workers is None else workers
-    results = in_order(partial(_try_utterance, config=config), clips, workers, _open_finder)
-    digests = {}
-    with _Progress(len(clips), config.fps) as progress:
-        for shard, places in zip(shards, lacking, strict=True):
-            try:
-                for n in places:
-                    result = next(results) or _skipped(
-                        shard.utterances[n], "crash", "ended the process that read it, twice"
-                    )
-                    shard.keep(n, result)
-                    progress.count(result)
-                digests[shard.path.name] = shard.finish()
-            except OSError as error:
-                raise InputError(
-                    f"{error.filename or shard.path}: cannot be written ({error.strerror}); make room or see to the "
-                    "disk, and run again: what is done is kept"
-                ) from error
-            progress.judge_sync()
-    return digests
+    work, limit = partial(_try_utterance, config=config), partial(_time_limit, timeout=timeout)
+    written: dict[str, Future] = {}
+
+    def finish(shard: ShardWriter) -> str:
+        with _disk_errors(shard):
+            check()
+            return shard.finish()
+
+    with (
+        ExitStack() as last,
+        _Progress(len(clips), config.fps) as progress,
+        closing(as_done(work, utterances, workers, _open_finder, limit)) as results,
+    ):
+        writing = ThreadPoolExecutor(1)  # Drive is slow, and who preprocesses shall not wait for it
+        last.callback(writing.shutdown, cancel_futures=True)
+        written |= {shard.path.name: writing.submit(finish, shard) for shard in shards if not lacking[shard.path]}
+        for at, result in results:
+            shard, place = clips[at]
+            if isinstance(result, Lost):
+                result = _lost(shard.utterances[place], result, limit)
+            with _disk_errors(shard):
+                shard.keep(place, result)
+            progress.count(result)
+            lacking[shard.path] -= 1
+            if not lacking[shard.path]:
+                written[shard.path.name] = writing.submit(finish, shard)
+                progress.judge_sync()
+            for done in written.values():
+                if done.done():
+                    done.result()  # or what went wrong with it
+        return {name: done.result() for name, done in written.items()}
+
+
+def _time_limit(utterance: Utterance, timeout: float) -> float:
+    """Seconds that a clip may take; generous, for it is there to end what hangs."""
+    try:
+        return timeout + LIMIT_PER_MB * os.stat(utterance.path).st_size / 1e6
+    except OSError:
+        return timeout  # what is wrong with it is said where it is read
+
+
+def _lost(utterance: Utterance, lost: Lost, limit: Callable[[Utterance], float]) -> dict:
+    if lost is Lost.CRASHED:
+        return _skipped(utterance, "crash", "ended the process that read it, twice")
+    return _skipped(utterance, "hangs", f"took longer than {limit(utterance):.0f} s; give it a longer timeout")
+
+
+@contextmanager
+def _disk_errors(shard: ShardWriter) -> Iterator[None]:
+    """Say in one line what the disk did not take."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or shard.path}: cannot be written ({error.strerror}); make room or see to the disk, and "
+            "run again: what is done is kept"
+        ) from error
 
 
 class _Progress:

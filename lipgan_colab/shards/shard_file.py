@@ -14,7 +14,8 @@ utterances:
     mfcc_offsets, mel_offsets  int64 (U + 1,) utterance u has rows offsets[u] to offsets[u + 1]
     sync                float32 (U, 31)       how lips and sound go together, at sync.OFFSETS (not in older shards)
 
-Its metadata are one JSON text: utterances (id, speaker, licence of each), skipped (id and reason), settings.
+Its metadata are one JSON text: format (FORMAT; 1 where it is missing), utterances (id, speaker, licence of each),
+skipped (id and reason), settings (those of preprocess, and the finder of the faces).
 """
 
 import json
@@ -33,6 +34,7 @@ from lipgan_colab.files import written_whole
 from lipgan_colab.speech.features import window_columns
 from lipgan_colab.speech.sync import OFFSETS
 
+FORMAT = 2  # of what is written here; 1 did not say which finder it was
 METADATA = "shard"  # the header's entry
 CURE = "preprocess makes it anew once `inspect FOLDER --set-aside` has put it away, or go on without it"
 INDEX = ("jpeg_offsets", "utterance_frames", "found", "mfcc_offsets", "mel_offsets")  # the rest stays on disk
@@ -68,7 +70,7 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
         path: the file to make.
         records: what was kept, in the order of the corpus.
         skipped: {"id", "gate", "reason"} of each clip that could not be used.
-        settings: how it was made (frame rate, crop size, JPEG quality, versions): plain data.
+        settings: how it was made (frame rate, crop size, JPEG quality, finder): plain data.
     """
     jpegs = [jpeg for r in records for jpeg in r.jpegs]
 
@@ -93,6 +95,7 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
         "sync": stacked("sync", (len(OFFSETS),), np.float32),
     }
     metadata = {
+        "format": FORMAT,
         "utterances": [{"id": r.id, "speaker": r.speaker, "licence": r.licence} for r in records],
         "skipped": list(skipped),
         "settings": settings,
@@ -110,9 +113,12 @@ def read_metadata(path: Path) -> dict:
     """
     try:
         with safe_open(path, "np") as file:
-            return json.loads(file.metadata()[METADATA])
+            metadata = json.loads(file.metadata()[METADATA])
     except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: not a whole shard ({error}); {CURE}") from error
+    if metadata.get("format", 1) > FORMAT:
+        raise InputError(f"{path}: a shard of format {metadata['format']}, {FORMAT} is known here; update lipgan_colab")
+    return metadata
 
 
 def fingerprint_of(metadata: Sequence[dict]) -> str:

@@ -12,6 +12,7 @@ from lipgan_colab.corpora.corpus import Utterance
 from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
+from lipgan_colab.shards.provenance import differences
 from lipgan_colab.shards.shard_file import UtteranceRecord, read_metadata, read_records, write_shard
 
 UNFINISHED = ".unfinished"
@@ -39,13 +40,13 @@ class ShardWriter:
         """Whether the shard is there and whole.
 
         Raises:
-            InputError: it is damaged, or made of other clips or in another way.
+            InputError: it is damaged, or made of other clips.
         """
         if not self.path.exists():
             return False
         there, wanted = self._ids_there(), {u.id for u in self.utterances}
-        if not there <= wanted or read_metadata(self.path)["settings"] != self.settings:
-            raise InputError(f"{self.path}: made of other clips or in another way; choose another folder, or delete it")
+        if not there <= wanted:
+            raise InputError(f"{self.path}: made of other clips; choose another folder, or delete it")
         if there == wanted:
             shutil.rmtree(self.folder, ignore_errors=True)  # ended between finishing and tidying up
         return there == wanted
@@ -59,8 +60,6 @@ class ShardWriter:
 
     def lacking(self) -> list[int]:
         """The places of the clips that are still to be done."""
-        for litter in self.path.parent.glob(f".{self.path.name}.*.part"):
-            litter.unlink()  # of a process that was killed while it wrote the shard
         there = self._ids_there()
         return [n for n, u in enumerate(self.utterances) if u.id not in there and not self._is_kept(n)]
 
@@ -73,7 +72,7 @@ class ShardWriter:
         except InputError:
             return False
         ids = [entry["id"] for entry in metadata["utterances"] + metadata["skipped"]]
-        return ids == [self.utterances[place].id] and metadata["settings"] == self.settings
+        return ids == [self.utterances[place].id] and not differences(self._file(place), self.settings)
 
     def keep(self, place: int, result: UtteranceRecord | dict) -> None:
         """Keep what was made of the clip at this place: its record, or the skipped entry."""

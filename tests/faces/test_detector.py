@@ -12,7 +12,7 @@ from mediapipe.tasks.python import vision
 from seen_faces import frames_of, movement, rgb
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import detector, geometry, model_file, tracking
+from lipgan_colab.faces import detector, geometry, tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import centres
 
@@ -127,74 +127,22 @@ def test_file_that_is_no_model_is_named(tmp_path):
         FaceFinder(wrong)
 
 
-class Rectangle:
-    def left(self):
-        return 1
-
-    def top(self):
-        return 2
-
-    def right(self):
-        return 31
-
-    def bottom(self):
-        return 32
-
-
-def without(monkeypatch, *modules):
-    for module in modules:
-        monkeypatch.setitem(sys.modules, module, None)
-
-
-def test_dlib_stands_in_without_mediapipe(monkeypatch, tmp_path):
-    model = tmp_path / "any.task"
-    model.write_bytes(b"")
-    without(monkeypatch, "mediapipe", "mediapipe.tasks.python")
-
-    class Dlib:
-        @staticmethod
-        def get_frontal_face_detector():
-            return lambda frame, upsample: [Rectangle()]
-
-    monkeypatch.setitem(sys.modules, "dlib", Dlib)
-    with pytest.warns(UserWarning, match="no landmarks"), FaceFinder(model) as finder:
-        (face,) = finder.find(np.zeros((40, 40, 3), np.uint8))
-    np.testing.assert_array_equal(face.box, [1, 2, 31, 32])
-    assert face.landmarks is None and np.isnan([face.yaw, face.pitch, face.roll]).all() and face.found
-
-
-def test_dlib_stands_in_where_the_model_cannot_be_fetched(nowhere, monkeypatch):
-    def refuse(path, *_):
-        raise model_file.NoMediaPipe("face model not downloaded: refused; fetch it by hand")
-
-    monkeypatch.setattr(model_file, "download_model", refuse)
-    without(monkeypatch, "dlib")
-    with pytest.raises(InputError, match=r"refused; fetch it by hand.*dlib"):
+@pytest.mark.parametrize("missing", ["mediapipe", "mediapipe.tasks.python"])
+def test_without_mediapipe_a_line_says_how_to_install_it(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(InputError, match=r"MediaPipe cannot be loaded .*pip install mediapipe") as told:
         FaceFinder()
+    assert "\n" not in str(told.value)
 
 
-def test_missing_system_library_names_the_package(monkeypatch, tmp_path):
-    model = tmp_path / "any.task"
-    model.write_bytes(b"")
-
+def test_missing_system_library_names_the_package(monkeypatch):
     def fail(options):
-        raise OSError("libEGL.so.1: cannot open shared object file: No such file or directory")
+        raise OSError("libEGL.so.1: cannot open shared object file:\nNo such file or directory")
 
     monkeypatch.setattr(vision.FaceLandmarker, "create_from_options", fail)
-    without(monkeypatch, "dlib")
-    with pytest.raises(InputError, match="apt-get install libegl1 libgles2"):
-        FaceFinder(model)
-
-
-def test_real_dlib_finds_the_golden_boxes(shared, monkeypatch, tmp_path):
-    model = tmp_path / "any.task"
-    model.write_bytes(b"")
-    without(monkeypatch, "mediapipe", "mediapipe.tasks.python")
-    golden = json.loads((shared / "golden" / "dlib_boxes.json").read_text())["lbbc2a"][::25]
-    frames = frames_of(shared / "data" / "grid" / "others" / "lbbc2a.mpg", 25)
-    with pytest.warns(UserWarning, match="dlib"), FaceFinder(model) as finder:
-        track = tracking.fill_gaps(tracking.smooth_boxes(tracking.track(frames, finder)))
-    np.testing.assert_allclose([face.box for face in track], golden, atol=1)
+    with pytest.raises(InputError, match="apt-get install libegl1 libgles2") as told:
+        FaceFinder()
+    assert "\n" not in str(told.value)
 
 
 def test_start_is_quiet_but_errors_are_heard(capfd, finder):

@@ -1,35 +1,41 @@
-"""Where the face model is looked for, and what is said where it is not to be had."""
+"""Which face model is used, and what is said where there is none."""
+
+import re
 
 import pytest
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import model_file
+from lipgan_colab.faces.model_file import MODEL, MODEL_VARIABLE, find_model, finder_name
 
 
-def test_model_is_looked_for_in_order(nowhere, monkeypatch):
-    places = [
-        nowhere / "cache" / "face_landmarker.task",
-        nowhere / "shared" / "models" / "face_landmarker.task",
-        nowhere / "named_by_variable.task",
-        nowhere / "named.task",
-    ]
-    for place in places:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(b"model")
-    assert model_file.find_model(places[3]) == places[3]
-    monkeypatch.setenv(model_file.MODEL_VARIABLE, str(places[2]))
-    assert model_file.find_model() == places[2]
-    assert model_file.find_model(places[3]) == places[3]
-    monkeypatch.delenv(model_file.MODEL_VARIABLE)
-    assert model_file.find_model() == places[1]
-    places[1].unlink()
-    assert model_file.find_model() == places[0]
-    with pytest.raises(InputError, match=r"gone\.task: no such face model"):
-        model_file.find_model(nowhere / "gone.task")
+def test_the_model_comes_with_the_package_and_its_licence():
+    assert find_model() == MODEL
+    assert finder_name() == "mediapipe face_landmarker 64184e22"
+    notice = MODEL.with_suffix(".NOTICE").read_text()
+    assert model_file.MODEL_SHA256 in notice and "Apache License" in notice
 
 
-def test_model_that_cannot_be_downloaded_says_what_to_do(web, tmp_path):
+def test_another_model_can_be_named(tmp_path, monkeypatch):
+    named, by_variable = tmp_path / "named.task", tmp_path / "by_variable.task"
+    for path in (named, by_variable):
+        path.write_bytes(path.name.encode())
+    monkeypatch.setenv(MODEL_VARIABLE, str(by_variable))
+    assert find_model() == by_variable
+    assert find_model(named) == named
+    assert len({finder_name(), finder_name(named), finder_name(MODEL)}) == 3
+    with pytest.raises(InputError, match=r"gone\.task: no such face model \(model\)"):
+        find_model(tmp_path / "gone.task")
+    by_variable.unlink()
+    with pytest.raises(InputError, match=rf"by_variable\.task: no such face model \({MODEL_VARIABLE}\)"):
+        find_model()
+
+
+@pytest.mark.parametrize("content", [None, b"half"])
+def test_a_package_without_its_model_is_one_line(tmp_path, monkeypatch, content):
     path = tmp_path / "face_landmarker.task"
-    with pytest.raises(model_file.NoMediaPipe, match=model_file.MODEL_VARIABLE) as error:
-        model_file.download_model(path, f"{web.url}/nothing", "0" * 64)
-    assert str(path) in str(error.value) and "404" in str(error.value)
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setattr(model_file, "MODEL", path)
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: .*missing or damaged; install the package anew$"):
+        find_model()

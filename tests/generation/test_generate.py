@@ -1,7 +1,11 @@
 """A photo and a video that speak: length, untouched pixels, frames without a face."""
 
+import os
+import subprocess
+import sys
 import threading
 import wave
+from contextlib import suppress
 
 import av
 import cv2
@@ -11,6 +15,8 @@ import torch
 
 from lipgan_colab.device import PRECISION_VARIABLE
 from lipgan_colab.errors import InputError
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.generation import face_frames
 from lipgan_colab.generation.face_frames import bounced_frames
 from lipgan_colab.generation.generate import GenerateOptions, generate, generate_crops
 from lipgan_colab.media.image import read_image
@@ -255,6 +261,104 @@ def test_stopping_leaves_no_file_and_no_thread(shared, painter, tmp_path):
     assert threading.active_count() == before
 
 
+class Cancelled(Exception):
+    """What somebody who does not want the video any more raises."""
+
+
+@pytest.mark.parametrize("at", [1, 20])
+def test_a_cancelled_film_is_closed_whoever_keeps_what_has_been_going_on(
+    drawn_videos, painter, tmp_path, monkeypatch, at
+):
+    """Libraries that are loaded on the way keep errors with the frames that led to them: ours among them."""
+    kept = []
+
+    class Remembered(FaceFinder):
+        def __init__(self):
+            super().__init__()
+            frame = sys._getframe()
+            while frame := frame.f_back:
+                kept.append(frame)
+
+    def stop(done, total):
+        if done == at:
+            raise Cancelled
+
+    monkeypatch.setattr(face_frames, "FaceFinder", Remembered)
+    face = min(drawn_videos.glob("*.mp4"))
+    before = set(threading.enumerate())
+    with pytest.raises(Cancelled):
+        generate(face, face, painter, tmp_path / "out.mp4", on_progress=stop)
+    assert kept
+    assert set(threading.enumerate()) <= before
+    assert str(face) not in open_files()
+    assert list(tmp_path.iterdir()) == []
+
+
+def open_files() -> list[str]:
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return found
+
+
+def test_a_film_that_ends_in_an_error_leaves_no_thread_and_no_open_file(drawn_videos, painter, tmp_path, monkeypatch):
+    def broken(path):
+        for n, frame in enumerate(read_video(path)):
+            if n == 5:
+                raise InputError(f"{path}: broken")
+            yield frame
+
+    monkeypatch.setattr(face_frames, "read_video", broken)
+    face = min(drawn_videos.glob("*.mp4"))
+    before = set(threading.enumerate())
+    with pytest.raises(InputError, match="broken"):
+        generate(face, face, painter, tmp_path / "out.mp4")
+    assert set(threading.enumerate()) <= before
+    assert str(face) not in open_files()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_left_beside_the_video_is_removed(drawn_videos, painter, tmp_path):
+    code = f"from lipgan_colab.files import part_name; part_name({str(tmp_path / 'other.mp4')!r}).write_text('half')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert len(os.listdir(tmp_path)) == 1
+    face = min(drawn_videos.glob("*.mp4"))
+    generate(face, face, painter, tmp_path / "out.mp4")
+    assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"out": "file/out.mp4"}, r"file/out\.mp4: not written \("),
+        ({"out": "folder.mp4"}, r"folder\.mp4: not written \(Is a directory\)"),
+        ({"out": "out.avi"}, r"out\.avi: videos are written as \.mp4"),
+        ({"face": "folder.mp4"}, r"folder\.mp4: this is a folder; give a photo or a video"),
+        ({"speech": "folder.mp4"}, r"folder\.mp4: this is a folder; give a file with sound"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(shared, tmp_path, changes, line):
+    """The weights, which would be loaded first, are missing too."""
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder.mp4").mkdir()
+    photo, speech = shared / "data" / "photos" / "obama_240p.jpg", shared / "data" / "speech" / "jfk.flac"
+    given = {"face": photo, "speech": speech, "out": "out.mp4"} | changes
+    given = {name: tmp_path / value for name, value in given.items()}
+    with pytest.raises(InputError, match=line) as told:
+        generate(**given, weights=tmp_path / "missing.safetensors")
+    assert "\n" not in str(told.value)
+
+
+def test_a_full_disk_is_one_line(shared, painter, small_disk):
+    photo, speech = shared / "data" / "photos" / "obama.jpg", shared / "data" / "speech" / "jfk.flac"
+    (small_disk / "rest").write_bytes(bytes(900_000))
+    with pytest.raises(InputError, match=r"out\.mp4: not written \(No space left on device\)") as told:
+        generate(photo, speech, painter, small_disk / "out.mp4")
+    assert "\n" not in str(told.value)
+    assert os.listdir(small_disk) == ["rest"]
+
+
 def test_metadata_and_mark_say_that_it_is_synthetic(shared, painter, tmp_path):
     photo, speech = shared / "data" / "photos" / "obama_240p.jpg", shared / "data" / "speech" / "very_short_0.1s.wav"
     plain = generate(photo, speech, painter, tmp_path / "plain.mp4")
@@ -287,8 +391,25 @@ def test_a_sound_without_speech_is_told(shared, painter, tmp_path):
 def test_wrong_options_are_one_line():
     with pytest.raises(InputError, match="gentle, normal, strict, off"):
         GenerateOptions(pauses="never")
-    with pytest.raises(InputError, match="pads"):
-        GenerateOptions(pads=(0, 0, 5, 0))
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("sharpen", value) for value in (NAN, -1, 50)],
+        *[("largest_yaw", value) for value in (NAN, -5, float("inf"))],
+        *[("sync_offset", 100_000), ("window_offset", -100_000), ("batch_size", 0), ("batch_size", -1)],
+        *[("pads", (0, 0, 5, 0)), ("pads", (0, NAN, 0, 0)), ("pads", (0, 0, 0))],
+        *[("person", "bob"), ("person", -1), ("person", (NAN, 3.0))],
+    ],
+)
+def test_options_that_cannot_be_are_named_in_one_line(name, value):
+    with pytest.raises(InputError, match=f"^{name} ") as told:
+        GenerateOptions(**{name: value})
+    assert "\n" not in str(told.value)
 
 
 def test_lips_rest_in_pauses(shared, tmp_path):

@@ -1,19 +1,27 @@
 """The generated face goes back where it was taken, without an edge, and touches nothing else."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from lipgan_colab.faces import geometry
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.face import CHEEKS, JAW, Face
 from lipgan_colab.generation.paste import mark_synthetic, match_colour, paste, place
 from lipgan_colab.media.video import read_video
 
 
 def a_face(box, roll=0.0, yaw=0.0) -> Face:
-    """A face without landmarks: the box decides what is pasted."""
-    return Face(None, np.float32(box), yaw=yaw, pitch=0.0, roll=roll)
+    """A face that fills its box; its lower part is an ellipse."""
+    across, down = np.cos(np.linspace(0, np.pi, 19)), np.sin(np.linspace(0, np.pi, 19))
+    landmarks = np.full((478, 2), 48, np.float32)
+    landmarks[2] = 48, 56
+    landmarks[JAW] = np.column_stack([48 + 33 * across, 68 + 22 * down])
+    landmarks[CHEEKS] = np.column_stack([48 - 30 * across[1:-1:2], 68 - 20 * down[1:-1:2]])
+    face = Face(landmarks, np.float32(box), yaw=yaw, pitch=0.0, roll=roll)
+    return replace(face, landmarks=geometry.mapped(landmarks, cv2.invertAffineTransform(geometry.to_crop(face))))
 
 
 def ramps() -> np.ndarray:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lipgan_colab.media.pipeline import ahead
+from lipgan_colab.media.pipeline import StageClock, ahead
 
 
 def test_items_come_in_order():
@@ -76,3 +76,19 @@ def test_stages_work_at_the_same_time():
     assert next(stage) == 0
     meet.wait()
     assert next(stage) == 1
+
+
+def test_timed_items_are_closed_with_their_clock():
+    closed = []
+
+    def source():
+        try:
+            yield from range(9)
+        finally:
+            closed.append(True)
+
+    items, clock = source(), StageClock()
+    timed = clock.timed("read", items)
+    assert next(timed) == 0
+    timed.close()
+    assert closed == [True] and list(clock.seconds) == ["read"]

@@ -1,6 +1,8 @@
 """Pretrained weights by name: downloaded once, checked, and a line that helps where they cannot be had."""
 
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -92,6 +94,25 @@ def test_gdown_fetches_and_goes_on(web, tmp_path):
     assert path.read_bytes() == BODY * 4
     assert web.asked[-1] == ("/uc", "bytes=1572864-")
     assert [p.name for p in path.parent.iterdir()] == ["lipgan.h5"]
+
+
+def test_several_processes_fetch_from_drive_once(web, tmp_path):
+    web.files["/uc"], web.pause = BODY, 1.5
+    code = "import sys; from pathlib import Path; from lipgan_colab.models.pretrained import download_from_drive; "
+    code += "download_from_drive(sys.argv[1], Path(sys.argv[2]), sys.argv[3])"
+    command = [sys.executable, "-c", code, f"{web.url}/uc", str(tmp_path / "lipgan.h5"), DIGEST]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=60)[1].count("Error") for process in processes] == [0] * 2
+    assert (tmp_path / "lipgan.h5").read_bytes() == BODY
+    assert len(web.asked) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["lipgan.h5"]
+
+
+def test_another_file_on_drive_is_thrown_away(web, tmp_path):
+    web.files["/uc"] = BODY[::-1]
+    with pytest.raises(DownloadError, match="SHA-256"):
+        download_from_drive(f"{web.url}/uc", tmp_path / "lipgan.h5", DIGEST)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_drives_web_page_is_no_weights(web, tmp_path):

@@ -1,5 +1,6 @@
 """Videos to shards: what is kept, what is skipped and why, and going on after an interruption."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,22 +8,25 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from lipgan_colab.corpora.corpus import Utterance, folder
 from lipgan_colab.corpora.subset import subset
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import machine
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.shards.dataset import LipSyncDataset
-from lipgan_colab.shards.manifest import write_manifest
+from lipgan_colab.shards.gates import Gates
+from lipgan_colab.shards.manifest import read_manifest, write_manifest
 from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
-from lipgan_colab.shards.shard_file import read_records
+from lipgan_colab.shards.shard_file import read_metadata, read_records
 from lipgan_colab.speech.features import mel, mfcc
 
 TWO = PreprocessConfig(utterances_per_shard=2)
@@ -84,7 +88,8 @@ def test_kill_9_loses_no_clip_that_was_done(drawn_videos, drawn_shards, tmp_path
     assert psutil.wait_procs(children, timeout=60)[1] == []  # no worker waits for ever
     clips = folder(videos)
     clips[0].path.unlink()  # if it were read again, it would be missing
-    (out / f".shard-00000.safetensors.{process.pid}.part").touch()  # as if it had been writing the shard
+    part = f".shard-00000.safetensors.{machine()}-{process.pid}-00000000.part"
+    (out / part).touch()  # as if it had been writing the shard
     preprocess(clips, out, workers=0)
     assert content(out) == content(drawn_shards)
 
@@ -145,6 +150,35 @@ def test_a_clip_that_kills_its_process_is_skipped(drawn_videos, tmp_path):
     assert manifest["skipped"] == [{"id": "deadly", "gate": "crash", "reason": "ended the process that read it, twice"}]
 
 
+@dataclass(frozen=True)
+class Hanging(Deadly):
+    """A path that never opens in another process."""
+
+    def __fspath__(self) -> str:
+        if os.getpid() != self.parent_pid:
+            time.sleep(3600)
+        return "hanging.mp4"
+
+
+def test_a_clip_that_hangs_is_skipped(drawn_videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[preprocess.__module__], "LIMIT_PER_MB", 1e4)  # the whole clips may take long
+    clips = folder(drawn_videos)[:2]
+    clips.insert(1, Utterance("hanging", Hanging(os.getpid())))
+    manifest = preprocess(clips, tmp_path, TWO, workers=2, timeout=4)
+    assert manifest["utterances"] == 2
+    assert [(clip["id"], clip["gate"]) for clip in manifest["skipped"]] == [("hanging", "hangs")]
+    assert "longer than 4 s" in manifest["skipped"][0]["reason"]
+    again = preprocess(clips, tmp_path, TWO, workers=2, timeout=4)
+    assert again == manifest
+
+
+def test_a_pipe_in_place_of_a_video_is_skipped(drawn_videos, tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    clips = [Utterance("pipe", tmp_path / "pipe.mp4"), folder(drawn_videos)[0]]
+    manifest = preprocess(clips, tmp_path / "shards", TWO, workers=0)
+    assert [clip["id"] for clip in manifest["skipped"]] == ["pipe"]
+
+
 def test_late_sound_is_moved_back(drawn_videos, twos, tmp_path):
     clip = folder(drawn_videos)[0]
     preprocess([clip], tmp_path / "late", replace(TWO, sound_offset=5), workers=0)
@@ -162,10 +196,42 @@ def test_long_clips_are_read_twice_rather_than_kept(drawn_videos, twos, tmp_path
     assert content(tmp_path) == content(twos)
 
 
-@pytest.mark.parametrize("settings", [{"size": 64}, {"jpeg_quality": 0}])
-def test_settings_that_cannot_be(settings):
-    with pytest.raises(InputError):
-        PreprocessConfig(**settings)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("size", 64), ("jpeg_quality", 0), ("fps", 0), ("fps", -25), ("utterances_per_shard", 0)],
+        *[("sound_offset", 10**6), ("min_frames", 0), ("min_found", float("nan")), ("max_yaw", -5.0)],
+    ],
+)
+def test_settings_that_cannot_be(name, value):
+    with pytest.raises(InputError, match=rf"^{name} {value}: it must be "):
+        (PreprocessConfig if name in {f.name for f in fields(PreprocessConfig)} else Gates)(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("workers", -2), ("timeout", 0), ("timeout", float("nan"))])
+def test_arguments_that_cannot_be(drawn_videos, tmp_path, name, value):
+    with pytest.raises(InputError, match=rf"^{name} {value}: it must be "):
+        preprocess(folder(drawn_videos), tmp_path / "shards", TWO, **{name: value})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_hold_shards_is_one_line(drawn_videos, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for out in (tmp_path / "file", tmp_path / "file" / "shards"):
+        for places in ({"out": out}, {"out": tmp_path / "shards", "scratch": out}):
+            with pytest.raises(InputError, match=r"file.*: not written \(") as told:
+                preprocess(folder(drawn_videos), config=TWO, workers=0, **places)
+            assert "\n" not in str(told.value)
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_is_done(drawn_videos, small_disk):
+    with (small_disk / "rest").open("wb") as rest:
+        rest.write(bytes(800_000))
+    with pytest.raises(InputError, match=r"No space left on device.*what is done is kept") as told:
+        preprocess(folder(drawn_videos)[:2], small_disk / "shards", workers=1)
+    assert "\n" not in str(told.value)
+    (small_disk / "rest").unlink()
+    assert preprocess(folder(drawn_videos)[:2], small_disk / "shards", workers=0)["utterances"] == 2
 
 
 def test_larger_crops(drawn_videos, tmp_path):
@@ -195,10 +261,103 @@ def test_nothing_usable_is_an_error(tmp_path):
 def test_shards_of_other_clips_or_settings_are_not_mixed(drawn_videos, drawn_shards, tmp_path):
     shutil.copytree(drawn_shards, tmp_path / "shards")
     clips = folder(drawn_videos)
-    with pytest.raises(InputError, match="made of other clips or in another way"):
+    with pytest.raises(InputError, match=r"made in another way \(jpeg_quality: 95 there, 50 here\)"):
         preprocess(clips, tmp_path / "shards", replace(PreprocessConfig(), jpeg_quality=50), workers=0)
-    with pytest.raises(InputError, match="made of other clips or in another way"):
+    with pytest.raises(InputError, match=r"\(gates.max_yaw: 45.0 there, 30.0 here\)"):
+        preprocess(clips, tmp_path / "shards", PreprocessConfig(gates=Gates(max_yaw=30.0)), workers=0)
+    with pytest.raises(InputError, match="made of other clips"):
         preprocess(clips[:3], tmp_path / "shards", workers=0)
+
+
+def rewritten(path: Path, change) -> None:
+    """Change a shard's metadata and arrays, as another release would have written them."""
+    with safe_open(path, "np") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        metadata = json.loads(file.metadata()["shard"])
+    change(metadata, arrays)
+    save_file(arrays, path, {"shard": json.dumps(metadata)})
+
+
+def as_of_before(metadata, arrays):
+    del metadata["format"], metadata["settings"]["finder"]
+
+
+def as_of_dlib(metadata, arrays):
+    as_of_before(metadata, arrays)
+    arrays["lip_landmarks"][:] = np.nan
+
+
+def partly_of_dlib(metadata, arrays):
+    as_of_before(metadata, arrays)
+    arrays["lip_landmarks"][:25] = np.nan
+
+
+def of_later(metadata, arrays):
+    metadata["format"] = 99
+
+
+def test_shards_say_what_made_them(drawn_shards):
+    metadata = read_metadata(drawn_shards / "shard-00000.safetensors")
+    assert metadata["format"] == 2
+    assert metadata["settings"]["finder"] == "mediapipe face_landmarker 64184e22"
+    assert read_manifest(drawn_shards)["settings"] == metadata["settings"]
+
+
+def test_shards_of_before_are_taken_for_what_they_were(drawn_videos, twos, tmp_path):
+    """None of their clips is read again, and they go together with new ones."""
+    shutil.copytree(twos, tmp_path / "shards")
+    old = tmp_path / "shards" / "shard-00000.safetensors"
+    rewritten(old, as_of_before)
+    before, clips = old.read_bytes(), folder(drawn_videos)
+    done = [*(replace(clip, path=tmp_path / "gone") for clip in clips[:2]), *clips[2:]]
+    (tmp_path / "shards" / "shard-00001.safetensors").unlink()
+    preprocess(done, tmp_path / "shards", TWO, workers=0)
+    assert old.read_bytes() == before
+    assert (tmp_path / "shards" / "shard-00001.safetensors").read_bytes() == (
+        twos / "shard-00001.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (as_of_dlib, "finder: dlib there, mediapipe face_landmarker 64184e22 here"),
+        (partly_of_dlib, "finder: MediaPipe and dlib there, mediapipe face_landmarker 64184e22 here"),
+        (of_later, "format 99, 2 is known here; update lipgan_colab"),
+    ],
+)
+def test_shards_made_otherwise_are_refused_by_each_machine(drawn_videos, twos, tmp_path, change, line):
+    """The one that made them is another one."""
+    (tmp_path / "shard-00001.safetensors").write_bytes((twos / "shard-00001.safetensors").read_bytes())
+    rewritten(tmp_path / "shard-00001.safetensors", change)
+    with pytest.raises(InputError, match=rf"shard-00001\.safetensors: .*{line}"):
+        preprocess(folder(drawn_videos), tmp_path, TWO, workers=0, rank=0, world_size=2)
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["shard-00001.safetensors"]
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """A path of a clip; as it is read, another machine puts its shard beside."""
+
+    path: Path
+    shard: Path
+    at: Path
+
+    def __fspath__(self) -> str:
+        if not self.at.exists():
+            shutil.copyfile(self.shard, self.at)
+        return str(self.path)
+
+
+def test_machines_that_began_together_do_not_mix_their_shards(drawn_videos, twos, tmp_path):
+    other = tmp_path / "other.safetensors"
+    shutil.copyfile(twos / "shard-00001.safetensors", other)
+    rewritten(other, as_of_dlib)
+    clips, out = folder(drawn_videos), tmp_path / "shards"
+    clips[0] = replace(clips[0], path=Meanwhile(clips[0].path, other, out / "shard-00001.safetensors"))
+    with pytest.raises(InputError, match="finder: dlib there"):
+        preprocess(clips, out, TWO, workers=0, rank=0, world_size=2)
+    assert [path.name for path in out.glob("*.safetensors")] == ["shard-00001.safetensors"]
 
 
 VERDICTS = {  # what preprocessing says of the clips that people really bring: None is kept

@@ -142,12 +142,9 @@ def test_a_corpus_that_cannot_be_written_leaves_nothing_half_done(tmp_path):
     assert list(tmp_path.iterdir()) == [blocked]
 
 
-def test_mediapipe_finds_the_faces_and_measures_their_mouths(shared, tmp_path):
-    model = shared / "models" / "face_landmarker.task"
-    if not model.is_file():
-        pytest.skip("no face model beside the checkout (../shared/models)")
+def test_mediapipe_finds_the_faces_and_measures_their_mouths(tmp_path):
     paths = draw_corpus(tmp_path, clips=6, identities=6, seconds=1.6, seed=7)
-    with FaceFinder(model) as finder:
+    with FaceFinder() as finder:
         for path in paths:
             found = [finder.find(frame) for _, frame in read_video(path)]
             assert np.mean([len(people) == 1 for people in found]) > 0.95
