@@ -36,10 +36,19 @@ def not_written(path: str | Path, error: BaseException) -> NotWritten:
     return told
 
 
+def make_folder(path: str | Path) -> Path:
+    """The folder, made if it is missing, with those above it. NotWritten where there can be none."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from error
+    return Path(path)
+
+
 def part_name(path: str | Path) -> Path:
     """A name beside `path` that nobody else writes under: no other machine, process or thread, now or later."""
     path = Path(path)
-    return path.with_name(f"{_stem(path.name)}{machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    return path.parent / f"{_stem(path.name)}{machine()}-{os.getpid()}-{secrets.token_hex(4)}.part"
 
 
 def _stem(name: str) -> str:

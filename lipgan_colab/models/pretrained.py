@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lipgan_colab.download import DownloadError, download, file_sha256
+from lipgan_colab.download import DownloadError, download, file_sha256, shown_address
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.published import WAV2LIP_LICENCE
@@ -200,7 +200,7 @@ def download_from_drive(url: str, path: Path) -> None:
             raise OSError("a web page came instead of the file, as Drive sends it when too many people fetched it")
         os.replace(whole, path)
     except Exception as error:  # gdown's own exceptions differ between its releases, and requests' come through
-        raise DownloadError(f"{path.name} not downloaded: {' '.join(str(error).split())}") from error
+        raise DownloadError(f"{path.name} not downloaded: {shown_address(' '.join(str(error).split()))}") from error
 
 
 def _check(entry: Pretrained, path: Path) -> None:
