@@ -75,12 +75,14 @@ def _subset(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], N
     parser.add_argument("--out", type=Path, required=True, help="text file of ids to write; a picture goes beside it")
 
     def run(args: argparse.Namespace) -> None:
+        if args.out.suffix.lower() == ".png":
+            raise InputError(f"{args.out}: a list of ids is a text file, and a picture goes beside it; name it .txt")
         corpus = _corpus(args, unpacked=args.hours is not None)
         drawn = _drawn(args, corpus)
         write_ids(args.out, drawn)
         if all(u.path.is_file() for u in drawn):
             drawn = measured(drawn)
-            picture(drawn, args.out.with_suffix(".png"))
+            picture(drawn, args.out.parent / f"{args.out.stem}.png")
         print(f"{table(drawn, len(corpus))}\n{args.out}")
 
     return run

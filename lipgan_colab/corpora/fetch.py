@@ -133,14 +133,13 @@ def _checksum(path: Path, kind: str) -> str:
 
 def _unzip(archive: Path, folder: Path, name: str) -> None:
     """A speaker's videos directly into the folder, or alignments/SPEAKER/*.align below it, whatever lies above them."""
-    with _damage_told(archive):
-        with zipfile.ZipFile(archive) as file:
-            chosen = {path: member for member in file.infolist() if (path := _place(member.filename, folder, name))}
-            size = sum(member.file_size for member in chosen.values())
-            if size > LARGEST_RATIO * archive.stat().st_size:
-                raise InputError(f"{archive}: claims {size / 1e9:.0f} GB, which cannot be in it; delete it")
-            for path, member in tqdm(chosen.items(), unit="file", desc=f"unpack {name}"):
-                write_blocks(path, _blocks(file, member))
+    with _damage_told(archive), zipfile.ZipFile(archive) as file:
+        chosen = {path: member for member in file.infolist() if (path := _place(member.filename, folder, name))}
+        size = sum(member.file_size for member in chosen.values())
+        if size > LARGEST_RATIO * archive.stat().st_size:
+            raise InputError(f"{archive}: claims {size / 1e9:.0f} GB, which cannot be in it; delete it")
+        for path, member in tqdm(chosen.items(), unit="file", desc=f"unpack {name}"):
+            write_blocks(path, _blocks(file, member))
     if not folder.is_dir():
         raise InputError(f"{archive}: holds nothing of {name}; unpack it by hand")
 

@@ -35,7 +35,9 @@ def find_parts(sources: str | Path | Sequence[str | Path]) -> list[Part]:
         elif re.match(r"https?://", source, re.IGNORECASE):
             parts.append(WebPart(source))
         elif re.match(r"\w+:/", source) and not os.path.exists(source):
-            raise InputError(f"{shown_address(source)}: parts come from files, https and Drive links; take one of these")
+            raise InputError(
+                f"{shown_address(source)}: parts come from files, https and Drive links; take one of these"
+            )
         else:
             parts += [FilePart(path) for path in _paths(Path(source))]
     if all(isinstance(part, FilePart) for part in parts):

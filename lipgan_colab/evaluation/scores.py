@@ -145,14 +145,16 @@ def write_table(evaluation: Evaluation) -> None:
     """table.txt: the table, and what its rows and columns mean."""
     meanings = [f"{name:18}{what}" for name, what in (MEASURES | VARIANTS).items()]
     with written_whole(evaluation.folder / "table.txt") as unfinished:
-        unfinished.write_text("\n".join([str(evaluation), "", *meanings, ""]), encoding="utf-8")
+        unfinished.write_text(
+            "\n".join([str(evaluation), "", *meanings, ""]), encoding="utf-8", errors="backslashreplace"
+        )
 
 
 def write_csv(evaluation: Evaluation) -> None:
     """clips.csv: a line for every clip and variant."""
     with (
         written_whole(evaluation.folder / "clips.csv") as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
+        unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         writer = csv.DictWriter(file, ["id", "speaker", "frames", "yaw", "variant", *MEASURES])
         writer.writeheader()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from lipgan_colab.corpora.corpus import Utterance, folder, grid, lrs2, only
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
@@ -82,8 +82,8 @@ def _lrs2(root: Path, lists: Path, parts: str, split: str, hours: float, seed: i
         raise InputError("LRS2: where its part files lie is missing; fill it in above")
     sources = [parts] if Path(parts).is_dir() else parts.split()
     for path in [*lists.glob("*.txt"), *(p for s in sources if Path(s).is_dir() for p in Path(s).glob("*.txt"))]:
-        (root / "filelists").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, root / "filelists" / path.name)
+        with written_whole(root / "filelists" / path.name) as unfinished:
+            shutil.copyfile(path, unfinished)
     listed = lrs2(root, split, unpacked=False)
     count = min(len(listed), round(hours * LRS2_CLIPS_PER_HOUR)) if hours else len(listed)
     ids = [u.id for u in subset(listed, utterances=count, seed=seed, balance="programme")]
@@ -108,7 +108,7 @@ def hold_back(
     """
     place = Path(place)
     if (place / HELD_BACK).is_file():
-        ids = set(read_ids(place / HELD_BACK))
+        ids = set(read_ids(place / HELD_BACK))  # some may be gone from the corpus
         held = [u for u in corpus if u.id in ids]
     else:
         count = min(count, len(corpus) // 4)
@@ -241,9 +241,16 @@ def find_weights(workspace: Workspace, name: str = "") -> Path:
 
 
 def export(generator: str | Path, run_name: str, results: str | Path) -> Path:
-    """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone."""
-    with safe_open(generator, "np") as file:
-        step = json.loads(file.metadata()["about"])["step"]
+    """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone.
+
+    Raises:
+        InputError: it cannot be read, or the copy not be written.
+    """
+    try:
+        with safe_open(generator, "np") as file:
+            step = json.loads(file.metadata()["about"])["step"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{generator}: no generator that a training exported ({error}); train on") from error
     target = Path(results) / f"{run_name}-step-{step}.safetensors"
     if not target.exists():
         with written_whole(target) as unfinished:

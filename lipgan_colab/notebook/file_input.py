@@ -11,7 +11,7 @@ import ipywidgets
 from ipywidgets import Button, Layout, Text, VBox
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import not_written, written_whole
 from lipgan_colab.notebook.notice import Notice
 from lipgan_colab.workspace import on_colab
 
@@ -170,16 +170,23 @@ def uploaded(value: Mapping | Iterable) -> list[tuple[str, bytes]]:
 def keep(folder: Path, name: str, content: bytes) -> Path:
     """Write an upload under its own name, in a new folder, so that none replaces another that is in use."""
     name = PureWindowsPath(PurePosixPath(name).name).name  # a browser's name is never a path
-    path = Path(tempfile.mkdtemp(dir=folder)) / (name or "upload")
+    path = _new_folder(folder) / (name or "upload")
     with written_whole(path) as unfinished:
         unfinished.write_bytes(content)
     return path
 
 
+def _new_folder(folder: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(dir=folder))
+    except OSError as error:
+        raise not_written(folder, error) from error
+
+
 def upload_on_colab(folder: Path) -> Path | None:
     """A file of any size, through Colab's own upload; None where the person cancelled."""
     files = importlib.import_module("google.colab.files")
-    place = Path(tempfile.mkdtemp(dir=folder))
+    place = _new_folder(folder)
     with contextlib.chdir(place):  # Colab writes to the current folder
         files.upload()
     return next((path for path in place.iterdir() if path.is_file()), None)

@@ -16,6 +16,7 @@ import ipywidgets
 from ipywidgets import Accordion, Button, Checkbox, Dropdown, FloatSlider, HBox, IntSlider, Layout, VBox
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
 from lipgan_colab.generation.generate import GenerateOptions, GenerateReport, generate
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
@@ -340,5 +341,6 @@ def sample_photo(folder: Path) -> Path:
     from skimage.data import astronaut
 
     path = folder / "astronaut.png"
-    cv2.imwrite(str(path), astronaut()[..., ::-1])
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(cv2.imencode(".png", astronaut()[..., ::-1])[1].tobytes())
     return path

@@ -63,7 +63,7 @@ def test_the_folder_holds_table_lines_and_pictures(copied):
 
 
 def test_a_clip_that_is_not_there_is_named(drawn_videos, tmp_path):
-    with pytest.raises(InputError, match=r"there is no clip x\.mp4"):
+    with pytest.raises(InputError, match=r"x\.mp4: not in "):
         evaluate(drawn_videos, Copier(GeneratorConfig(0.25)), tmp_path, ids=["x.mp4"])
 
 
