@@ -216,9 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # the last net: no file and no disk is to blame for a traceback
-        return _failed(
-            f"{error.filename or 'the disk or the network'}: {error.strerror or error}; see to it, run again"
-        )
+        where = error.filename or "the disk or the network"
+        return _failed(f"{where}: {error.strerror or error}; see to it, and run again")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

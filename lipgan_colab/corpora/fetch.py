@@ -31,7 +31,8 @@ def fetch_lrs2(
     """Unpack LRS2's part files into `root`/mvlrs_v1, as a stream; run again, it goes on.
 
     Args:
-        sources: the parts lrs2_v1_partaa to ae: their folder, paths, addresses, or Drive links (see `find_parts`).
+        sources: the parts lrs2_v1_partaa to ae: their folder, paths, addresses, or Drive links (see `find_parts`); or
+            the whole archive.
         root: the corpus' folder; where a split or ids are asked for, LRS2's lists lie in it or in its filelists/.
         split: "train", "val", "test" or "pretrain", or several with "+" between them; None takes all.
         ids: of the split (or of everything) these alone, as in Utterance.id: a subset drawn before.

@@ -23,6 +23,7 @@ def find_parts(sources: str | Path | Sequence[str | Path]) -> list[Part]:
     Args:
         sources: one or several of: a folder that holds the parts and nothing like them; a part's path; its address on
             a web server; a Drive link to it. Paths are sorted by name, as `split` named them; addresses stay in order.
+            A whole archive (.tar) is its only part.
 
     Raises:
         InputError: a part is missing (between others), empty, or shorter than those before it.
@@ -36,7 +37,7 @@ def find_parts(sources: str | Path | Sequence[str | Path]) -> list[Part]:
             parts.append(WebPart(source))
         elif re.match(r"\w+:/", source) and not os.path.exists(source):
             raise InputError(
-                f"{shown_address(source)}: parts come from files, https and Drive links; take one of these"
+                f"{shown_address(source)}: parts are files, or at https or Drive addresses; take one of these"
             )
         else:
             parts += [FilePart(path) for path in _paths(Path(source))]

@@ -5,7 +5,7 @@ those, all measured. What is judged is the generator: mouths do not rest in paus
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -109,11 +109,11 @@ def evaluate(
     utterances = folder(videos)
     if ids is not None:
         utterances = only(utterances, ids, str(videos))
-    out = make_folder(out)  # before hours are spent on what would lie there
     generator = ready_generator(weights, device, window_offset)
     judges = _Judges(
         fuse(load_expert(expert, pick_device(device))), load_syncnet(syncnet, device) if syncnet is not None else None
     )
+    out = make_folder(out)  # before hours are spent on what would lie there
     skipped: list[dict] = []
     speeches = _speeches(utterances, generator.speech_input, skipped)
     scores: list[ClipScores] = []
@@ -129,6 +129,8 @@ def evaluate(
             shapes.append(face_shape(clip.crops))
             progress.update(len(scores) + len(skipped) - progress.n)
     if not scores:
+        with suppress(OSError):  # something lies in it
+            out.rmdir()
         raise InputError(f"{videos}: no clip can be judged ({skipped[0]['reason'] if skipped else 'it is empty'})")
     evaluation = Evaluation(out, scores, skipped)
     write_csv(evaluation)

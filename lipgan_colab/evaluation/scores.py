@@ -144,10 +144,9 @@ def _notes(evaluation: Evaluation) -> list[str]:
 def write_table(evaluation: Evaluation) -> None:
     """table.txt: the table, and what its rows and columns mean."""
     meanings = [f"{name:18}{what}" for name, what in (MEASURES | VARIANTS).items()]
+    text = "\n".join([str(evaluation), "", *meanings, ""])
     with written_whole(evaluation.folder / "table.txt") as unfinished:
-        unfinished.write_text(
-            "\n".join([str(evaluation), "", *meanings, ""]), encoding="utf-8", errors="backslashreplace"
-        )
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # file names need not be text
 
 
 def write_csv(evaluation: Evaluation) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import importlib.util
+import os
 import tempfile
 import threading
 import time
@@ -320,7 +321,12 @@ class GenerateWidget:
 
 def result_name(folder: Path, face: Path, speech: Path, now: datetime) -> Path:
     """results/FACE-SPEECH-DATE-TIME.mp4; with a number where that is taken."""
-    return unused_name(folder / f"{face.stem}-{speech.stem}-{now:%Y%m%d-%H%M%S}.mp4")
+    return unused_name(folder / f"{_shortened(face)}-{_shortened(speech)}-{now:%Y%m%d-%H%M%S}.mp4")
+
+
+def _shortened(path: Path) -> str:
+    """A file's stem, so that two of them and more fit into the 255 bytes of a name."""
+    return os.fsencode(path.stem)[:100].decode(errors="ignore")
 
 
 def release_memory() -> None:
