@@ -46,7 +46,7 @@ def download(url: str, path: str | Path, sha256: str | None = None, timeout: flo
             raise OSError("what came is not the file expected (its SHA-256 differs)")
         os.replace(part, path)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason, address = shown_failure(error), shown_address(url)
+        reason, address = shown_failure(error), shown_address("".join(url.split()))
         raise DownloadError(
             f"{path.name} not downloaded: {reason}; fetch {address} by hand and put it at {path}"
         ) from error

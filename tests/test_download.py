@@ -5,7 +5,7 @@ import socket
 import numpy as np
 import pytest
 
-from lipgan_colab.download import DownloadError, download, file_sha256
+from lipgan_colab.download import DownloadError, download, file_sha256, shown_address
 
 BODY = np.random.default_rng(0).bytes(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -74,3 +74,28 @@ def test_refused_and_unreachable_say_how_to_help_oneself(web, tmp_path):
         port = nobody.getsockname()[1]
         download(f"http://127.0.0.1:{port}/file", tmp_path / "file.bin", timeout=2)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://a.org/b/c.mp4", "https://a.org/b/c.mp4"),
+        ("https://a.org/b?X-Amz-Signature=1,2;3)4&token=5", "https://a.org/b?…"),
+        ("https://me:pass@a.org/b#key", "https://…@a.org/b?…"),
+        ("HTTPS://me:p@ss@a.org", "HTTPS://…@a.org"),
+        ("it broke (https://a.org/b?c=d); fetch it. Really?", "it broke (https://a.org/b?…); fetch it. Really?"),
+        ("write to me@a.org", "write to me@a.org"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address, shown):
+    assert shown_address(address) == shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["{url}/file?token=s3cret", "http://me:s3cret@127.0.0.1:1/file", "http://127.0.0.1:1/a b?s3cret"],
+)
+def test_a_failed_download_keeps_secrets(web, tmp_path, address):
+    with pytest.raises(DownloadError, match="by hand") as told:
+        download(address.format(url=web.url), tmp_path / "file.bin")
+    assert "s3cret" not in str(told.value)

@@ -49,9 +49,7 @@ def _fetch(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], No
     parser.add_argument("--corpus", choices=["grid", "lrs2"], required=True, help="which corpus")
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--speakers", nargs="+", metavar="S", help="of GRID: s1 to s34 but s21 (default: none)")
-    text = (
-        "of LRS2: the folder of the parts lrs2_v1_partaa to ae; their paths, addresses or Drive links; or a whole .tar"
-    )
+    text = "of LRS2: folder of the parts lrs2_v1_partaa to ae; their paths, addresses or Drive links; or a whole .tar"
     parser.add_argument("--parts", nargs="+", metavar="PART", help=f"{text} (default: none)")
     parser.add_argument("--split", help=f"of LRS2: {', '.join(LRS2_SPLITS)}, or several with + (default: all)")
     text = "of LRS2: text file of ids that `subset` wrote; nothing else is unpacked (default: none)"

@@ -82,7 +82,7 @@ class WebPart:
         self.size = int(length) if length and length.isdigit() else None
 
     def __str__(self) -> str:
-        return shown_address(self.url)
+        return shown_address("".join(self.url.split()))
 
     def open(self, start: int) -> BinaryIO:
         try:

@@ -36,9 +36,7 @@ def find_parts(sources: str | Path | Sequence[str | Path]) -> list[Part]:
         elif re.match(r"https?://", source, re.IGNORECASE):
             parts.append(WebPart(source))
         elif re.match(r"\w+:/", source) and not os.path.exists(source):
-            raise InputError(
-                f"{shown_address(source)}: parts are files, or at https or Drive addresses; take one of these"
-            )
+            raise InputError(f"{shown_address(source)}: parts are files, or at https or Drive addresses; give those")
         else:
             parts += [FilePart(path) for path in _paths(Path(source))]
     if all(isinstance(part, FilePart) for part in parts):
