@@ -25,7 +25,7 @@ from lipgan_colab.evaluation.syncnet import SyncNet, lip_sync_error, load_syncne
 from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face_clip import FPS, FaceClip, detected_clip, upright_clip
-from lipgan_colab.files import make_folder, written_whole
+from lipgan_colab.files import NotWritten, make_folder, written_whole
 from lipgan_colab.generation.generate import generate_crops, ready_generator
 from lipgan_colab.media.pipeline import ahead
 from lipgan_colab.media.sound import read_speech
@@ -133,11 +133,15 @@ def evaluate(
             out.rmdir()
         raise InputError(f"{videos}: no clip can be judged ({skipped[0]['reason'] if skipped else 'it is empty'})")
     evaluation = Evaluation(out, scores, skipped)
-    write_csv(evaluation)
-    write_table(evaluation)
-    with written_whole(evaluation.folder / "frames.png") as unfinished:
-        picture = cv2.cvtColor(page(samples, np.mean(shapes, axis=0)), cv2.COLOR_RGB2BGR)
-        unfinished.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    try:
+        write_csv(evaluation)
+        write_table(evaluation)
+        with written_whole(evaluation.folder / "frames.png") as unfinished:
+            picture = cv2.cvtColor(page(samples, np.mean(shapes, axis=0)), cv2.COLOR_RGB2BGR)
+            unfinished.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    except NotWritten:
+        tqdm.write(str(evaluation))  # what took hours is shown, at least
+        raise
     return evaluation
 
 
