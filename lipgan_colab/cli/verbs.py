@@ -107,7 +107,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
 
     asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert")
     names = add_flags(parser, evaluate, asked, weights=WEIGHTS)
-    parser.add_argument("--only", type=Path, help="text file of clip ids (paths below the folder) (default: all)")
+    parser.add_argument("--only", type=Path, help="text file of clip ids: paths below the folder (default: all)")
 
     def run(args: argparse.Namespace) -> None:
         ids = read_ids(args.only) if args.only else None

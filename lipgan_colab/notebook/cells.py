@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import os
 import shutil
 import threading
 import time
@@ -80,8 +81,8 @@ def _sample(root: Path) -> list[Utterance]:
 def _lrs2(root: Path, lists: Path, parts: str, split: str, hours: float, seed: int) -> list[Utterance]:
     if not parts.strip():
         raise InputError("LRS2: where its part files lie is missing; fill it in above")
-    sources = [parts] if Path(parts).is_dir() else parts.split()
-    for path in [*lists.glob("*.txt"), *(p for s in sources if Path(s).is_dir() for p in Path(s).glob("*.txt"))]:
+    sources = [parts] if os.path.isdir(parts) else parts.split()
+    for path in [*lists.glob("*.txt"), *(p for s in sources if os.path.isdir(s) for p in Path(s).glob("*.txt"))]:
         with written_whole(root / "filelists" / path.name) as unfinished:
             shutil.copyfile(path, unfinished)
     listed = lrs2(root, split, unpacked=False)
@@ -233,7 +234,7 @@ def find_weights(workspace: Workspace, name: str = "") -> Path:
         InputError: there is no run yet.
     """
     if name:
-        return workspace.runs / name if (workspace.runs / name).is_dir() else Path(name)
+        return workspace.runs / name if os.path.isdir(workspace.runs / name) else Path(name)
     exported = sorted(workspace.runs.glob(f"*/{EXPORT}"), key=lambda path: path.stat().st_mtime)
     if not exported:
         raise InputError(f"{workspace.runs}: no trained run in it; train one with 02_train, or name other weights")

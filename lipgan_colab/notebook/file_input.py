@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ class FileInput:
 
     def _on_path(self, change) -> None:
         if change["new"].strip():
-            self.give(lambda: Path(change["new"].strip().strip("'\"")).expanduser())
+            self.give(lambda: Path(os.path.expanduser(change["new"].strip().strip("'\""))))
 
     def give(self, get: Callable[[], Path | None]) -> None:
         """Take the file that `get` returns, and say so."""
@@ -154,7 +155,7 @@ class FileInput:
             if path is None:
                 self.notice.clear()
                 return
-            if not path.is_file():
+            if not os.path.isfile(path):
                 raise InputError(f"{path}: there is no such file; look at its path once more")
             about = self._take(path)
             self.notice.say(f"{path.name}: {about}", "good")

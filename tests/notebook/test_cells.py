@@ -65,6 +65,15 @@ def test_of_lrs2_only_what_is_drawn_is_unpacked(workspace, tmp_path, monkeypatch
     assert len(cells.get_corpus(workspace, "LRS2", parts=str(tmp_path / "parts"))) == 6
 
 
+def test_addresses_longer_than_a_name_can_be(workspace, web):
+    workspace.raw.joinpath("lrs2").mkdir()
+    for name in ("train", "val", "test", "pretrain"):
+        (workspace.raw / "lrs2" / f"{name}.txt").write_text("1/00001\n" if name == "train" else "")
+    with pytest.raises(InputError, match="lrs2.tar") as told:
+        cells.get_corpus(workspace, "LRS2", parts=f"{web.url}/lrs2.tar?X-Amz-Signature={'s3cret' * 60}")
+    assert "s3cret" not in str(told.value)
+
+
 def test_what_is_held_back_stays_held_back(clips, tmp_path):
     held, rest = cells.hold_back(clips[:8], 2, tmp_path / "held")
     assert len(held) == 2 and len(rest) == 6 and not {u.id for u in held} & {u.id for u in rest}

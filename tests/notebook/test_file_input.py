@@ -62,6 +62,13 @@ def test_a_refusal_is_shown_escaped_and_the_next_file_is_taken(given, tmp_path):
     assert "no such file" in box.notice.text
 
 
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x.txt", "x" * 300, "a\0b"])
+def test_a_path_that_cannot_be_is_no_surprise(given, path):
+    box, _ = given
+    box.path.value = path
+    assert "there is no such file" in box.notice.text
+
+
 def test_who_thinks_better_of_it_is_asked_nothing_more(given):
     box, taken = given
     box.buttons["None"].click()
