@@ -45,7 +45,7 @@ def local_folder(folder: str | Path) -> Path:
     if not folder.is_relative_to(DRIVE):
         return folder
     if not os.path.ismount(DRIVE):
-        raise InputError(f"{folder}: Drive is not mounted; call open_workspace() first")
+        raise InputError(f"{folder}: Drive is not mounted; mount it first, as open_workspace() does")
     return COLAB_DISK / folder.relative_to(DRIVE)
 
 

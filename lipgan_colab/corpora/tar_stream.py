@@ -36,31 +36,38 @@ class TarStream:
         """
         begin, name, records = self.offset, None, {}
         while (member := self._header()) is not None:
-            content = self.offset + tarfile.BLOCKSIZE
-            if member.type in LONG_HEADERS + PAX_HEADERS:
-                text = self._long_header(member, begin)
-                self.offset = content + _padded(member.size)
-                if member.type == tarfile.GNUTYPE_LONGNAME:
-                    name = text.split(b"\0")[0]
-                elif member.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
-                    records = self._records(text, begin)
-                continue
-            name = records.get(b"GNU.sparse.name") or records.get(b"path") or name
-            member.name = member.name if name is None else name.decode("utf-8", "surrogateescape")
-            member.size = self._size(member, records, begin)
-            if member.type == tarfile.GNUTYPE_SPARSE or any(key.startswith(b"GNU.sparse.") for key in records):
-                member.sparse = []
-                content = self._after_sparse_map(content) if member.type == tarfile.GNUTYPE_SPARSE else content
-            has_content = member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
-            member.offset, member.offset_data = begin, content
-            self.offset = content + (_padded(member.size) if has_content else 0)
-            if has_content and None not in self.stream.sizes and content + member.size > sum(self.stream.sizes):
-                raise cut_off(self.stream.parts[-1].name)
-            return member
+            if member.type not in LONG_HEADERS + PAX_HEADERS:
+                name = records.get(b"GNU.sparse.name") or records.get(b"path") or name
+                return self._complete(member, name, records, begin)
+            text = self._long_header(member, begin)
+            self.offset += tarfile.BLOCKSIZE + _padded(member.size)
+            if member.type == tarfile.GNUTYPE_LONGNAME:
+                name = text.split(b"\0")[0]
+            elif member.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
+                records = self._records(text, begin)
         if self.offset != begin:  # a long name, and nobody has it
             raise self._damaged(begin)
         self._check_end()
         return None
+
+    def _complete(
+        self, member: tarfile.TarInfo, name: bytes | None, records: dict[bytes, bytes], begin: int
+    ) -> tarfile.TarInfo:
+        """The member with what the long headers before it say; `offset` goes on to the next."""
+        if name is not None:
+            member.name = name.decode("utf-8", "surrogateescape")
+        member.size = self._size(member, records, begin)
+        member.offset, member.offset_data = begin, self.offset + tarfile.BLOCKSIZE
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            member.offset_data = self._after_sparse_map(member.offset_data)
+        if member.type == tarfile.GNUTYPE_SPARSE or any(key.startswith(b"GNU.sparse.") for key in records):
+            member.sparse = []
+        has_content = member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
+        self.offset = member.offset_data + (_padded(member.size) if has_content else 0)
+        sizes = self.stream.sizes
+        if has_content and None not in sizes and member.offset_data + member.size > sum(sizes):
+            raise cut_off(self.stream.parts[-1].name)
+        return member
 
     def _header(self) -> tarfile.TarInfo | None:
         """What lies at `offset`; None for a block of zeros."""
