@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from lipgan_colab.corpora.corpus import Utterance, folder, grid, lrs2, only
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
@@ -242,16 +242,9 @@ def find_weights(workspace: Workspace, name: str = "") -> Path:
 
 
 def export(generator: str | Path, run_name: str, results: str | Path) -> Path:
-    """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone.
-
-    Raises:
-        InputError: it cannot be read, or the copy not be written.
-    """
-    try:
-        with safe_open(generator, "np") as file:
-            step = json.loads(file.metadata()["about"])["step"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{generator}: no generator that a training exported ({error}); train on") from error
+    """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone."""
+    with safe_open(generator, "np") as file:
+        step = json.loads(file.metadata()["about"])["step"]
     target = Path(results) / f"{run_name}-step-{step}.safetensors"
     if not target.exists():
         with written_whole(target) as unfinished:

@@ -125,13 +125,6 @@ def test_an_export_has_its_step_in_its_name(workspace, tmp_path):
     assert exported.read_bytes() == (tmp_path / "generator.safetensors").read_bytes()
 
 
-def test_an_export_of_what_is_none_is_one_line(workspace, tmp_path):
-    (tmp_path / "other.safetensors").write_bytes(b"not yet")
-    for name in ("other.safetensors", "missing.safetensors"):
-        with pytest.raises(InputError, match=f"{name}: no generator"):
-            cells.export(tmp_path / name, "first", workspace.results)
-
-
 def test_a_full_disk_is_one_line(clips, small_disk):
     (small_disk / "filler").write_bytes(bytes(1020 << 10))
     with pytest.raises(InputError, match=r"not written \(No space left on device\)"):
