@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from lipgan_colab.files import written_whole
+from lipgan_colab.errors import InputError
+from lipgan_colab.files import make_folder, written_whole
 from lipgan_colab.generation.generate import GenerateOptions, GenerateReport, generate
 from lipgan_colab.models.pretrained import ASSETS
 
@@ -18,8 +19,7 @@ def speaking_photo(out: Path) -> GenerateReport:
     from PIL import Image
     from skimage.data import astronaut
 
-    out.mkdir(parents=True, exist_ok=True)
-    photo = out / "photo.png"
+    photo = make_folder(out) / "photo.png"
     with written_whole(photo) as unfinished:
         Image.fromarray(astronaut()).save(unfinished, "PNG")
     return generate(photo, SENTENCE, "starter", out / "talking.mp4", GenerateOptions(mark=True))
@@ -31,12 +31,18 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
     Args:
         out: folder for all that is made.
         steps: of the training; 450 are enough for lips that follow the sound.
+
+    Raises:
+        InputError: no steps; the disk is full, or there can be no such folder.
     """
     from lipgan_colab.corpora.corpus import folder
     from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
     from lipgan_colab.synthetic.clips import draw_corpus, draw_photo, write_speech
     from lipgan_colab.training.train import TrainConfig, train
 
+    if steps < 1:
+        raise InputError(f"{steps} steps teach nothing; give at least 1")
+    make_folder(out)
     print("1/4 drawing a talking person")
     # One person only: a network learns faces before it learns speech, and the minutes are to be enough for both.
     draw_corpus(out / "videos", clips=8, identities=1, seconds=2.0)

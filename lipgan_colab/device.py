@@ -26,6 +26,11 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
         raise InputError(f"device {device!r} is unknown; choose cuda, cuda:1 or cpu") from error
     if picked.type == "cuda" and (picked.index or 0) >= torch.cuda.device_count():
         raise InputError(f"device {device!r}: there is no such GPU here; leave it out, or choose cpu")
+    if picked.type not in ("cuda", "cpu"):
+        try:
+            torch.ones(1, device=picked).item()
+        except (RuntimeError, NotImplementedError) as error:
+            raise InputError(f"device {device!r} does not compute here; leave it out, or choose cpu") from error
     return picked
 
 

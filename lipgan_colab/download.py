@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import os
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -52,8 +53,25 @@ def download(url: str, path: str | Path, sha256: str | None = None, timeout: flo
             if not path.is_file():  # or somebody else fetched it meanwhile
                 _fetch(url, path, sha256, timeout)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise DownloadError(f"{path.name} not downloaded: {error}; fetch {url} by hand and put it at {path}") from error
+        reason, address = shown_failure(error), shown_address("".join(url.split()))
+        raise DownloadError(
+            f"{path.name} not downloaded: {reason}; fetch {address} by hand and put it at {path}"
+        ) from error
     return path
+
+
+def shown_address(text: str) -> str:
+    """An address, or a text with addresses in it, as anybody may see it: without a password, and without what follows
+    the question mark, which may open doors as well."""
+    text = re.sub(r"(\b\w+:/{1,2})[^\s/?#]*@", r"\1…@", text)
+    return re.sub(r"(\b\w+:/{1,2}[^\s?#]*)[?#]\S*?([)\]'\",;:.]*(?:\s|$))", r"\1?…\2", text)
+
+
+def shown_failure(error: BaseException) -> str:
+    """What went wrong with an address, without its secrets."""
+    if isinstance(error, http.client.InvalidURL) or not isinstance(error, OSError | http.client.HTTPException):
+        return "it is no address that can be asked"  # Python's message has parts of it
+    return shown_address(" ".join(str(error).split()) or type(error).__name__)
 
 
 @contextmanager

@@ -27,20 +27,29 @@ class NotWritten(InputError, OSError):
         return self.args[0]
 
 
-def not_written(path: str | Path, error: BaseException) -> NotWritten:
+def not_written(path: str | Path, error: BaseException, what: str = "not written") -> NotWritten:
     """The `NotWritten` that tells of `error`, met while `path` was written."""
     found = re.search(r"os error (\d+)", str(error))  # how safetensors passes on what the disk said
     number = int(found[1]) if found else getattr(error, "errno", None)
     reason = os.strerror(number) if number else str(error)
-    told = NotWritten(f"{path}: not written ({reason}); make room there, or choose another place")
+    told = NotWritten(f"{path}: {what} ({reason}); make room there, or choose another place")
     told.errno, told.strerror = number, reason
     return told
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder, made if it is missing, with those above it. NotWritten where there can be none."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(path, error, "the folder cannot be made") from error
+    return Path(path)
 
 
 def part_name(path: str | Path) -> Path:
     """A name beside `path` that nobody else writes under: no other machine, process or thread, now or later."""
     path = Path(path)
-    return path.with_name(f"{_stem(path.name)}{machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    return path.parent / f"{_stem(path.name)}{machine()}-{os.getpid()}-{secrets.token_hex(4)}.part"
 
 
 def _stem(name: str) -> str:

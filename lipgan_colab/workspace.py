@@ -13,7 +13,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from typing import NamedTuple
 from tqdm.auto import tqdm
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import NotWritten, make_folder, written_whole
 
 DRIVE = Path("/content/drive")  # where Colab mounts it; its own folder in it is MyDrive
 COLAB_DISK = Path("/content/lipgan-local")
@@ -45,7 +45,7 @@ def local_folder(folder: str | Path) -> Path:
     if not folder.is_relative_to(DRIVE):
         return folder
     if not os.path.ismount(DRIVE):
-        raise InputError(f"{folder}: Drive is not mounted; call open_workspace() first")
+        raise InputError(f"{folder}: Drive is not mounted; mount it first, as open_workspace() does")
     return COLAB_DISK / folder.relative_to(DRIVE)
 
 
@@ -110,7 +110,7 @@ class Workspace:
             return source
         inside = source.relative_to(self.root) if source.is_relative_to(self.root) else Path("shards", source.name)
         target = self.local / inside
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         manifest = source / "manifest.json"
         sums = _checksums(manifest)
         for stray in target.glob("shard-*.safetensors"):
@@ -124,7 +124,8 @@ class Workspace:
             for file in missing:
                 _patiently(lambda f=file: _fetch(f, target / f.name, sums.get(f.name), progress), file)
         if manifest.exists():
-            shutil.copyfile(manifest, target / manifest.name)
+            with written_whole(target / manifest.name) as unfinished:
+                unfinished.write_bytes(_patiently(manifest.read_bytes, manifest))
         return target
 
     def free_space(self) -> FreeSpace:
@@ -199,10 +200,7 @@ def open_workspace(name: str = "lipgan", drive: str | Path = "auto", say: Callab
         say(f"!!! {root} is on this session's own disk: it will NOT last. Download what you want to keep.")
         workspace = Workspace(root, root, lasts=False)
     for folder in (workspace.raw, workspace.shards, workspace.runs, workspace.results, workspace.local):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be made ({error.strerror or error})") from error
+        make_folder(folder)
     return workspace
 
 
@@ -241,14 +239,21 @@ def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
+class _Unread(Exception):
+    """A file cannot be read just now; no OSError, which would be taken for one of the disk that is written to."""
+
+
 def _patiently(work: Callable, what: Path):
-    """What `work` returns, tried again while the disk errs."""
+    """What `work` returns, tried again while the disk that is read errs."""
     for pause in (*PATIENCE, None):
         try:
             return work()
-        except OSError as error:
+        except NotWritten:
+            raise
+        except (OSError, _Unread) as error:
             if pause is None:
-                raise InputError(f"{what}: cannot be read ({error.strerror or error}); mount Drive again") from error
+                reason = getattr(error, "strerror", None) or error
+                raise InputError(f"{what}: cannot be read ({reason}); mount Drive again") from error
             time.sleep(pause)
 
 
@@ -274,25 +279,33 @@ def _checksums(manifest: Path) -> dict[str, str]:
 
 def _fetch(source: Path, target: Path, sha256: str | None, progress: tqdm) -> None:
     """Copy a file whole, with its time, which tells later that it is there."""
-    digest, size, before = hashlib.sha256(), source.stat().st_size, progress.n
+    digest, about, before = hashlib.sha256(), source.stat(), progress.n
     try:
         with written_whole(target) as unfinished:
-            with source.open("rb") as reading, unfinished.open("wb") as writing:
-                while chunk := reading.read(CHUNK):
+            with unfinished.open("wb") as writing:
+                for chunk in _chunks(source):
                     digest.update(chunk)
                     writing.write(chunk)
                     progress.update(len(chunk))
-            if unfinished.stat().st_size != size:
-                raise OSError(f"only {unfinished.stat().st_size} of {size} bytes came")
+            if unfinished.stat().st_size != about.st_size:
+                raise _Unread(f"only {unfinished.stat().st_size} of {about.st_size} bytes came")
             if sha256 is not None and digest.hexdigest() != sha256:
                 raise InputError(
                     f"{source}: damaged (its SHA-256 is not the manifest's); delete it and preprocess again"
                 )
-            stamp = source.stat().st_mtime_ns
-            os.utime(unfinished, ns=(stamp, stamp))
-    except OSError:
+            os.utime(unfinished, ns=(about.st_mtime_ns, about.st_mtime_ns))
+    except (OSError, _Unread):
         progress.update(before - progress.n)
         raise
+
+
+def _chunks(source: Path) -> Iterator[bytes]:
+    try:
+        with source.open("rb") as reading:
+            while chunk := reading.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise _Unread(error.strerror or error) from error
 
 
 def _versions() -> list[str]:

@@ -15,7 +15,10 @@ def test_precisions_have_names():
         pick_dtype("double", CPU)
 
 
-@pytest.mark.parametrize(("device", "said"), [("gpu", "choose cuda, cuda:1 or cpu"), ("cuda:9", "no such GPU here")])
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [("gpu", "choose cuda, cuda:1 or cpu"), ("cuda:9", "no such GPU here"), ("meta", "does not compute here")],
+)
 def test_a_device_that_is_not_there_is_one_line(device, said):
     with pytest.raises(InputError, match=said):
         pick_device(device)

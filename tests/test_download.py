@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipgan_colab.download import DownloadError, download, file_sha256
+from lipgan_colab.download import DownloadError, download, file_sha256, shown_address
 
 BODY = np.random.default_rng(0).bytes(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -131,3 +131,28 @@ def test_what_a_killed_process_left_is_gone_on_with(web, tmp_path):
     assert path.read_bytes() == BODY
     assert [wanted for _, wanted in web.asked] == ["bytes=200000-"]
     assert os.listdir(tmp_path) == ["file.bin"]
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://a.org/b/c.mp4", "https://a.org/b/c.mp4"),
+        ("https://a.org/b?X-Amz-Signature=1,2;3)4&token=5", "https://a.org/b?…"),
+        ("https://me:pass@a.org/b#key", "https://…@a.org/b?…"),
+        ("HTTPS://me:p@ss@a.org", "HTTPS://…@a.org"),
+        ("it broke (https://a.org/b?c=d); fetch it. Really?", "it broke (https://a.org/b?…); fetch it. Really?"),
+        ("write to me@a.org", "write to me@a.org"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address, shown):
+    assert shown_address(address) == shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["{url}/file?token=s3cret", "http://me:s3cret@127.0.0.1:1/file", "http://127.0.0.1:1/a b?s3cret"],
+)
+def test_a_failed_download_keeps_secrets(web, tmp_path, address):
+    with pytest.raises(DownloadError, match="by hand") as told:
+        download(address.format(url=web.url), tmp_path / "file.bin")
+    assert "s3cret" not in str(told.value)

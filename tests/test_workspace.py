@@ -207,6 +207,31 @@ def test_shards_that_do_not_fit_are_not_begun(workspace, small_disk):
         small.stage("grid")
 
 
+def test_a_disk_that_fills_up_while_staging_is_one_line_at_once(workspace, small_disk, monkeypatch):
+    make_shards(workspace.shards / "grid")
+    monkeypatch.setattr(module, "PATIENCE", (60,))  # for disks that err, not for those that are full
+    room = shutil.disk_usage(small_disk)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: room)
+    (small_disk / "filler").write_bytes(bytes(1020 << 10))  # by somebody else, meanwhile
+    with pytest.raises(InputError, match=r"not written|cannot be made") as told:
+        Workspace(workspace.root, small_disk).stage("grid")
+    assert "No space left on device" in str(told.value)
+
+
+def test_a_drive_that_errs_while_a_shard_is_read_is_asked_again(workspace, monkeypatch):
+    source = make_shards(workspace.shards / "grid")
+    chunks, failures = module._chunks, [OSError(5, "Input/output error")] * 2
+    monkeypatch.setattr(module, "PATIENCE", (0, 0))
+
+    def failing(path):
+        if failures:
+            raise module._Unread(failures.pop().strerror)
+        return chunks(path)
+
+    monkeypatch.setattr(module, "_chunks", failing)
+    assert contents(workspace.stage("grid")) == contents(source)
+
+
 def test_the_check_up_is_loud_without_a_gpu(workspace):
     workspace.root.mkdir()
     workspace.local.mkdir()

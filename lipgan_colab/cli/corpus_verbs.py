@@ -49,7 +49,7 @@ def _fetch(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], No
     parser.add_argument("--corpus", choices=["grid", "lrs2"], required=True, help="which corpus")
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--speakers", nargs="+", metavar="S", help="of GRID: s1 to s34 but s21 (default: none)")
-    text = "of LRS2: the folder of the parts lrs2_v1_partaa to ae, or their paths, addresses or Drive links"
+    text = "of LRS2: folder of the parts lrs2_v1_partaa to ae; their paths, addresses or Drive links; or a whole .tar"
     parser.add_argument("--parts", nargs="+", metavar="PART", help=f"{text} (default: none)")
     parser.add_argument("--split", help=f"of LRS2: {', '.join(LRS2_SPLITS)}, or several with + (default: all)")
     text = "of LRS2: text file of ids that `subset` wrote; nothing else is unpacked (default: none)"
@@ -75,12 +75,14 @@ def _subset(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], N
     parser.add_argument("--out", type=Path, required=True, help="text file of ids to write; a picture goes beside it")
 
     def run(args: argparse.Namespace) -> None:
+        if args.out.suffix.lower() == ".png":
+            raise InputError(f"{args.out}: a list of ids is a text file, and a picture goes beside it; name it .txt")
         corpus = _corpus(args, unpacked=args.hours is not None)
         drawn = _drawn(args, corpus)
         write_ids(args.out, drawn)
         if all(u.path.is_file() for u in drawn):
             drawn = measured(drawn)
-            picture(drawn, args.out.with_suffix(".png"))
+            picture(drawn, args.out.parent / f"{args.out.stem}.png")
         print(f"{table(drawn, len(corpus))}\n{args.out}")
 
     return run

@@ -9,12 +9,15 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm.auto import tqdm
 
 from lipgan_colab.cli import corpus_verbs
 from lipgan_colab.cli.flags import add_flags, given, made_of
+from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError
 
 Run = Callable[[argparse.Namespace], None]  # what a verb does with its arguments
@@ -55,7 +58,13 @@ def _status(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.workspace import local_folder
 
     add_flags(parser, status)
-    return lambda args: print(status(args.run, args.local or local_folder(args.run)))
+
+    def run(args: argparse.Namespace) -> None:
+        if args.run.is_file():
+            raise InputError(f"{args.run}: is a file; give the run's folder")
+        print(status(args.run, args.local or local_folder(args.run)))
+
+    return run
 
 
 def _generate(parser: argparse.ArgumentParser) -> Run:
@@ -98,7 +107,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
 
     asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert")
     names = add_flags(parser, evaluate, asked, weights=WEIGHTS)
-    parser.add_argument("--only", type=Path, help="text file of clip ids (paths below the folder) (default: all)")
+    parser.add_argument("--only", type=Path, help="text file of clip ids: paths below the folder (default: all)")
 
     def run(args: argparse.Namespace) -> None:
         ids = read_ids(args.only) if args.only else None
@@ -169,8 +178,14 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """As argparse does, which repeats what was typed; but not the secrets in addresses."""
+        super().error(shown_address(message))
+
+
 def _parser(called: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lipgan-colab", description="A face and a speech clip to a talking video.")
+    parser = _Parser(prog="lipgan-colab", description="A face and a speech clip to a talking video.")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, (add_verb, summary) in VERBS.items():
         sub = verbs.add_parser(name, help=summary, description=summary)
@@ -187,15 +202,28 @@ def _say_warning(message: Warning | str, *_where) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb. Exit status: 0 done, 1 with one line on stderr that says what is wrong, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    with suppress(AttributeError):  # where stdout is somebody else's object
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
         args = _parser(next(iter(arguments), None)).parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning
             args.run_verb(args)
+        sys.stdout.flush()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        return _failed(str(error))
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # the last net: no file and no disk is to blame for a traceback
+        where = error.filename or "the disk or the network"
+        return _failed(f"{where}: {error.strerror or error}; see to it, and run again")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _failed(message: str) -> int:
+    print(f"error: {' '.join(shown_address(message).splitlines())}", file=sys.stderr)
+    return 1

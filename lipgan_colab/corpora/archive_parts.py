@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import BinaryIO, Protocol
 
+from lipgan_colab.download import shown_address, shown_failure
 from lipgan_colab.errors import InputError
 
 BLOCK = 1 << 20
@@ -58,11 +59,14 @@ class WebPart:
     """A part on a web server, if need be behind a user name and password (HTTP basic authentication).
 
     Raises:
-        InputError: the server does not have it, or does not let us in; or the address holds a password.
+        InputError: the server does not have it, or does not let us in; or the address is none, or holds a password.
     """
 
     def __init__(self, url: str):
-        address = urllib.parse.urlsplit(url)
+        try:
+            address = urllib.parse.urlsplit(url)
+        except ValueError as error:
+            raise InputError(f"{shown_address(url)}: no address; write it again") from error
         if address.password or address.username:
             raise InputError(f"{address.hostname}: leave user name and password out of the address; they are asked for")
         self.url, self.name = url, Path(urllib.parse.unquote(address.path)).name
@@ -70,9 +74,15 @@ class WebPart:
         try:
             with self.open(0) as answer:
                 length = answer.headers.get("Content-Length")
-        except (OSError, http.client.HTTPException) as error:
-            raise InputError(f"{url}: cannot be read ({error}); check the address and the connection") from error
-        self.size = None if length is None else int(length)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            if isinstance(error, InputError):
+                raise
+            told = f"cannot be read ({shown_failure(error)}); check the address and the connection"
+            raise InputError(f"{self}: {told}") from error
+        self.size = int(length) if length and length.isdigit() else None
+
+    def __str__(self) -> str:
+        return shown_address("".join(self.url.split()))
 
     def open(self, start: int) -> BinaryIO:
         try:
@@ -86,7 +96,7 @@ class WebPart:
         except urllib.error.HTTPError as error:
             if error.code == 401:
                 _signed_in.clear()
-                raise InputError(f"{self.url}: the server refuses this user name and password; try again") from None
+                raise InputError(f"{self}: the server refuses this user name and password; try again") from None
             raise
 
     def _request(self, start: int) -> BinaryIO:
@@ -139,7 +149,7 @@ class DrivePart:
 
     def __init__(self, url: str, name: str = ""):
         self.url = url
-        self.name = name or url
+        self.name = name or shown_address(url)
 
     def open(self, start: int) -> BinaryIO:
         stream = _Poured(self.url)

@@ -1,10 +1,11 @@
 """What can be learnt from: a corpus is a list of utterances, each one video file of one person speaking."""
 
 import hashlib
+import os
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,14 +56,23 @@ class Utterance:
 def folder(root: str | Path, licence: str = "unknown") -> list[Utterance]:
     """Every video below a folder, sorted by id; the subfolder it lies in counts as its speaker.
 
+    Hidden files and folders are passed over. A folder that cannot be read, and videos with a line break in their names,
+    which no list of ids can hold, are left out with a warning.
+
     Raises:
         InputError: the folder does not exist or holds no video.
     """
     root = Path(root)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"{root}: no such folder; name the folder that holds the videos")
-    # Names with a dot in front are other programs' leftovers, not videos.
-    paths = (p for p in root.rglob("[!.]*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+    paths = [p for p in _visible_files(root) if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
+    unlisted = [p for p in paths if re.search(r"[\r\n]", p.relative_to(root).as_posix())]
+    if unlisted:
+        warnings.warn(
+            f"{root}: {len(unlisted)} videos left out, for their names have a line break; rename {unlisted[0].name!r}",
+            stacklevel=2,
+        )
+        paths = [p for p in paths if p not in set(unlisted)]
     utterances = [
         Utterance(
             id=p.relative_to(root).as_posix(),
@@ -75,6 +85,21 @@ def folder(root: str | Path, licence: str = "unknown") -> list[Utterance]:
     if not utterances:
         raise InputError(f"{root}: holds no video ({', '.join(sorted(VIDEO_SUFFIXES))}); name another folder")
     return sorted(utterances, key=lambda u: u.id)
+
+
+def _visible_files(root: Path) -> Iterator[Path]:
+    """The files below a folder, but for what other programs hide there: bins, checkpoints, a Mac's notes."""
+
+    def left_out(error: OSError) -> None:
+        warnings.warn(f"{error.filename}: cannot be read ({error.strerror}); left out", stacklevel=2)
+
+    for place, folders, files in os.walk(root, onerror=left_out):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        yield from (Path(place, name) for name in files if not _is_hidden(name))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def grid(root: str | Path, speakers: Sequence[str | int] | None = None) -> list[Utterance]:
@@ -144,7 +169,7 @@ def lrs2(root: str | Path, split: str = "train", unpacked: bool = True) -> list[
         InputError: no such folder or list, or nothing of the split has been unpacked.
     """
     root = Path(root)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"{root}: no such folder; name the folder that holds {LRS2_FOLDER}")
     videos = root if not (root / LRS2_FOLDER).is_dir() and (root / "main").is_dir() else root / LRS2_FOLDER
     names = split.split("+")
@@ -186,7 +211,8 @@ def _listed(path: Path | None, name: str, root: Path, videos: Path) -> list[str]
     if path is not None:
         return _read_list(path)
     if name == "pretrain" and (videos / name).is_dir():
-        return [p.relative_to(videos).with_suffix("").as_posix() for p in (videos / name).glob("*/[!.]*.mp4")]
+        found = (p.relative_to(videos).with_suffix("") for p in _visible_files(videos / name) if p.suffix == ".mp4")
+        return [p.as_posix() for p in found if len(p.parts) == 3]
     raise InputError(f"{root}: {name}.txt is not there; put the lists that come with LRS2 into {root / 'filelists'}")
 
 
@@ -194,7 +220,11 @@ def _read_list(path: Path) -> list[str]:
     """main/PROGRAMME/UTTERANCE of every line; test.txt and val.txt have a second column, which says how noisy it is."""
     where = "pretrain" if path.stem == "pretrain" else "main"
     ids = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a list that can be read ({error}); use LRS2's own") from error
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         name = line.split()[0].removesuffix(".mp4")
@@ -226,22 +256,42 @@ def without(utterances: Sequence[Utterance], left_out: Sequence[str]) -> list[Ut
     Raises:
         InputError: an id in `left_out` is not in the corpus (a typing error would let a judge's clip into training).
     """
-    only(utterances, left_out)
-    return [u for u in utterances if u.id not in set(left_out)]
+    kept_back = {u.id for u in only(utterances, left_out)}
+    return [u for u in utterances if u.id not in kept_back]
 
 
-def only(utterances: Sequence[Utterance], ids: Iterable[str]) -> list[Utterance]:
-    """The utterances of these ids, in the ids' order.
+def only(utterances: Sequence[Utterance], ids: Iterable[str], where: str = "the corpus") -> list[Utterance]:
+    """The utterances of these ids, in the ids' order. Of a file's id the suffix may be left out, or be one too many.
+
+    Args:
+        utterances: a corpus.
+        ids: of some of them.
+        where: the corpus' name, for a person.
 
     Raises:
-        InputError: an id is not in the corpus.
+        InputError: an id is not in the corpus, or means several of its clips.
     """
     by_id = {u.id: u for u in utterances}
-    ids = list(dict.fromkeys(ids))
-    unknown = sorted(set(ids) - by_id.keys())
-    if unknown:
-        raise InputError(f"{unknown[0]}: not in the corpus; check the id (path below the folder)")
-    return [by_id[i] for i in ids]
+    by_stem = defaultdict(list)
+    for u in utterances:
+        by_stem[_stem(u.id)].append(u)
+    chosen = {}
+    for i in ids:
+        stem = _stem(i.strip())
+        alike = [u for u in by_stem.get(stem, []) if i.strip() == stem or u.id in (stem, i.strip())]
+        found = [by_id[i]] if i in by_id else alike
+        if not found:
+            raise InputError(f"{i}: not in {where}; check the id (path below the folder)")
+        if len(found) > 1:
+            raise InputError(f"{i}: means {found[0].id} and {found[1].id}; give the id with its suffix")
+        chosen[found[0].id] = found[0]
+    return list(chosen.values())
+
+
+def _stem(clip: str) -> str:
+    """An id without its video suffix."""
+    stem, suffix = os.path.splitext(clip)
+    return stem if suffix.lower() in VIDEO_SUFFIXES else clip
 
 
 def split(utterances: Sequence[Utterance], name: str, share: float = 0.1, seed: int = 0) -> list[Utterance]:
@@ -268,9 +318,9 @@ def split(utterances: Sequence[Utterance], name: str, share: float = 0.1, seed: 
 
 def draw_number(seed: int, name: str) -> str:
     """A random but repeatable sorting key for a name: the same everywhere, whatever else is in the list."""
-    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+    return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogatepass")).hexdigest()
 
 
 def fingerprint(ids: Iterable[str]) -> str:
     """What a set of clips is known by, 16 hexadecimal digits: the same for the same ids in any order."""
-    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(sorted(ids)).encode(errors="surrogatepass")).hexdigest()[:16]

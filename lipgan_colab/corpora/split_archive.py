@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import os
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lipgan_colab.corpora.archive_parts import BLOCK, DrivePart, FilePart, Part, WebPart
+from lipgan_colab.download import shown_address, shown_failure
 from lipgan_colab.errors import InputError
 
 TRIES, PAUSE = 5, 2.0  # a broken connection is taken up again so often, after so many seconds, then twice as many …
-PART_NAME = re.compile(r"(part|\.tar\.)[a-z]{2}$|\.tar$")  # as `split` names them, or whole
+PART_NAME = re.compile(r"(part|\.tar\.)[a-z]{2}$|\.tar$", re.IGNORECASE)  # as `split` names them, or whole
 
 
 def find_parts(sources: str | Path | Sequence[str | Path]) -> list[Part]:
@@ -21,6 +23,7 @@ def find_parts(sources: str | Path | Sequence[str | Path]) -> list[Part]:
     Args:
         sources: one or several of: a folder that holds the parts and nothing like them; a part's path; its address on
             a web server; a Drive link to it. Paths are sorted by name, as `split` named them; addresses stay in order.
+            A whole archive (.tar) is its only part.
 
     Raises:
         InputError: a part is missing (between others), empty, or shorter than those before it.
@@ -28,10 +31,12 @@ def find_parts(sources: str | Path | Sequence[str | Path]) -> list[Part]:
     sources = [sources] if isinstance(sources, str | Path) else sources
     parts: list[Part] = []
     for source in map(str, sources):
-        if re.match(r"https?://(drive|docs)\.google\.com/", source):
+        if re.match(r"https?://(drive|docs)\.google\.com/", source, re.IGNORECASE):
             parts.append(DrivePart(source, f"part {len(parts) + 1}"))
-        elif re.match(r"https?://", source):
+        elif re.match(r"https?://", source, re.IGNORECASE):
             parts.append(WebPart(source))
+        elif re.match(r"\w+:/", source) and not os.path.exists(source):
+            raise InputError(f"{shown_address(source)}: parts are files, or at https or Drive addresses; give those")
         else:
             parts += [FilePart(path) for path in _paths(Path(source))]
     if all(isinstance(part, FilePart) for part in parts):
@@ -42,13 +47,16 @@ def find_parts(sources: str | Path | Sequence[str | Path]) -> list[Part]:
 
 
 def _paths(source: Path) -> list[Path]:
-    if source.is_file():
+    if os.path.isfile(source):
         return [source]
-    if not source.is_dir():
+    if not os.path.isdir(source):
         raise InputError(f"{source}: no such part file or folder of part files")
-    paths = sorted(p for p in source.iterdir() if PART_NAME.search(p.name) and p.is_file())
+    try:
+        paths = sorted(p for p in source.iterdir() if PART_NAME.search(p.name) and p.is_file())
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}); look at its rights, or mount it") from error
     if not paths:
-        raise InputError(f"{source}: no part file (…partaa, …partab, …) in it")
+        raise InputError(f"{source}: no part file (…partaa, …partab, …) and no .tar in it")
     stems = sorted({p.name[:-2] for p in paths})
     if len(stems) > 1:
         raise InputError(f"{source}: parts of several archives ({stems[0]}…, {stems[1]}…); name those of one")
@@ -57,6 +65,8 @@ def _paths(source: Path) -> list[Path]:
 
 def _check_names(names: list[str]) -> None:
     """Where parts are named …aa, …ab, … as `split` does, none may be missing between them."""
+    if names[0].lower().endswith(".tar"):  # a whole archive
+        return
     if not all(re.search(r"[a-z]{2}$", name) for name in names) or len({name[:-2] for name in names}) > 1:
         return
     for place, name in enumerate(names):
@@ -66,7 +76,10 @@ def _check_names(names: list[str]) -> None:
 
 
 def _check_sizes(parts: Sequence[Part]) -> None:
-    sizes = [part.size for part in parts]
+    try:
+        sizes = [part.size for part in parts]
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); look at the disk") from error
     for part, size in zip(parts, sizes, strict=True):
         if size == 0:
             raise InputError(f"{part.name}: this part is empty; fetch it again")
@@ -185,7 +198,9 @@ class JoinedParts(io.RawIOBase):
                 gone = isinstance(error, FileNotFoundError | PermissionError)
                 refused = getattr(error, "code", 0) in (403, 404, 410)
                 if gone or refused or attempt == TRIES - 1:  # a mounted Drive, too, errs for a moment
-                    raise InputError(f"{part.name}: cannot be read ({error}); run the same again to go on") from error
+                    raise InputError(
+                        f"{part.name}: cannot be read ({shown_failure(error)}); run the same again to go on"
+                    ) from error
                 time.sleep(PAUSE * 2**attempt)
         raise AssertionError("unreachable")
 

@@ -58,7 +58,7 @@ def subset(
     if utterances is None:
         return order
     if not 0 < utterances <= len(order):
-        raise InputError(f"{utterances} clips cannot be drawn from {len(order)}")
+        raise InputError(f"{utterances} clips cannot be drawn from {len(order)}; give other utterances, at least 1")
     return order[:utterances]
 
 
@@ -81,7 +81,7 @@ def _drawn_order(corpus: Sequence[Utterance], seed: int, balance: str | None) ->
 
 
 def _first_hours(order: list[Utterance], hours: float) -> list[Utterance]:
-    if hours <= 0:
+    if not hours > 0:  # nor is nan
         raise InputError(f"{hours} hours cannot be drawn; give a positive number")
     missing = [u for u in order[:BATCH] if u.duration is None and not u.path.exists()]
     if missing:
@@ -118,9 +118,12 @@ def _measured(utterance: Utterance) -> Utterance:
 
 
 def write_ids(path: str | Path, utterances: Sequence[Utterance]) -> None:
-    """Write the ids, one a line, in their order, for `read_ids` here or on another machine."""
+    """Write the ids, one a line, in their order, for `read_ids` here or on another machine. NotWritten if that fails.
+
+    Names that are not UTF-8 are written as the disk has them.
+    """
     with written_whole(path) as unfinished:
-        unfinished.write_text("".join(f"{u.id}\n" for u in utterances), encoding="utf-8")
+        unfinished.write_text("".join(f"{u.id}\n" for u in utterances), encoding="utf-8", errors="surrogateescape")
 
 
 def read_ids(path: str | Path) -> list[str]:
@@ -130,9 +133,13 @@ def read_ids(path: str | Path) -> list[str]:
         InputError: there is no such text file, or no id in it.
     """
     try:
-        ids = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a text file of ids ({error}); make one with the verb subset") from error
+        text = Path(path).read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except (OSError, ValueError) as error:  # the latter: no name of a file
+        raise InputError(f"{path}: cannot be read ({error}); make a text file of ids with the verb subset") from error
+    if "\0" in text:  # a video, or what Windows calls Unicode
+        raise InputError(f"{path}: not a text file of ids in UTF-8; make one with the verb subset")
+    # Blanks at the beginning may belong to a name, other line breaks than these may be in one.
+    ids = [line.rstrip() for line in text.split("\n") if line.strip()]
     if not ids:
         raise InputError(f"{path}: no id in it; make one with the verb subset")
     return ids

@@ -5,7 +5,7 @@ those, all measured. What is judged is the generator: mouths do not rest in paus
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from lipgan_colab.evaluation.syncnet import SyncNet, lip_sync_error, load_syncne
 from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face_clip import FPS, FaceClip, detected_clip, upright_clip
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import NotWritten, make_folder, written_whole
 from lipgan_colab.generation.generate import generate_crops, ready_generator
 from lipgan_colab.media.pipeline import ahead
 from lipgan_colab.media.sound import read_speech
@@ -92,7 +92,7 @@ def evaluate(
         weights: run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); name that the verb `weights` lists; or a
             generator.
         out: folder that gets table.txt, clips.csv and frames.png (see `Evaluation`).
-        ids: which clips of the folder (paths below it); None takes all.
+        ids: which clips of the folder (paths below it, with or without suffix); None takes all.
         device: cuda, cuda:1, cpu; None takes the GPU where there is one.
         window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes what
             the weights were trained with.
@@ -101,19 +101,19 @@ def evaluate(
             "expert", which comes with the package.
 
     Raises:
-        InputError: no clip can be judged, or the weights cannot be used.
+        InputError: no clip can be judged, the weights cannot be used, or the results not be written.
     """
     keep_freed_memory()
+    if window_offset is not None and abs(window_offset) > LONGEST:
+        raise InputError(f"a window offset of {window_offset} frames is longer than a clip; give a smaller one")
     utterances = folder(videos)
     if ids is not None:
-        unknown = sorted(set(ids) - {u.id for u in utterances})
-        if unknown:
-            raise InputError(f"{videos}: there is no clip {unknown[0]} in it; check the id (path below the folder)")
-        utterances = only(utterances, ids)
+        utterances = only(utterances, ids, str(videos))
     generator = ready_generator(weights, device, window_offset)
     judges = _Judges(
         fuse(load_expert(expert, pick_device(device))), load_syncnet(syncnet, device) if syncnet is not None else None
     )
+    out = make_folder(out)  # before hours are spent on what would lie there
     skipped: list[dict] = []
     speeches = _speeches(utterances, generator.speech_input, skipped)
     scores: list[ClipScores] = []
@@ -129,13 +129,19 @@ def evaluate(
             shapes.append(face_shape(clip.crops))
             progress.update(len(scores) + len(skipped) - progress.n)
     if not scores:
+        with suppress(OSError):  # something lies in it
+            out.rmdir()
         raise InputError(f"{videos}: no clip can be judged ({skipped[0]['reason'] if skipped else 'it is empty'})")
-    evaluation = Evaluation(Path(out), scores, skipped)
-    write_csv(evaluation)
-    write_table(evaluation)
-    with written_whole(evaluation.folder / "frames.png") as unfinished:
-        picture = cv2.cvtColor(page(samples, np.mean(shapes, axis=0)), cv2.COLOR_RGB2BGR)
-        unfinished.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    evaluation = Evaluation(out, scores, skipped)
+    try:
+        write_csv(evaluation)
+        write_table(evaluation)
+        with written_whole(evaluation.folder / "frames.png") as unfinished:
+            picture = cv2.cvtColor(page(samples, np.mean(shapes, axis=0)), cv2.COLOR_RGB2BGR)
+            unfinished.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    except NotWritten:
+        tqdm.write(str(evaluation))  # what took hours is shown, at least
+        raise
     return evaluation
 
 

@@ -104,6 +104,7 @@ def page(samples: list[Sample], shape: np.ndarray) -> np.ndarray:
 
 
 def _caption(text: str, width: int) -> np.ndarray:
+    text = text.encode("ascii", "replace").decode()  # OpenCV has no other letters, and crashes at what is no Unicode
     line = np.full((CAPTION, width, 3), 255, np.uint8)
     cv2.putText(line, text, (6, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     return line

@@ -144,15 +144,16 @@ def _notes(evaluation: Evaluation) -> list[str]:
 def write_table(evaluation: Evaluation) -> None:
     """table.txt: the table, and what its rows and columns mean."""
     meanings = [f"{name:18}{what}" for name, what in (MEASURES | VARIANTS).items()]
+    text = "\n".join([str(evaluation), "", *meanings, ""])
     with written_whole(evaluation.folder / "table.txt") as unfinished:
-        unfinished.write_text("\n".join([str(evaluation), "", *meanings, ""]), encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # file names need not be text
 
 
 def write_csv(evaluation: Evaluation) -> None:
     """clips.csv: a line for every clip and variant."""
     with (
         written_whole(evaluation.folder / "clips.csv") as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
+        unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         writer = csv.DictWriter(file, ["id", "speaker", "frames", "yaw", "variant", *MEASURES])
         writer.writeheader()

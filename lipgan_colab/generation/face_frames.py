@@ -111,7 +111,7 @@ def _nobody(path: str | Path, person: Person, most: int) -> InputError:
         return InputError(f"{path}: no face found; choose a picture in which it is larger and seen from the front")
     if isinstance(person, int):
         return InputError(f"{path}: there is no person {person}, counted from the left from 0; at most {most} are seen")
-    return InputError(f"{path}: nobody's face is at {person}; choose another point, or person=largest")
+    return InputError(f"{path}: nobody's face is at {person}; choose another point, or the largest person")
 
 
 def _padded(face: Face, pads: Pads) -> Face:

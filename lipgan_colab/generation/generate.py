@@ -42,8 +42,8 @@ RANGES = {  # of the options
 }
 REFERENCE_MOUTHS = ("auto", "own", "rest")
 CONSENT = (
-    "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic "
-    "(--consent says that you did)"
+    "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic. "
+    "With --consent the video notes that they agreed, and this is not said again"
 )
 
 
@@ -92,7 +92,7 @@ class GenerateOptions:
         if self.pauses not in PAUSE_RULES:
             raise InputError(f"pauses cannot be {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
         if self.reference_mouth not in REFERENCE_MOUTHS:
-            raise InputError(f"reference_mouth {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
+            raise InputError(f"a reference mouth {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
         if len(self.pads) != 4 or not all(-0.25 <= pad <= 1 for pad in self.pads):
             raise InputError(f"pads {self.pads}: four parts of the face's side, each from -0.25 to 1")
 
@@ -137,7 +137,7 @@ class GenerateReport:
     def __str__(self) -> str:
         text = f"{self.path}: {self.frames} frames, {float(self.frames / self.fps):.2f} s"
         if self.spoken == 0:
-            text += "; no speech is heard, so the mouth rests (pauses=off lets every sound move it)"
+            text += "; no speech is heard, so the mouth rests (with pauses off every sound moves it)"
         if self.without_face:
             stretches = [f"{float(a / self.fps):.1f}-{float((b + 1) / self.fps):.1f} s" for a, b in self.without_face]
             where = ", ".join(stretches[:5]) + (", ..." if len(stretches) > 5 else "")
@@ -145,7 +145,7 @@ class GenerateReport:
         if self.turned_away:
             text += f"; in {self.turned_away} frames the face is turned too far and fades to the original"
         if self.rested:
-            text += "; the generator saw the mouth at rest (reference_mouth=own shows it as it is)"
+            text += "; the generator saw the mouth at rest (with its own reference mouth it sees it as it is)"
         return text
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lipgan_colab.download import DownloadError, download, file_sha256, one_at_a_time
+from lipgan_colab.download import DownloadError, download, file_sha256, one_at_a_time, shown_address
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.published import WAV2LIP_LICENCE
@@ -193,7 +193,7 @@ def download_from_drive(url: str, path: Path, sha256: str | None = None) -> None
             if not path.is_file():  # or somebody else fetched it meanwhile
                 _fetch_from_drive(url, path, sha256)
     except Exception as error:  # gdown's own exceptions differ between its releases, and requests' come through
-        raise DownloadError(f"{path.name} not downloaded: {' '.join(str(error).split())}") from error
+        raise DownloadError(f"{path.name} not downloaded: {shown_address(' '.join(str(error).split()))}") from error
 
 
 def _fetch_from_drive(url: str, path: Path, sha256: str | None) -> None:

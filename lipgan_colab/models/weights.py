@@ -82,7 +82,7 @@ def _load(
         if not path.exists():
             raise InputError(f"{source}: no {export} in this run folder; train until its first checkpoint")
     if not path.exists():
-        names = ", ".join(PRETRAINED)
+        names = ", ".join(name for name, entry in PRETRAINED.items() if what in entry.what or what == "network")
         raise InputError(f"{source}: no such weights; give a run folder, a file of weights, or one of {names}")
     networks = _read(path)
     network = next((n for n in networks if isinstance(n, wanted)), None)

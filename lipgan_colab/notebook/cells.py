@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import os
 import shutil
 import threading
 import time
@@ -80,10 +81,10 @@ def _sample(root: Path) -> list[Utterance]:
 def _lrs2(root: Path, lists: Path, parts: str, split: str, hours: float, seed: int) -> list[Utterance]:
     if not parts.strip():
         raise InputError("LRS2: where its part files lie is missing; fill it in above")
-    sources = [parts] if Path(parts).is_dir() else parts.split()
-    for path in [*lists.glob("*.txt"), *(p for s in sources if Path(s).is_dir() for p in Path(s).glob("*.txt"))]:
-        (root / "filelists").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, root / "filelists" / path.name)
+    sources = [parts] if os.path.isdir(parts) else parts.split()
+    for path in [*lists.glob("*.txt"), *(p for s in sources if os.path.isdir(s) for p in Path(s).glob("*.txt"))]:
+        with written_whole(root / "filelists" / path.name) as unfinished:
+            shutil.copyfile(path, unfinished)
     listed = lrs2(root, split, unpacked=False)
     count = min(len(listed), round(hours * LRS2_CLIPS_PER_HOUR)) if hours else len(listed)
     ids = [u.id for u in subset(listed, utterances=count, seed=seed, balance="programme")]
@@ -108,7 +109,7 @@ def hold_back(
     """
     place = Path(place)
     if (place / HELD_BACK).is_file():
-        ids = set(read_ids(place / HELD_BACK))
+        ids = set(read_ids(place / HELD_BACK))  # some may be gone from the corpus
         held = [u for u in corpus if u.id in ids]
     else:
         count = min(count, len(corpus) // 4)
@@ -233,7 +234,7 @@ def find_weights(workspace: Workspace, name: str = "") -> Path:
         InputError: there is no run yet.
     """
     if name:
-        return workspace.runs / name if (workspace.runs / name).is_dir() else Path(name)
+        return workspace.runs / name if os.path.isdir(workspace.runs / name) else Path(name)
     exported = sorted(workspace.runs.glob(f"*/{EXPORT}"), key=lambda path: path.stat().st_mtime)
     if not exported:
         raise InputError(f"{workspace.runs}: no trained run in it; train one with 02_train, or name other weights")

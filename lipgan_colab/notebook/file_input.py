@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import ipywidgets
 from ipywidgets import Button, Layout, Text, VBox
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import not_written, written_whole
 from lipgan_colab.notebook.notice import Notice
 from lipgan_colab.workspace import on_colab
 
@@ -143,7 +144,7 @@ class FileInput:
 
     def _on_path(self, change) -> None:
         if change["new"].strip():
-            self.give(lambda: Path(change["new"].strip().strip("'\"")).expanduser())
+            self.give(lambda: Path(os.path.expanduser(change["new"].strip().strip("'\""))))
 
     def give(self, get: Callable[[], Path | None]) -> None:
         """Take the file that `get` returns, and say so."""
@@ -154,7 +155,7 @@ class FileInput:
             if path is None:
                 self.notice.clear()
                 return
-            if not path.is_file():
+            if not os.path.isfile(path):
                 raise InputError(f"{path}: there is no such file; look at its path once more")
             about = self._take(path)
             self.notice.say(f"{path.name}: {about}", "good")
@@ -170,16 +171,23 @@ def uploaded(value: Mapping | Iterable) -> list[tuple[str, bytes]]:
 def keep(folder: Path, name: str, content: bytes) -> Path:
     """Write an upload under its own name, in a new folder, so that none replaces another that is in use."""
     name = PureWindowsPath(PurePosixPath(name).name).name  # a browser's name is never a path
-    path = Path(tempfile.mkdtemp(dir=folder)) / (name or "upload")
+    path = _new_folder(folder) / (name or "upload")
     with written_whole(path) as unfinished:
         unfinished.write_bytes(content)
     return path
 
 
+def _new_folder(folder: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(dir=folder))
+    except OSError as error:
+        raise not_written(folder, error) from error
+
+
 def upload_on_colab(folder: Path) -> Path | None:
     """A file of any size, through Colab's own upload; None where the person cancelled."""
     files = importlib.import_module("google.colab.files")
-    place = Path(tempfile.mkdtemp(dir=folder))
+    place = _new_folder(folder)
     with contextlib.chdir(place):  # Colab writes to the current folder
         files.upload()
     return next((path for path in place.iterdir() if path.is_file()), None)

@@ -7,6 +7,7 @@ from html import escape
 
 import ipywidgets
 
+from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError
 
 COLOURS = {"info": "#1a73e8", "good": "#188038", "bad": "#d93025"}
@@ -51,7 +52,7 @@ class Notice:
             self.say(str(error), "bad")
         else:
             text = f"This should not have happened. {type(error).__name__}: {' '.join(str(error).split())}"
-            self.say(text, "bad", "".join(traceback.format_exception(error)))
+            self.say(shown_address(text), "bad", shown_address("".join(traceback.format_exception(error))))
 
     @contextmanager
     def failures(self) -> Iterator[None]:

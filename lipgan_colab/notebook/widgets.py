@@ -2,6 +2,7 @@
 
 import gc
 import importlib.util
+import os
 import tempfile
 import threading
 import time
@@ -16,6 +17,7 @@ import ipywidgets
 from ipywidgets import Accordion, Button, Checkbox, Dropdown, FloatSlider, HBox, IntSlider, Layout, VBox
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import written_whole
 from lipgan_colab.generation.generate import GenerateOptions, GenerateReport, generate
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
@@ -319,7 +321,12 @@ class GenerateWidget:
 
 def result_name(folder: Path, face: Path, speech: Path, now: datetime) -> Path:
     """results/FACE-SPEECH-DATE-TIME.mp4; with a number where that is taken."""
-    return unused_name(folder / f"{face.stem}-{speech.stem}-{now:%Y%m%d-%H%M%S}.mp4")
+    return unused_name(folder / f"{_shortened(face)}-{_shortened(speech)}-{now:%Y%m%d-%H%M%S}.mp4")
+
+
+def _shortened(path: Path) -> str:
+    """A file's stem, so that two of them and more fit into the 255 bytes of a name."""
+    return os.fsencode(path.stem)[:100].decode(errors="ignore")
 
 
 def release_memory() -> None:
@@ -340,5 +347,6 @@ def sample_photo(folder: Path) -> Path:
     from skimage.data import astronaut
 
     path = folder / "astronaut.png"
-    cv2.imwrite(str(path), astronaut()[..., ::-1])
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(cv2.imencode(".png", astronaut()[..., ::-1])[1].tobytes())
     return path

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import make_folder, written_whole
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.writing import write_video
 from lipgan_colab.synthetic.drawing import WIDEST, draw_face, identity
@@ -104,8 +104,7 @@ def draw_corpus(
     That side file holds the true mouth opening of every frame, float32 (frames,), as `mouth_opening` counts it.
     Returns the videos' paths.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     paths = []
     for clip in range(clips):
         number, clip_seed = clip % identities, seed * 10_000 + clip

@@ -1,5 +1,7 @@
 """The command line about data: each verb does what the functions do, and what is wrong is one line."""
 
+from contextlib import suppress
+
 import pytest
 from made_corpora import make_lrs2, split, tar
 
@@ -58,14 +60,39 @@ def test_fetch_lrs2_and_draw_before_it_is_there(tmp_path, capsys):
         (["subset", "--videos", "missing", "--out", "ids.txt"], "no such folder"),
         (["subset", "--corpus", "lrs2", "--videos", ".", "--out", "ids.txt"], "train.txt is not there"),
         (["preprocess", "--videos", ".", "--speakers", "s1", "--out", "shards"], "--speakers is for GRID"),
-        (["preprocess", "--videos", ".", "--out", "shards"], "holds no video"),
+        (["preprocess", "--videos", "corpus", "--out", "shards"], "holds no video"),
+        (["subset", "--videos", "videos", "--hours", "nan", "--out", "ids.txt"], "nan hours"),
+        (["subset", "--videos", "videos", "--hours", "-1", "--out", "ids.txt"], "-1.0 hours"),
+        (["subset", "--videos", "videos", "--utterances", "0", "--out", "ids.txt"], "0 clips"),
+        (["subset", "--videos", "videos", "--fraction", "nan", "--out", "ids.txt"], "fraction of nan"),
+        (["subset", "--videos", "videos", "--out", "corpus"], "corpus: not written"),
+        (["subset", "--videos", "videos", "--out", "."], ".: not written"),
+        (["subset", "--videos", "videos", "--out", "ids.png"], "name it .txt"),
+        (["inspect", "shards", "--sheet", "/proc/x.jpg"], "/proc/x.jpg: not written"),
+        (["inspect", "shards", "--sheet", "corpus"], "corpus: not written"),
         (["inspect", "missing"], "holds no shard"),
         (["inspect", "missing", "--verify"], "no manifest.json"),
     ],
 )
-def test_what_is_wrong_is_one_line(arguments, said, tmp_path, monkeypatch, capsys):
+def test_what_is_wrong_is_one_line(arguments, said, drawn_videos, drawn_shards, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "videos").symlink_to(drawn_videos)
+    (tmp_path / "shards").symlink_to(drawn_shards)
     assert main(arguments) == 1
     error = capsys.readouterr().err.strip().splitlines()
     assert len(error) == 1 and error[0].startswith("error: ")
     assert said in error[0]
+
+
+def test_a_full_disk_is_one_line(drawn_videos, drawn_shards, small_disk, capsys):
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
+    for name, arguments in {
+        "sheet.png": ["inspect", str(drawn_shards), "--sheet"],
+        "ids.txt": ["subset", "--videos", str(drawn_videos), "--out"],
+    }.items():
+        assert main([*arguments, str(small_disk / name)]) == 1
+        assert f"{name}: not written (No space left on device)" in capsys.readouterr().err.splitlines()[-1]
+    assert [p.name for p in small_disk.iterdir()] == ["filler"]

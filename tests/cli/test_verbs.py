@@ -1,12 +1,14 @@
 """The command line: it does what it says, and errors are one line."""
 
+import errno
+import os
 import subprocess
 import sys
 import wave
 
 import pytest
 
-from lipgan_colab.cli.verbs import main
+from lipgan_colab.cli.verbs import VERBS, main
 from lipgan_colab.media.video import probe_video
 from lipgan_colab.models.pretrained import ASSETS
 
@@ -95,3 +97,96 @@ def test_a_warning_is_one_line_without_our_code(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith(f"warning: {tmp_path / 'config.json'}: cannot be read")
     assert not [line for line in lines if "warnings.warn" in line or ".py:" in line]
+
+
+def one_line(capsys) -> str:
+    """What was said on stderr last: an error in one line, and no traceback before it."""
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["demo", "--out", "FILE"], "FILE: the folder cannot be made"),
+        (["demo", "--train", "--steps", "0"], "0 steps"),
+        (["demo", "--train", "--out", "FILE", "--steps", "9"], "FILE: the folder cannot be made"),
+        (["status", "--run", "FILE"], "is a file; give the run's folder"),
+        (["weights", "convert", "expert", "/proc/x.safetensors"], "/proc/x.safetensors: not written"),
+        (["weights", "convert", "expert", "FILE/x.safetensors"], "not written"),
+        (["evaluate", "--videos", "videos", "--out", "FILE"], "FILE: the folder cannot be made"),
+        (["evaluate", "--videos", "videos", "--window-offset", "9999", "--out", "out"], "window offset of 9999"),
+        (["evaluate", "--videos", "videos", "--device", "meta", "--out", "out"], "does not compute here"),
+    ],
+)
+def test_a_place_or_a_number_that_cannot_be_is_one_line(arguments, said, drawn_videos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+    (tmp_path / "videos").symlink_to(drawn_videos)
+    assert main(arguments) == 1
+    assert said in one_line(capsys)
+
+
+def test_weights_that_are_not_there_name_generators_where_one_is_wanted(drawn_videos, tmp_path, capsys):
+    clip = str(min(drawn_videos.glob("*.mp4")))
+    speak = ["generate", "--face", clip, "--speech", clip, "--weights", "nope"]
+    assert main([*speak, "--out", str(tmp_path / "x.mp4")]) == 1
+    said = one_line(capsys)
+    assert "starter, lipgan, " in said and "syncnet" not in said and "quality" not in said
+
+
+def test_a_full_disk_is_one_line(small_disk, tmp_path, capsys):
+    (small_disk / "filler").write_bytes(bytes(900 << 10))
+    assert main(["weights", "convert", "expert", str(small_disk / "e.safetensors")]) == 1
+    assert "e.safetensors: not written (No space left on device)" in one_line(capsys)
+    assert main(["demo", "--out", str(small_disk)]) == 1
+    assert "photo.png: not written (No space left on device)" in one_line(capsys)
+    assert [p.name for p in small_disk.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "some/file"), "some/file: No space left on device; see to"),
+        (OSError(errno.EIO, "Input/output error"), "the disk or the network: Input/output error; see to"),
+        (TimeoutError("timed out at https://a.org/b?token=s3cret"), "timed out at https://a.org/b?…; see to"),
+    ],
+)
+def test_what_the_system_fails_at_is_one_line_and_a_bug_is_not(error, said, monkeypatch, capsys):
+    def failing(_):
+        raise error
+
+    monkeypatch.setitem(VERBS, "weights", (lambda parser: failing, ""))
+    assert main(["weights"]) == 1
+    assert said in one_line(capsys)
+    error = AttributeError("a bug")
+    with pytest.raises(AttributeError):
+        main(["weights"])
+
+
+def test_secrets_that_were_typed_are_not_repeated(capsys):
+    with pytest.raises(SystemExit):
+        main(["status", "--run", "x", "https://a.org/b?token=s3cret"])
+    said = capsys.readouterr().err
+    assert "https://a.org/b?…" in said and "s3cret" not in said
+
+
+def test_who_reads_no_further_gets_no_traceback():
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "lipgan_colab", "weights"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    listing.stdout.close()
+    assert listing.stderr.read() == b""
+    listing.stderr.close()
+    listing.wait()
+
+
+def test_names_that_are_no_text_are_printed(tmp_path, capsys):
+    for name in (b"caf\xe9", b"b", b"c"):
+        os.mkdir(os.fsencode(tmp_path) + b"/" + name)
+        with open(os.fsencode(tmp_path) + b"/" + name + b"/a.mp4", "w"):
+            pass
+    assert main(["subset", "--videos", str(tmp_path), "--utterances", "3", "--out", str(tmp_path / "ids.txt")]) == 0
+    assert r"caf\udce9 " in capsys.readouterr().out

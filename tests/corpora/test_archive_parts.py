@@ -180,3 +180,38 @@ def test_share_links_become_drive_parts(tmp_path):
     assert [part.name for part in found] == ["part 1", "part 2"]
     (tmp_path / "lrs2_v1_partaa").write_bytes(b"x")
     assert isinstance(split_archive.find_parts(tmp_path)[0], FilePart)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "{url}/missing?X-Amz-Signature=s3cret-pass&token=s3cret-pass",
+        "{url}/cut?token=s3cret-pass",
+        "http://127.0.0.1:x/part?token=s3cret-pass",
+        "http://[::1/part?token=s3cret-pass",
+        "http://127.0.0.1:1/a part?token=s3cret-pass",
+        "HTTP://127.0.0.1:1/part?token=s3cret-pass",
+        "ftp://me:s3cret-pass@127.0.0.1/part?token=s3cret-pass",
+    ],
+)
+def test_secrets_in_an_address_are_told_to_nobody(web, tmp_path, monkeypatch, capfd, address):
+    monkeypatch.setattr(split_archive, "PAUSE", 0.01)
+    web.files["/cut?token=s3cret-pass"] = ARCHIVE
+    web.cuts["/cut?token=s3cret-pass"] = [10**9, *[0] * 20]
+    with pytest.raises(InputError) as told:
+        unpack([address.format(url=web.url)], tmp_path / "out")
+    said = capfd.readouterr()
+    assert SECRET not in str(told.value) + said.out + said.err
+
+
+def test_what_gdown_says_is_told_without_the_link(web, monkeypatch):
+    monkeypatch.setattr(split_archive, "PAUSE", 0.01)
+
+    def refused(*_, **__):
+        raise RuntimeError(f"Cannot retrieve it:\n\n{web.url}/uc?id=s3cret-pass\n")
+
+    monkeypatch.setattr("gdown.download", refused)
+    link = DrivePart(f"{web.url}/uc?id={SECRET}")
+    with split_archive.JoinedParts([link]) as whole, pytest.raises(InputError, match="Cannot retrieve it") as told:
+        whole.read()
+    assert SECRET not in str(told.value)

@@ -1,9 +1,12 @@
 """Corpora: which clips there are, who speaks in them, and that splits never share a speaker or programme."""
 
+import os
+
 import pytest
 from made_corpora import make_lrs2
 
 from lipgan_colab.corpora.corpus import fingerprint, folder, grid, lrs2, only, split, without
+from lipgan_colab.corpora.subset import read_ids, subset, table, write_ids
 from lipgan_colab.errors import InputError
 
 
@@ -148,3 +151,61 @@ def test_parts_of_a_corpus_share_no_speaker(tmp_path):
 def test_fingerprint_is_of_the_set():
     assert fingerprint(["a", "b"]) == fingerprint(["b", "a"]) != fingerprint(["a", "c"])
     assert fingerprint(["a", "b"]) == "7e18f737311b2dc3"  # on every machine, today and tomorrow
+
+
+def test_what_other_programs_hide_is_no_corpus(tmp_path):
+    hidden = (".Trash-1000/files", ".ipynb_checkpoints", "s1/.git/x", "__MACOSX/s1", "s1/__MACOSX")
+    for name in ("s1/a.mp4", *(f"{place}/b.mp4" for place in hidden), "s1/._a.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [u.id for u in folder(tmp_path)] == [u.id for u in grid(tmp_path)] == ["s1/a.mp4"]
+    pretrain = tmp_path / "lrs2" / "mvlrs_v1" / "pretrain"
+    for name in ("100/00001", ".Trash/00002", "100/._00001"):
+        (pretrain / name).parent.mkdir(parents=True, exist_ok=True)
+        (pretrain / f"{name}.mp4").touch()
+    assert [u.id for u in lrs2(tmp_path / "lrs2", "pretrain")] == ["pretrain/100/00001"]
+
+
+def test_names_need_not_be_text(tmp_path):
+    names = [b"caf\xe9.mp4", b" two  blanks .mp4", "日\u2028本\x85.mp4".encode(), b"n" * 251 + b".mp4"]
+    for name in names:
+        with open(os.fsencode(tmp_path) + b"/" + name, "w"):
+            pass
+    clips = folder(tmp_path)
+    assert {u.id for u in clips} == set(map(os.fsdecode, names))
+    write_ids(tmp_path / "ids.txt", clips)
+    assert only(clips, read_ids(tmp_path / "ids.txt")) == clips
+    assert len(subset(clips, utterances=2)) == 2 and len(fingerprint(u.id for u in clips)) == 16
+    assert table(clips, 4)
+
+
+def test_a_name_with_a_line_break_fits_into_no_list(tmp_path):
+    for name in ("a.mp4", "b\nc.mp4", "d\r.mp4"):
+        (tmp_path / name).touch()
+    with pytest.warns(UserWarning, match="2 videos left out, for their names have a line break") as told:
+        assert [u.id for u in folder(tmp_path)] == ["a.mp4"]
+    assert "\n" not in str(told[0].message)
+
+
+def test_an_ids_suffix_may_be_left_out(tmp_path):
+    for name in ("s1/a.mp4", "s1/b.mp4", "s1/b.avi", "s1/c.d.mov"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    clips = folder(tmp_path)
+    assert [u.id for u in only(clips, ["s1/c.d", " s1/a", "s1/a.mp4"])] == ["s1/c.d.mov", "s1/a.mp4"]
+    assert [u.id for u in without(clips, ["s1/a", "s1/b.avi"])] == ["s1/b.mp4", "s1/c.d.mov"]
+    with pytest.raises(InputError, match=r"s1/b: means s1/b\.avi and s1/b\.mp4"):
+        only(clips, ["s1/b"])
+    with pytest.raises(InputError, match=r"s1/a\.avi: not in the corpus"):
+        only(clips, ["s1/a.avi"])
+
+
+def test_a_list_that_is_no_text(tmp_path):
+    make_lrs2(tmp_path, {"train": ["100/00001"]})
+    (tmp_path / "train.txt").write_bytes("100/00001 ü".encode("latin-1"))
+    with pytest.raises(InputError, match=r"train\.txt: not a list that can be read"):
+        lrs2(tmp_path, "train")
+    for place in ("a\0b", "n" * 300):
+        for corpus in (folder, lrs2):
+            with pytest.raises(InputError, match="no such folder"):
+                corpus(tmp_path / place)

@@ -106,6 +106,78 @@ def test_a_record_that_is_none(web, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"links": {}},
+        {"links": {"self": None}},
+        {"checksum": 7},
+        {"checksum": "crc99:0"},
+        {"checksum": "shake_128:0"},
+    ],
+)
+def test_a_record_that_lacks_what_is_needed(zenodo, tmp_path, change):
+    record = json.loads(zenodo.files["/record"])
+    record["files"] = [file | change for file in record["files"]]
+    zenodo.files["/record"] = json.dumps(record).encode()
+    with pytest.raises(InputError, match=r"not Zenodo's description|unknown kind of checksum"):
+        fetch_grid(tmp_path, [4], f"{zenodo.url}/record")
+
+
+def encrypted(archive: bytes) -> bytes:
+    return archive.replace(b"PK\x01\x02\x14\x03\x14\0\0", b"PK\x01\x02\x14\x03\x14\0\1")
+
+
+def packed_with(method: int, archive: bytes) -> bytes:
+    return archive.replace(b"\x14\x03\x14\0\0\0\0\0", b"\x14\x03\x14\0\0\0" + method.to_bytes(2, "little"))
+
+
+def bomb() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("s4/zeros.mpg", bytes(8 << 20))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("archive", "said"),
+    [
+        (b"<html>busy</html>", "not a zip file"),
+        (encrypted(zipped(CLIPS)), "encrypted"),
+        (packed_with(97, zipped(CLIPS)), "cannot be unpacked"),
+        (packed_with(8, zipped(CLIPS)), "cannot be unpacked"),
+        (packed_with(14, zipped(CLIPS)), "cannot be unpacked"),
+        (zipped(CLIPS).replace(CLIPS["s4/lbax4n.mpg"][:9], b"something"), "cannot be unpacked .*CRC"),
+        (zipped({"s4/readme.txt": b"x"}), "holds nothing of s4"),
+        (zipped({f"s4/{'n' * 300}.mpg": b"x"}), r"not written \(File name too long"),
+        (bomb(), "cannot be in it"),
+    ],
+)
+def test_archives_that_cannot_be_unpacked(zenodo, tmp_path, archive, said):
+    zenodo.files["/s4.zip"] = archive
+    describe(zenodo)
+    with pytest.raises(InputError, match=said) as told:
+        fetch_grid(tmp_path, [4], f"{zenodo.url}/record")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "s4").exists() and not (tmp_path / ".s4.unpacking").exists()
+
+
+def test_a_full_disk_keeps_the_archive_and_no_half_speaker(zenodo, small_disk):
+    zenodo.files["/s4.zip"] = zipped({name: body * 8 for name, body in CLIPS.items()})
+    describe(zenodo)
+    with pytest.raises(InputError, match=r"not written \(No space left on device\)"):
+        fetch_grid(small_disk, [4], f"{zenodo.url}/record")
+    assert [p.name for p in small_disk.iterdir()] == ["s4.zip"]
+
+
+def test_a_signed_address_is_not_told(web, tmp_path):
+    web.files["/record"] = b"<html>busy</html>"
+    for path in ("record", "missing"):
+        with pytest.raises(InputError, match=path) as told:
+            fetch_grid(tmp_path, [4], f"{web.url}/{path}?token=s3cret")
+        assert "s3cret" not in str(told.value)
+
+
 @pytest.fixture
 def lrs2_parts(tmp_path):
     names = [f"{p}/{n:05d}" for p in (100, 200) for n in range(10)]

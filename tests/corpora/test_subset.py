@@ -67,6 +67,8 @@ def test_balance_takes_turns():
         ({"utterances": 0}, "0 clips"),
         ({"fraction": 1.5}, "1.5"),
         ({"hours": -1}, "positive"),
+        ({"hours": float("nan")}, "positive"),
+        ({"fraction": float("nan")}, "fraction of nan"),
         ({"hours": 10}, "the corpus has 0.20"),
         ({"balance": "programme"}, "balance by speaker"),
         ({"balance": "height"}, "height"),
@@ -95,6 +97,26 @@ def test_ids_travel_in_a_text_file(tmp_path):
     for name in ("missing.txt", "empty.txt"):
         with pytest.raises(InputError, match=name):
             read_ids(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [b"\0\0\0\x1cftypisom", "a.mp4".encode("utf-16")])
+def test_a_list_of_ids_that_is_none(tmp_path, content):
+    (tmp_path / "ids.txt").write_bytes(content)
+    for name in ("ids.txt", ".", "a\0b", "n" * 300):
+        with pytest.raises(InputError, match="text file of ids"):
+            read_ids(tmp_path / name)
+    (tmp_path / "ids.txt").write_bytes("\ufeffa.mp4  \r\n\r\n b c.mp4\n".encode())
+    assert read_ids(tmp_path / "ids.txt") == ["a.mp4", " b c.mp4"]
+
+
+def test_a_full_disk_is_one_line(small_disk):
+    clips = [replace(u, id=f"{u.id}{'x' * 200_000}") for u in corpus()[:8]]
+    with pytest.raises(InputError, match=r"ids\.txt: not written \(No space left"):
+        write_ids(small_disk / "ids.txt", clips)
+    (small_disk / "filler").write_bytes(bytes(1012 << 10))
+    with pytest.raises(InputError, match=r"drawn\.png: not written \(No space left"):
+        picture(corpus(), small_disk / "drawn.png")
+    assert [p.name for p in small_disk.iterdir()] == ["filler"]
 
 
 def test_table_and_picture_show_what_was_drawn(tmp_path):

@@ -15,7 +15,7 @@ from made_corpora import content, split, tar
 
 from lipgan_colab.corpora import split_archive
 from lipgan_colab.corpora import unpack as archives
-from lipgan_colab.corpora.unpack import unpack
+from lipgan_colab.corpora.unpack import JOURNAL, unpack
 from lipgan_colab.errors import InputError
 
 LONG = "mvlrs_v1/main/" + "very_long_programme_name_" * 6 + "/00001.mp4"  # past tar's 100 characters: two headers
@@ -101,7 +101,6 @@ def test_kill_9_at_any_time_changes_nothing(source, tmp_path):
             break
         kills += attempt < 11
         assert all(body == members()[name] for name, body in content(out).items() if "/." not in f"/{name}")
-        (out / "..unpacked.json.1.part").write_text("{")  # as a kill while it is written leaves it
     assert kills >= 2
     assert process.returncode == 0
     assert content(out) == members()
@@ -225,4 +224,129 @@ def test_a_server_that_lacks_a_part_or_gives_up(source, tmp_path, web, monkeypat
         unpack(urls, tmp_path / "out")
     web.cuts.clear()
     unpack(urls, tmp_path / "out")
+    assert content(tmp_path / "out") == members()
+
+
+@pytest.mark.parametrize("place", ["lrs2.tar", "."])
+def test_a_whole_archive_is_one_part(place, tmp_path, web):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "lrs2.tar").write_bytes(tar(members()))
+    unpack(tmp_path / "parts" / place, tmp_path / "out")
+    assert content(tmp_path / "out") == members()
+    web.files["/lrs2.tar"] = tar(members())
+    unpack(f"{web.url}/lrs2.tar", tmp_path / "from_web")
+    assert content(tmp_path / "from_web") == members()
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(source, small_disk):
+    with pytest.raises(InputError, match=r"not written \(No space left on device\); make room") as told:
+        unpack(source, small_disk / "out")
+    assert "\n" not in str(told.value)
+    unpacked = content(small_disk / "out")
+    assert unpacked and all(body == members()[name] for name, body in unpacked.items())
+    wanted = list(unpacked)
+    assert unpack(source, small_disk / "out", wanted).missing == []  # and what is there is used
+
+
+def test_a_place_that_cannot_be_a_folder_is_one_line(source, tmp_path):
+    (tmp_path / "taken").touch()
+    for place in ("taken", "taken/below"):
+        with pytest.raises(InputError, match=r"taken.*: the folder cannot be made"):
+            unpack(source, tmp_path / place)
+
+
+def header(name: bytes, size: int | bytes, kind: bytes = b"0", more: bytes = b"") -> bytes:
+    """A tar header that says what it is told to."""
+    field = b"%011o" % size if isinstance(size, int) else size
+    block = bytearray(name.ljust(124, b"\0") + field.ljust(12, b"\0") + b"0" * 12 + b" " * 8 + kind + more)
+    block += bytes(512 - len(block))
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def padded(body: bytes) -> bytes:
+    return body + bytes(-len(body) % 512)
+
+
+GOOD = header(b"good.mp4", 3) + padded(b"fin")
+END = bytes(1024)
+MINUS = b"\xff" * 8 + (-1024 & 0xFFFFFFFF).to_bytes(4, "big")
+
+
+def pax(*records: bytes) -> bytes:
+    body = b""
+    for record in records:
+        length = next(n for n in range(len(record), len(record) + 9) if len(f"{n} ") + len(record) + 1 == n)
+        body += b"%d %s\n" % (length, record)
+    return header(b"pax", len(body), b"x") + padded(body)
+
+
+@pytest.mark.parametrize(
+    ("archive", "said"),
+    [
+        (header(b"x", 2 << 30, b"x") + bytes(4096), "claims 2147483648 bytes"),
+        (header(b"x", 2 << 30, b"L") + bytes(4096), "claims 2147483648 bytes"),
+        (header(b"x", 2 << 30, b"g") + bytes(4096), "claims 2147483648 bytes"),
+        (header(b"x", b"\x80" + b"\xff" * 11, b"K") + bytes(4096), r"claims \d+ bytes"),
+        (header(b"x", MINUS, b"L") + bytes(4096), "claims -1024 bytes"),
+        ((header(b"x", 9, b"L") + padded(b"long name")) * 5000 + GOOD, "claims 9 bytes"),  # one leads to the next
+        (header(b"x", MINUS) + bytes(4096), "damaged"),
+        (pax(b"size=-1024") + GOOD, "damaged"),
+        (pax(b"size=9999999999999999999999") + GOOD, "damaged"),
+        (header(b"p", 100_000, b"x") + padded(b"2 " * 50_000) + GOOD, "damaged"),
+        (header(b"p", 100_000, b"x") + padded(b"9" * 100_000) + GOOD, "damaged"),
+        (header(b"x.mp4", 7 << 30) + bytes(4096), "cut off"),
+        (header(b"a", 3) + padded(b"fin") + header(b"a/b", 3) + padded(b"fin"), "not written"),
+        (header(b"a/b", 3) + padded(b"fin") + header(b"a", 3) + padded(b"fin"), r"not written \(Is a directory"),
+        (pax(b"path=never.mp4"), "damaged"),
+    ],
+)
+def test_headers_are_not_believed(tmp_path, archive, said):
+    (tmp_path / "a_partaa").write_bytes(GOOD + archive + END)
+    with pytest.raises(InputError, match=said) as told:
+        unpack([tmp_path / "a_partaa"], tmp_path / "out")
+    assert "\n" not in str(told.value)
+
+
+SPARSE = header(b"sparse", 512, b"S", bytes(325) + b"\1") + bytes(512) + b"s" * 512  # another block of its map follows
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pax(b"path=" + b"n" * 300) + header(b"x", 3) + padded(b"odd"),
+        pax(b"path=" + b"a/" * 1900 + b"x") + header(b"x", 3) + padded(b"odd"),
+        pax(b"path=" + b"a/" * 400_000 + b"x") + header(b"x", 3) + padded(b"odd"),
+        pax(b"path=a\0b") + header(b"x", 3) + padded(b"odd"),
+        pax(b"GNU.sparse.major=1", b"GNU.sparse.minor=0", b"GNU.sparse.name=s") + header(b"x", 3) + padded(b"odd"),
+        header(JOURNAL.encode(), 2) + padded(b"{}"),
+        header(b"dev", 0, b"3"),
+        SPARSE,
+    ],
+)
+def test_what_no_file_can_be_is_left_out_and_counted(tmp_path, odd):
+    (tmp_path / "a_partaa").write_bytes(odd + GOOD + END)
+    done = unpack([tmp_path / "a_partaa"], tmp_path / "out")
+    assert content(tmp_path / "out") == {"good.mp4": b"fin"}
+    assert len(done.ignored) == 1 and "1 links or impossible names left out" in str(done)
+    assert len(str(done)) < 1000
+    assert unpack([tmp_path / "a_partaa"], tmp_path / "out", ["good.mp4", "a\0b", "n" * 300]).missing
+
+
+def test_names_need_not_be_text(tmp_path):
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (tmp_path / "a_partaa").write_bytes(header(b"caf\xe9.mp4", 3) + padded(b"fin") + GOOD + END)
+    unpack([tmp_path / "a_partaa"], tmp_path / "all")
+    assert content(tmp_path / "all") == {name: b"fin", "good.mp4": b"fin"}
+    unpack([tmp_path / "a_partaa"], tmp_path / "some", [name])
+    assert content(tmp_path / "some") == {name: b"fin"}
+
+
+@pytest.mark.parametrize(
+    "journal", ['{"archive": {}, "offset": "x"}', "[" * 100_000, '{"archive": {}, "sizes": [null]}']
+)
+def test_a_journal_that_is_none_costs_nothing_but_time(source, tmp_path, journal):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / JOURNAL).write_text(journal)
+    unpack(source, tmp_path / "out")
     assert content(tmp_path / "out") == members()

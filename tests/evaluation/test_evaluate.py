@@ -62,8 +62,15 @@ def test_the_folder_holds_table_lines_and_pictures(copied):
     assert set(MEASURES) <= set((copied.folder / "table.txt").read_text().split())
 
 
+def test_a_clip_is_known_without_its_suffix(drawn_videos, tmp_path, small_disk, capsys):
+    (small_disk / "filler").write_bytes(bytes(1000 << 10))
+    with pytest.raises(InputError, match=r"not written \(No space left"):
+        evaluate(drawn_videos, Copier(GeneratorConfig(0.25)).eval(), small_disk / "judged", ids=["0_00"])
+    assert "per clip: " in capsys.readouterr().out  # the table is not lost with the disk
+
+
 def test_a_clip_that_is_not_there_is_named(drawn_videos, tmp_path):
-    with pytest.raises(InputError, match=r"there is no clip x\.mp4"):
+    with pytest.raises(InputError, match=r"x\.mp4: not in "):
         evaluate(drawn_videos, Copier(GeneratorConfig(0.25)), tmp_path, ids=["x.mp4"])
 
 

@@ -64,3 +64,9 @@ def test_best_clips_come_first_and_none_comes_twice():
         strips = picture[CAPTION + 288 + CAPTION + 96 :: CAPTION + 192, 0, 0].tolist()
         ranked = sorted(range(count), reverse=True)
         assert strips == (ranked if count <= 6 else ranked[:3] + ranked[-3:])
+
+
+def test_a_name_that_is_no_text_stands_on_the_page():
+    strip = np.zeros((192, 1152, 3), np.uint8)
+    clip = Sample("caf\udce9 é.mp4", 0.5, strip, np.full(478, np.nan))
+    assert page([clip], np.zeros((478, 2))).shape[0] >= CAPTION + 192

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lipgan_colab.evaluation.measures import MEASURES
-from lipgan_colab.evaluation.scores import BASELINES, VARIANTS, ClipScores, Evaluation, write_csv
+from lipgan_colab.evaluation.scores import BASELINES, VARIANTS, ClipScores, Evaluation, write_csv, write_table
 from lipgan_colab.speech.sync import OFFSETS
 
 
@@ -86,3 +86,11 @@ def test_the_csv_has_a_line_for_every_clip_and_variant(tmp_path):
     lines = (tmp_path / "clips.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * len(VARIANTS)
     assert lines[0].startswith("id,speaker,frames,yaw,variant,correlation")
+
+
+def test_names_that_are_no_text_are_written(tmp_path):
+    clip = replace(scored(1, "caf\udce9"), id="caf\udce9/1.mpg")
+    judged = evaluation([clip], tmp_path)
+    write_csv(judged)
+    write_table(judged)
+    assert r"caf\udce9/1.mpg" in (tmp_path / "clips.csv").read_text(encoding="utf-8")

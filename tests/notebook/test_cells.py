@@ -65,6 +65,15 @@ def test_of_lrs2_only_what_is_drawn_is_unpacked(workspace, tmp_path, monkeypatch
     assert len(cells.get_corpus(workspace, "LRS2", parts=str(tmp_path / "parts"))) == 6
 
 
+def test_addresses_longer_than_a_name_can_be(workspace, web):
+    workspace.raw.joinpath("lrs2").mkdir()
+    for name in ("train", "val", "test", "pretrain"):
+        (workspace.raw / "lrs2" / f"{name}.txt").write_text("1/00001\n" if name == "train" else "")
+    with pytest.raises(InputError, match=r"lrs2\.tar") as told:
+        cells.get_corpus(workspace, "LRS2", parts=f"{web.url}/lrs2.tar?X-Amz-Signature={'s3cret' * 60}")
+    assert "s3cret" not in str(told.value)
+
+
 def test_what_is_held_back_stays_held_back(clips, tmp_path):
     held, rest = cells.hold_back(clips[:8], 2, tmp_path / "held")
     assert len(held) == 2 and len(rest) == 6 and not {u.id for u in held} & {u.id for u in rest}
@@ -114,6 +123,14 @@ def test_an_export_has_its_step_in_its_name(workspace, tmp_path):
     exported = cells.export(tmp_path / "generator.safetensors", "first", workspace.results)
     assert exported.name == "first-step-7.safetensors"
     assert exported.read_bytes() == (tmp_path / "generator.safetensors").read_bytes()
+
+
+def test_a_full_disk_is_one_line(clips, small_disk):
+    (small_disk / "filler").write_bytes(bytes(1020 << 10))
+    with pytest.raises(InputError, match=r"not written \(No space left on device\)"):
+        cells.hold_back(clips, 3, small_disk / "held")
+    with pytest.raises(InputError, match=r"(not written|cannot be made) \(No space left on device\)"):
+        cells.draw_corpus(small_disk / "drawn", clips=1, seconds=1.0)
 
 
 def test_a_run_is_shown_with_when_it_reached_drive(tmp_path):

@@ -62,6 +62,13 @@ def test_a_refusal_is_shown_escaped_and_the_next_file_is_taken(given, tmp_path):
     assert "no such file" in box.notice.text
 
 
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x.txt", "x" * 300, "a\0b"])
+def test_a_path_that_cannot_be_is_no_surprise(given, path):
+    box, _ = given
+    box.path.value = path
+    assert "there is no such file" in box.notice.text
+
+
 def test_who_thinks_better_of_it_is_asked_nothing_more(given):
     box, taken = given
     box.buttons["None"].click()
@@ -77,3 +84,22 @@ def test_a_lost_upload_is_said_and_gets_a_new_button_but_not_one_that_arrived(gi
     box._on_upload({"new": VALUES[8]})
     lost.click()  # sent while the upload was on its way
     assert box.notice.text == "a.txt: 2 bytes" and len(taken) == 1
+
+
+def test_a_full_disk_is_said(tmp_path, small_disk):
+    box = FileInput("File", "*", small_disk, lambda path: "taken", [])
+    box._on_upload({"new": ({"name": "a.txt", "content": bytes(2 << 20)},)})
+    assert "a.txt: not written (No space left on device)" in box.notice.text
+    box = FileInput("File", "*", tmp_path / "missing", lambda path: "taken", [])
+    box._on_upload({"new": VALUES[8]})
+    assert "missing: not written (No such file or directory)" in box.notice.text
+
+
+def test_what_an_error_says_of_an_address_is_kept_from_the_notebook(given):
+    box, _ = given
+
+    def fail():
+        raise RuntimeError("no answer from https://me:s3cret@a.org/b?token=s3cret")
+
+    box.give(fail)
+    assert "https://…@a.org/b?…" in box.notice.text and "s3cret" not in box.notice.box.value

@@ -1,6 +1,7 @@
 """The widget without a browser: what its callbacks do, say and leave behind."""
 
 from datetime import datetime
+from pathlib import Path
 
 import cv2
 import ipywidgets
@@ -162,6 +163,13 @@ def test_results_never_overwrite(tmp_path):
     assert first.name == "me-hello-20260102-030405.mp4"
     first.touch()
     assert result_name(tmp_path, tmp_path / "me.jpg", tmp_path / "hello.wav", now).name.endswith("-2.mp4")
+
+
+def test_long_names_make_results_that_can_be_written(tmp_path):
+    long = Path("ü" * 125 + ".mp4")
+    path = result_name(tmp_path, long, long, datetime(2026, 1, 2, 3, 4, 5))
+    assert path.name.startswith("ü" * 50 + "-ü") and path.name.endswith("-20260102-030405.mp4")
+    path.touch()
 
 
 def test_a_large_video_is_not_played_but_named(ready, monkeypatch):
