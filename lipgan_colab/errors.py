@@ -1,9 +1,42 @@
 """The one exception that a person is meant to read."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")  # names in a file can hold line breaks, and what moves a cursor
+LONGEST = 2000  # characters of a line: names in a file can be as long as the file
+
 
 class InputError(ValueError):
     """What was given cannot be used; the message is one line: which file, what is wrong, what to do."""
 
+    def __init__(self, *line: object):
+        super().__init__(*(CONTROL.sub(" ", str(part)).strip()[:LONGEST] for part in line))
+
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows (IPython's hook): the line alone, without the calls that led to it."""
         return [f"{type(self).__name__}: {self}"]
+
+
+@contextmanager
+def reading(path: object, what: str, cure: str) -> Iterator[None]:
+    """The border of a reader: whatever is raised inside becomes one InputError, `path: what (reason); cure`.
+
+    The libraries that read files raise anything when the file is damaged or made to hurt: struct.error, IndexError,
+    RecursionError, MemoryError and errors of their own. A list of them is never complete. InputErrors pass as they are.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: {what} ({reason_of(error)}); {cure}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception of a library says, in a few words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(error).split())[:200]
+    return f"{text} is missing" if isinstance(error, KeyError) else text or type(error).__name__

@@ -4,7 +4,9 @@
 their attributes, and everything but tensors and plain values is refused.
 """
 
+import io
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -24,14 +26,17 @@ class Record:
     """A module of the archive: nothing but its attributes."""
 
 
-def _tensors(record: Record, prefix: str = "") -> dict[str, Tensor]:
+def _tensors(record: Record, prefix: str, seen: set[int]) -> dict[str, Tensor]:
     """The tensors in a module and in those below it, by the names of a state dict."""
+    if id(record) in seen:  # modules within each other would have more names than memory can hold
+        raise pickle.UnpicklingError("a module is in it twice")
+    seen.add(id(record))
     found = {}
     for name, value in vars(record).items():
         if isinstance(value, Tensor):
             found[prefix + name] = value
         elif isinstance(value, Record):
-            found |= _tensors(value, f"{prefix}{name}.")
+            found |= _tensors(value, f"{prefix}{name}.", seen)
     return found
 
 
@@ -41,7 +46,8 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
-    """The state dict of the module in an archive.
+    """The state dict of the module in an archive. Its tensors are views of what the archive holds, and no larger; that
+    the archive itself unpacks to what fits into memory has been looked at before.
 
     Raises:
         pickle.UnpicklingError: there is more in it than plain values.
@@ -49,25 +55,34 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     """
     with zipfile.ZipFile(path) as archive:
         root = next(n for n in archive.namelist() if n.endswith("/constants.pkl")).removesuffix("constants.pkl")
-        with archive.open(f"{root}data.pkl") as data:
-            module = _Unpickler(data, archive, root).load()
+        program = archive.read(f"{root}data.pkl")
+        _check_opcodes(program)
+        module = _Unpickler(io.BytesIO(program), archive, root).load()
     if not isinstance(module, Record):
         raise pickle.UnpicklingError("there is no module in it")
-    return _tensors(module)
+    return _tensors(module, "", set())
+
+
+def _check_opcodes(program: bytes) -> None:
+    """UnpicklingError where a pickle takes memory for a number alone: of bytes to come, or of a place in its memo."""
+    for opcode, argument, _ in pickletools.genops(program):
+        if opcode.proto > 2 or ("PUT" in opcode.name and int(argument) > len(program)):
+            raise pickle.UnpicklingError(f"{opcode.name} is not what TorchScript writes")
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, data, archive: zipfile.ZipFile, root: str):
+    def __init__(self, data: io.BytesIO, archive: zipfile.ZipFile, root: str):
         super().__init__(data)
         self.archive, self.root = archive, root
+        self.storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str):
         if module.startswith("__torch__"):
-            return Record
+            return type(name, (Record,), {})  # a pickle can set a class's attributes, too
         if module == "torch.jit._pickle":  # typed lists
             return lambda values, *_: values
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda storage, offset, size, stride, *_: storage.as_strided(size, stride, offset).clone()
+            return _rebuilt
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch" and name in DTYPES:
@@ -76,4 +91,13 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: tuple) -> Tensor:
         _, dtype, key, *_ = pid
-        return torch.frombuffer(bytearray(self.archive.read(f"{self.root}data/{key}")), dtype=dtype)
+        if key not in self.storages:  # tensors may share one
+            self.storages[key] = torch.frombuffer(bytearray(self.archive.read(f"{self.root}data/{key}")), dtype=dtype)
+        return self.storages[key]
+
+
+def _rebuilt(storage: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
+    """A tensor in a storage, which torch checks that it lies in; a step of 0 would make it as large as it likes."""
+    if any(step < 1 and count > 1 for step, count in zip(stride, size, strict=True)):
+        raise pickle.UnpicklingError(f"a tensor of {tuple(size)} with steps of {tuple(stride)}")
+    return storage.as_strided(size, stride, offset)
