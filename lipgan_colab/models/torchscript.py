@@ -9,7 +9,7 @@ import pickle
 import pickletools
 import zipfile
 from collections import OrderedDict
-from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
@@ -40,12 +40,12 @@ def _tensors(record: Record, prefix: str, seen: set[int]) -> dict[str, Tensor]:
     return found
 
 
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive rather than a state dict."""
-    return zipfile.is_zipfile(path) and any(n.endswith("/constants.pkl") for n in zipfile.ZipFile(path).namelist())
+def is_torchscript(archive: zipfile.ZipFile) -> bool:
+    """Whether it is a TorchScript archive rather than a state dict."""
+    return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def read_torchscript(path: Path) -> dict[str, Tensor]:
+def read_torchscript(archive: zipfile.ZipFile) -> dict[str, Tensor]:
     """The state dict of the module in an archive. Its tensors are views of what the archive holds, and no larger; that
     the archive itself unpacks to what fits into memory has been looked at before.
 
@@ -53,21 +53,22 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         pickle.UnpicklingError: there is more in it than plain values.
         zipfile.BadZipFile, KeyError, and others: it is damaged.
     """
-    with zipfile.ZipFile(path) as archive:
-        root = next(n for n in archive.namelist() if n.endswith("/constants.pkl")).removesuffix("constants.pkl")
-        program = archive.read(f"{root}data.pkl")
-        _check_opcodes(program)
-        module = _Unpickler(io.BytesIO(program), archive, root).load()
+    root = next(n for n in archive.namelist() if n.endswith("/constants.pkl")).removesuffix("constants.pkl")
+    program = archive.read(f"{root}data.pkl")
+    check_opcodes(io.BytesIO(program), len(program))
+    module = _Unpickler(io.BytesIO(program), archive, root).load()
     if not isinstance(module, Record):
         raise pickle.UnpicklingError("there is no module in it")
     return _tensors(module, "", set())
 
 
-def _check_opcodes(program: bytes) -> None:
-    """UnpicklingError where a pickle takes memory for a number alone: of bytes to come, or of a place in its memo."""
-    for opcode, argument, _ in pickletools.genops(program):
-        if opcode.proto > 2 or ("PUT" in opcode.name and int(argument) > len(program)):
-            raise pickle.UnpicklingError(f"{opcode.name} is not what TorchScript writes")
+def check_opcodes(pickled: BinaryIO, size: int) -> None:
+    """UnpicklingError where a pickle, the next in a file of so many bytes, takes memory for a number in it alone: of
+    bytes to come, of a place in the unpickler's memo, or as the length of a bytearray."""
+    for opcode, argument, _ in pickletools.genops(pickled):
+        bytes_for_nothing = opcode.name == "GLOBAL" and argument.endswith(" bytearray")
+        if opcode.proto > 2 or bytes_for_nothing or ("PUT" in opcode.name and int(argument) > size):
+            raise pickle.UnpicklingError(f"{opcode.name} {argument} is nothing that weights need")
 
 
 class _Unpickler(pickle.Unpickler):

@@ -7,12 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from safetensors import safe_open
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.manifest import needed_shards, sync_by_group
-from lipgan_colab.shards.shard_file import Shard, fingerprint_of, read_metadata
+from lipgan_colab.shards.shard_file import Shard, fingerprint_of, opened_shard, read_metadata
 from lipgan_colab.speech.sync import GroupSync
 
 SHOWN = 12  # speakers in the table
@@ -57,7 +56,7 @@ def describe(folder: str | Path) -> str:
 def _gathered(paths: Sequence[Path], name: str) -> np.ndarray:
     parts = []
     for path in paths:
-        with safe_open(path, "np") as file:
+        with opened_shard(path) as (_, file):
             parts.append(file.get_tensor(name))
     return np.concatenate(parts)
 
