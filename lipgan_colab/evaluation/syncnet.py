@@ -95,12 +95,12 @@ def load_syncnet(path: str | Path, device: str | torch.device | None = None) -> 
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: not there; fetch {WEIGHTS_URL} (54 MB) and name the file that you put it in")
-    syncnet = SyncNet()
     try:
         weights = read_state_dict(path)
     except InputError as error:
         reason = str(error).removeprefix(f"{path}: ").split(";")[0]
         raise InputError(f"{path}: not SyncNet's weights ({reason}); fetch {WEIGHTS_URL}") from error
+    syncnet = SyncNet()
     with reading(path, "not SyncNet's weights", f"fetch {WEIGHTS_URL}"):
         missing, unexpected = syncnet.load_state_dict(weights, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]  # older PyTorch kept no count

@@ -128,7 +128,7 @@ def _checked_metadata(metadata: dict) -> dict:
     for clip in metadata["utterances"] + metadata["skipped"]:
         clip["id"].encode()  # as the fingerprint wants it
     settings = metadata["settings"]
-    _check(0 < settings.get("fps", 25) <= 1000 and settings.get("size", FACE) in range(1, LARGEST), "settings")
+    _check(0 < settings["fps"] <= 1000 and settings.get("size", FACE) in range(1, LARGEST), "settings")
     return metadata
 
 
