@@ -33,7 +33,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
@@ -62,6 +62,7 @@ from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, read_records, write_shard
 from lipgan_colab.speech.features import SpeechInput
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, new_digest, write_checkpoint
+from lipgan_colab.training.lease import Holder
 from lipgan_colab.training.runs import status, write_config
 from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.workspace import Workspace
@@ -610,6 +611,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
     write_config(folder, vars(TrainConfig()) | {"clips": "0123"})
     config = (folder / "config.json").read_bytes()
     log = b"step,samples,minutes,samples_per_second,l1\r\n10,80,0.5,9.0,0.1\r\n"
+    lease = json.dumps(asdict(Holder("0123", "host", 7, "4567", "12:00"))).encode()
     pictures = _pictures()
     jpegs_and_pngs = {n: b for n, b in pictures.items() if n.endswith((".jpg", ".png"))}
     pngs = {n: b for n, b in pictures.items() if n.endswith(".png")}
@@ -637,6 +639,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
             _checkpoint_name,
         ),
         "config": Kind({"config.json": config}, read_run, [json_mutated], beside={"log.csv": log}),
+        "lease": Kind({"lease.json": lease}, read_run, [json_mutated], beside={"config.json": config, "log.csv": log}),
         "log": Kind({"log.csv": log}, read_run, beside={"config.json": config}),
     }
 
@@ -691,7 +694,7 @@ def serve(work) -> None:
             if "\n" in told or not any(part in told for part in (path.name, str(path.parent))):
                 outcome = "not one line that names the file"
         except BaseException:
-            outcome, told = "traceback", traceback.format_exc(limit=-6)
+            outcome, told = "traceback", traceback.format_exc(limit=-2)
         work.send((outcome, told, _memory("VmHWM") - before, time.process_time() - start))
 
 
