@@ -160,6 +160,8 @@ def _tree_mutated(tree, rng: random.Random):
             )
         return rng.choice((*TREES, DEEP))
     key = rng.choice(list(tree) if isinstance(tree, dict) else range(len(tree)))
+    if "__metadata__" in tree and rng.random() < 0.6:  # of safetensors: there our own things stand
+        key = "__metadata__"
     if rng.random() < 0.15:
         del tree[key]
     elif isinstance(tree, dict) and rng.random() < 0.1:

@@ -24,12 +24,15 @@ def reading(path: object, what: str, cure: str) -> Iterator[None]:
     """The border of a reader: whatever is raised inside becomes one InputError, `path: what (reason); cure`.
 
     The libraries that read files raise anything when the file is damaged or made to hurt: struct.error, IndexError,
-    RecursionError, MemoryError and errors of their own. A list of them is never complete. InputErrors pass as they are.
+    RecursionError, MemoryError and errors of their own. A list of them is never complete. InputErrors pass, with the
+    path before them where they do not name it.
     """
     try:
         yield
-    except InputError:
-        raise
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error
     except Exception as error:
         raise InputError(f"{path}: {what} ({reason_of(error)}); {cure}") from error
 

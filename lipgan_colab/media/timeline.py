@@ -9,7 +9,7 @@ import numpy as np
 SAMPLE_RATE = 16_000
 LONGEST_GAP = 300.0  # s; time stamps that jump further, or further back, start anew (joined recordings)
 LONGEST_STEP_BACK = 1.0
-LOWEST_RATE = 1000  # samples a second; what has fewer is no sound, and would become many
+RATES = range(1000, 1_000_000)  # samples a second that a sound can have; resampling any others takes what it likes
 JITTER = 0.04  # s; smaller steps between pieces are rounding, not gaps
 SILENT_SIDE = 0.01  # a channel this much weaker than the other one carries no speech
 CANCELLED = 0.1  # channels whose mean is this much weaker than they are have opposite signs
@@ -32,7 +32,7 @@ class TimeLine:
 
     def add(self, frame: av.AudioFrame) -> None:
         """Take one more frame; ValueError where it is no sound, or all of them are too long."""
-        if frame.sample_rate < LOWEST_RATE:
+        if frame.sample_rate not in RATES:
             raise ValueError(f"a sound of {frame.sample_rate} samples a second")
         if not self.channels:
             self.channels = [bytearray() for _ in range(2 if frame.layout.nb_channels == 2 else 1)]

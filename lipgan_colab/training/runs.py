@@ -223,7 +223,7 @@ def _progress(about: dict, log: Sequence[dict[str, str]]) -> list[str]:
         return ["at       nothing in its log yet"]
     try:
         return _told_by(about, log[-1])
-    except (KeyError, TypeError, ValueError, OverflowError):  # a line that was cut short, or edited
+    except Exception:  # a line that was cut short, or anything else that was edited
         return [f"at       the last line of its {LOG} cannot be read"]
 
 
