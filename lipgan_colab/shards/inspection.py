@@ -110,7 +110,7 @@ def _face(shard: Shard, utterance: int, marked: bool) -> np.ndarray:
     seen = shard.seen(utterance)
     frame = int(shard.first_frame[utterance] + seen[len(seen) // 2])
     face = np.ascontiguousarray(cv2.resize(shard.frame(frame), (FACE, FACE), interpolation=cv2.INTER_AREA))
-    lips = shard.lips(frame)
+    lips = shard.lips(frame, frame + 1)[0]
     if marked and np.isfinite(lips).all():
         for x, y in np.clip(lips * FACE, 0, FACE - 1).astype(int):
             face[y, x] = 0, 255, 0

@@ -244,10 +244,10 @@ class Shard:
             raise InputError(f"{self.path}: its pictures cannot be decoded, the shard is damaged; {CURE}")
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
-    def lips(self, index: int) -> np.ndarray:
-        """The lip landmarks of frame `index`, (L, 2), in the crop from 0 to 1; at most one crop beyond it, where only
-        damage can put them: to draw what is further away takes for ever."""
-        return np.clip(self.rows("lip_landmarks", index, index + 1)[0], -1, 2)
+    def lips(self, start: int, stop: int) -> np.ndarray:
+        """The lip landmarks of some frames, (stop - start, L, 2), in the crop from 0 to 1. At most one crop beyond it,
+        where only damage can put them: to draw what is further away takes for ever."""
+        return np.clip(self.rows("lip_landmarks", start, stop), -1, 2)
 
     def seen(self, utterance: int) -> np.ndarray:
         """The frames of an utterance in which a face was found, counted within it."""
