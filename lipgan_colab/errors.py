@@ -1,10 +1,18 @@
 """The one exception that a person is meant to read."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")  # names in a file can hold line breaks, and what moves a cursor
+LONGEST = 2000  # characters of a line: names in a file can be as long as the file
 
 
 class InputError(ValueError):
     """What was given cannot be used; the message is one line: which file, what is wrong, what to do."""
+
+    def __init__(self, *line: object):
+        super().__init__(*(CONTROL.sub(" ", str(part)).strip()[:LONGEST] for part in line))
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows (IPython's hook): the line alone, without the calls that led to it."""
@@ -23,3 +31,29 @@ def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]]) ->
         if not least <= value <= most:
             limits = f"{least:g} or more" if most == float("inf") else f"from {least:g} to {most:g}"
             raise InputError(f"{name} {value}: it must be {limits}")
+
+
+@contextmanager
+def reading(path: object, what: str, cure: str) -> Iterator[None]:
+    """The border of a reader: whatever is raised inside becomes one InputError, `path: what (reason); cure`.
+
+    The libraries that read files raise anything when the file is damaged or made to hurt: struct.error, IndexError,
+    RecursionError, MemoryError and errors of their own. A list of them is never complete. InputErrors pass, with the
+    path before them where they do not name it.
+    """
+    try:
+        yield
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:
+        raise InputError(f"{path}: {what} ({reason_of(error)}); {cure}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception of a library says, in a few words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(error).split())[:200]
+    return f"{text} is missing" if isinstance(error, KeyError) else text or type(error).__name__

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, reading
 from lipgan_colab.files import NotWritten, make_folder, written_whole
 
 DRIVE = Path("/content/drive")  # where Colab mounts it; its own folder in it is MyDrive
@@ -269,12 +269,11 @@ def _checksums(manifest: Path) -> dict[str, str]:
     """The shards' SHA-256 by name, as far as they are known."""
     import json
 
-    try:
-        return {shard["name"]: shard["sha256"] for shard in json.loads(manifest.read_text(encoding="utf-8"))["shards"]}
-    except FileNotFoundError:
+    if not manifest.exists():
         return {}  # preprocessing is still going on
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{manifest}: not a manifest ({error}); preprocess again, it will be made anew") from error
+    with reading(manifest, "not a manifest", "preprocess again, it will be made anew"):
+        shards = json.loads(manifest.read_text(encoding="utf-8"))["shards"]
+        return {str(shard["name"]): str(shard["sha256"]) for shard in shards}
 
 
 def _fetch(source: Path, target: Path, sha256: str | None, progress: tqdm) -> None:

@@ -6,7 +6,6 @@ Sync Error Distance and Confidence (ACM Multimedia 2020, section 5.2). The weigh
 give; nothing here stands in for them, so that no other number is taken for an LSE.
 """
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +18,11 @@ from scipy.signal import medfilt
 from torch import Tensor, nn
 
 from lipgan_colab.device import pick_device
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, reading
 from lipgan_colab.faces import geometry
 from lipgan_colab.faces.face_clip import AROUND, FaceClip, filled
 from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.models.state_dict import read_state_dict
 
 WEIGHTS_URL = "http://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model"
 FRAMES, COLUMNS = 5, 20  # 0.2 s that are looked at and heard together
@@ -95,14 +95,14 @@ def load_syncnet(path: str | Path, device: str | torch.device | None = None) -> 
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: not there; fetch {WEIGHTS_URL} (54 MB) and name the file that you put it in")
-    syncnet = SyncNet()
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = read_state_dict(path)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ").split(";")[0]
+        raise InputError(f"{path}: not SyncNet's weights ({reason}); fetch {WEIGHTS_URL}") from error
+    syncnet = SyncNet()
+    with reading(path, "not SyncNet's weights", f"fetch {WEIGHTS_URL}"):
         missing, unexpected = syncnet.load_state_dict(weights, strict=False)
-    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(
-            f"{path}: not SyncNet's weights ({str(error).splitlines()[0]}); fetch {WEIGHTS_URL}"
-        ) from error
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]  # older PyTorch kept no count
     if missing or unexpected:
         raise InputError(

@@ -7,24 +7,40 @@ from pathlib import Path
 import av
 from av.stream import Disposition
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, reading
 
 # Titles that are not UTF-8 are no reason to refuse a file. PyAV 19 thinks so by itself.
 ANY_TAGS = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 
+FREE_SECONDS, LEAST_BYTES = 600.0, 200  # the sparest speech has 200 bytes a second, over all its pauses
+
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
+    """A media file, open. Whatever goes wrong with it in the block is told in one line.
+
+    Raises:
+        InputError: the file is missing, empty, or not to be read.
+    """
     if not Path(path).is_file():
         raise InputError(f"{path}: there is no such file")
     if Path(path).stat().st_size == 0:
         raise InputError(f"{path}: this file is empty; copy or upload it again")
     try:
-        container = av.open(str(path), **ANY_TAGS)
+        # As a file, or what stands before a colon in its name would be taken for a protocol.
+        container = av.open(f"file:{path}", **ANY_TAGS)
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"{path}: this is no video or sound, or it is cut off; use another copy") from error
-    with container:
+    with reading(path, "damaged", "use another copy of it"), container:
         yield container
+
+
+def longest(path: str | Path) -> float:
+    """Seconds that a film or sound may last: ten minutes, and as long as a file of that size can go on for.
+
+    What its time stamps ask for beyond that costs memory and holds nothing.
+    """
+    return FREE_SECONDS + Path(path).stat().st_size / LEAST_BYTES
 
 
 def films(container: av.container.InputContainer) -> list[av.VideoStream]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.media.container import decoded, films, opened, sound_stream
+from lipgan_colab.media.container import decoded, films, longest, opened, sound_stream
 from lipgan_colab.media.timeline import SAMPLE_RATE, TimeLine
 from lipgan_colab.media.video import first_frame_time
 
@@ -39,7 +39,7 @@ def _read_mono(path: str | Path, rate: int | None) -> tuple[np.ndarray, int]:
         if rate is None:
             own = stream.codec_context.sample_rate or SAMPLE_RATE
             rate = min((r for r in AAC_RATES if r >= max(own, SAMPLE_RATE)), default=max(AAC_RATES))
-        sound = TimeLine(first_frame_time(path) if films(container) else None, rate)
+        sound = TimeLine(first_frame_time(path) if films(container) else None, rate, longest(path))
         for frame in decoded(container, stream):
             sound.add(frame)
         wave = sound.mono()

@@ -9,6 +9,7 @@ import numpy as np
 SAMPLE_RATE = 16_000
 LONGEST_GAP = 300.0  # s; time stamps that jump further, or further back, start anew (joined recordings)
 LONGEST_STEP_BACK = 1.0
+RATES = range(1000, 1_000_000)  # samples a second that a sound can have; resampling any others takes what it likes
 JITTER = 0.04  # s; smaller steps between pieces are rounding, not gaps
 SILENT_SIDE = 0.01  # a channel this much weaker than the other one carries no speech
 CANCELLED = 0.1  # channels whose mean is this much weaker than they are have opposite signs
@@ -19,24 +20,31 @@ class TimeLine:
 
     zero: the time stamp in s that sample 0 has; None for the first frame's. Sound before it is dropped.
     rate: samples a second of what comes out.
+    longest: how long in s all of it may be; a gap that would make it longer is left out.
     """
 
-    def __init__(self, zero: float | None, rate: int = SAMPLE_RATE):
-        self.zero, self.rate = zero, rate
+    def __init__(self, zero: float | None, rate: int = SAMPLE_RATE, longest: float = math.inf):
+        self.zero, self.rate, self.longest = zero, rate, longest
         self.due = 0.0  # the time stamp in s that the next frame should have
         self.channels: list[bytearray] = []  # float32 samples; two for stereo, one for all else
         self.skip = 0  # samples still to come that lie before sample 0
         self.resampler = self.source = None  # and the kind of frames that it takes
 
     def add(self, frame: av.AudioFrame) -> None:
+        """Take one more frame; ValueError where it is no sound, or all of them are too long."""
+        if frame.sample_rate not in RATES:
+            raise ValueError(f"a sound of {frame.sample_rate} samples a second")
         if not self.channels:
             self.channels = [bytearray() for _ in range(2 if frame.layout.nb_channels == 2 else 1)]
             self.due = frame.time or 0.0
             if self.zero is None or abs(self.due - self.zero) > LONGEST_GAP:
                 self.zero = self.due
         start = self.due if frame.time is None else frame.time
-        if not -LONGEST_STEP_BACK < start - self.due < LONGEST_GAP:
+        jumps = not -LONGEST_STEP_BACK < start - self.due < LONGEST_GAP
+        if jumps or start - self.zero > self.longest:  # silence that nothing but a time stamp asks for is left out
             self.zero, self.due = self.zero + start - self.due, start
+        if self.due - self.zero + frame.samples / frame.sample_rate > self.longest:
+            raise ValueError(f"more than {self.longest:.0f} s of sound in so small a file")
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
         if source != self.source or abs(start - self.due) > JITTER:
             self.finish()

@@ -6,22 +6,28 @@ Through PyAV, so no ffmpeg program is needed, and streaming: a long video takes 
 import math
 import statistics
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
 from av.video.reformatter import Colorspace
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.media.container import decoded, films, opened, sound_stream
+from lipgan_colab.media.container import decoded, films, longest, opened, sound_stream
+from lipgan_colab.media.image import MOST_PIXELS
 from lipgan_colab.media.timeline import LONGEST_GAP, LONGEST_STEP_BACK
 
+Picture = TypeVar("Picture")
 USUAL_FPS = Fraction(25)  # where a file does not say
 
 
-HIGHEST_FPS = 240  # a file that claims more states its clock's rate
+LOWEST_FPS, HIGHEST_FPS = 0.1, 240  # a file that claims more states its clock's rate; less, how long it lasts
+
+BELIEVED = 10_000  # bytes a second; where a film has fewer than its length would want, its pictures are counted
 
 
 BLANK, BLANK_SLACK, BLANK_SHARE = 128, 8, 0.25  # Y, U and V of what decoders paint where a picture is missing
@@ -50,7 +56,9 @@ def probe_video(path: str | Path) -> VideoInfo:
         size = _square_pixels(first, stream)
         width, height = reversed(size) if _quarter_turns(first) % 2 else size
         fps = _nominal_fps(stream)
-        duration = (stream.duration or 0) * stream.time_base or Fraction(container.duration or 0, av.time_base)
+        claimed = (stream.duration or 0) * stream.time_base or Fraction(container.duration or 0, av.time_base)
+        believed = 0 < claimed * BELIEVED < Path(path).stat().st_size
+        duration = claimed if believed else _seconds_there(path)
         has_sound = sound_stream(container) is not None
         return VideoInfo(width, height, fps, float(max(duration, 1 / fps)), has_sound)
 
@@ -64,7 +72,8 @@ def read_video(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
     with opened(path) as container:
         stream = _video_stream(container, path)
         size = None
-        for time, frame in _timed(_good_frames(container, stream, path), _nominal_fps(stream)):
+        stamped = ((frame.time, frame) for frame in _good_frames(container, stream, path))
+        for time, frame in _timed(stamped, _nominal_fps(stream), longest(path)):
             size = size or _square_pixels(frame, stream)  # the first frame's, should it change on the way
             rgb = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], src_colorspace=_colour_matrix(frame))
             yield time, np.ascontiguousarray(np.rot90(rgb, _quarter_turns(frame)))
@@ -121,12 +130,26 @@ def _video_stream(container: av.container.InputContainer, path: str | Path) -> a
     if stream is None:
         raise InputError(f"{path}: there is no moving picture in this file; give a video")
     stream.thread_type = "AUTO"
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return stream
+
+
+def _seconds_there(path: str | Path) -> float:
+    """How long a film goes on by the pictures that are in it, undecoded; what its header claims costs nothing."""
+    with opened(path) as container:
+        stream = _video_stream(container, path)
+        fps, stamps = _nominal_fps(stream), []
+        with suppress(av.FFmpegError):  # the rest of the file cannot be read
+            for packet in container.demux(stream):
+                if packet.size:
+                    stamps.append(None if packet.pts is None else float(packet.pts * packet.time_base))
+        stamps.sort(key=lambda stamp: -math.inf if stamp is None else stamp)  # they lie in the order of decoding
+        return max((time for time, _ in _timed(((s, None) for s in stamps), fps, longest(path))), default=0.0) + 1 / fps
 
 
 def _nominal_fps(stream: av.VideoStream) -> Fraction:
     rates = (stream.guessed_rate, stream.average_rate)
-    return next((Fraction(rate) for rate in rates if rate and 0 < rate <= HIGHEST_FPS), USUAL_FPS)
+    return next((Fraction(rate) for rate in rates if rate and LOWEST_FPS <= rate <= HIGHEST_FPS), USUAL_FPS)
 
 
 def _good_frames(
@@ -151,30 +174,37 @@ def _good_frames(
 
 
 def _blank_share(frame: av.VideoFrame, slack: int) -> float:
-    yuv = frame.to_ndarray(format="yuv444p").astype(np.int16)
+    apart = 1 + max(frame.width, frame.height) // 2000  # enough of a large picture, and it takes no memory
+    yuv = frame.to_ndarray(format="yuv444p")[:, ::apart, ::apart].astype(np.int16)
     return float((np.abs(yuv - BLANK) <= slack).all(axis=0).mean())
 
 
-def _timed(frames: Iterable[av.VideoFrame], fps: Fraction) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Frames with ever increasing times in s, from 0 on; 1 / fps apart where the stamps are of no use."""
+def _timed(
+    stamped: Iterable[tuple[float | None, Picture]], fps: Fraction, longest: float
+) -> Iterator[tuple[float, Picture]]:
+    """Pictures with ever increasing times in s, from 0 on; 1 / fps apart where the stamps are of no use.
+
+    Stamps beyond `longest` are of none.
+    """
     zero, last, step = None, 0.0, float(1 / fps)
-    for frame in frames:
+    for stamp, picture in stamped:
         if zero is None:
-            zero, time = frame.time or 0.0, 0.0
+            zero, time = stamp or 0.0, 0.0
         else:
-            time = last + step if frame.time is None else frame.time - zero
-            if not -LONGEST_STEP_BACK < time - last < LONGEST_GAP:
+            time = last + step if stamp is None else stamp - zero
+            if not -LONGEST_STEP_BACK < time - last < LONGEST_GAP or time > longest:
                 zero, time = zero + time - (last + step), last + step
             elif time <= last:
                 continue  # out of order: its time has passed
         last = time
-        yield time, frame
+        yield time, picture
 
 
 def _square_pixels(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
     """Width and height that the frame has when its pixels are made square, before rotation."""
     aspect = float(stream.sample_aspect_ratio or 1)
-    return round(frame.width * aspect) if 0.2 < aspect < 5 else frame.width, frame.height
+    sane = 0.2 < aspect < 5 and frame.width * aspect * frame.height < MOST_PIXELS
+    return round(frame.width * aspect) if sane else frame.width, frame.height
 
 
 def _colour_matrix(frame: av.VideoFrame) -> Colorspace | None:

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, reading
 from lipgan_colab.models.lipgan import WholeInstanceNorm
 from lipgan_colab.models.published import KERAS, Published
+from lipgan_colab.models.state_dict import check_size
 
 # Of each class of layers with weights: our module's parameters by Keras' names.
 CLASSES = {
@@ -54,18 +55,13 @@ def read_keras(path: Path) -> list[tuple[Published, nn.Module, dict[str, Tensor]
     """
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            models = _models(file.get("model_weights", file))
-            if not models:
-                raise InputError(f"{path}: a HDF5 file without a weight in it; give the file that Keras saved")
-            return [_fit(path, layers) for layers in models]
-    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for a file cut short or damaged
-        raise InputError(f"{path}: a HDF5 file cut short or damaged ({_line(error)}); fetch it again") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    with reading(path, "a HDF5 file cut short or damaged", "fetch it again"), h5py.File(path, "r") as file:
+        models = _models(file.get("model_weights", file))
+        if not models:
+            raise InputError(f"{path}: a HDF5 file without a weight in it; give the file that Keras saved")
+        claimed = sum(a.nbytes for layers in models for weights in layers.values() for a in weights.values())
+        check_size(claimed, path.stat().st_size)
+        return [_fit(path, layers) for layers in models]
 
 
 def _models(root) -> list[Layers]:
@@ -193,6 +189,9 @@ def _first_misfit(keras: str, slots: list[dict[str, Slot]], found: list[tuple[in
                 return f"the weight {name}/{weight} is missing"
             if weight not in slot:
                 return f"the weight {name}/{weight} is one too many"
+            array = arrays[weight]
+            if array.dtype.kind != "f" or array.external or array.is_virtual:  # or numbers of some other file's
+                return f"the weight {name}/{weight} has no numbers of its own ({array.dtype})"
             if weight in misshapen:
                 return f"the weight {name}/{weight} is {arrays[weight].shape} and should be {slot[weight].shape}"
     return ""

@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lipgan_colab.errors import InputError
 from lipgan_colab.speech.features import SpeechInput
 
 FACE_SIZE = 96
+WIDEST = 4  # times the original's channels
 SPEECH_SHAPE = {"mfcc": (12, 35), "mel": (80, 27)}
 
 # One row a stage: channels, kernel, stride, residual blocks (residual network) or further convolutions (basic one).
@@ -54,6 +56,11 @@ class GeneratorConfig:
     residual: bool = True
     most_channels: int | None = None
 
+    def __post_init__(self):
+        check_shape(self.width, self.speech, self.most_channels)
+        if not isinstance(self.residual, bool):
+            raise InputError(f"residual is true or false, not {self.residual!r}")
+
     def channels(self, original: int) -> int:
         """How many channels a layer has that has so many in the original."""
         channels = scaled(original, self.width)
@@ -66,6 +73,19 @@ class DiscriminatorConfig:
 
     width: float = 1.0
     speech: str = "mfcc"
+
+    def __post_init__(self):
+        check_shape(self.width, self.speech)
+
+
+def check_shape(width: float, speech: str | None = None, most_channels: int | None = None) -> None:
+    """InputError where no network can be built so: a file's header can claim any width, and so can a typing error."""
+    if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= WIDEST:
+        raise InputError(f"a network cannot have the width {width!r}; take more than 0 and at most {WIDEST}")
+    if speech is not None and (not isinstance(speech, str) or speech not in SPEECH_SHAPE):
+        raise InputError(f"unknown speech feature {speech!r}: choose one of {', '.join(SPEECH_SHAPE)}")
+    if most_channels is not None and (type(most_channels) is not int or most_channels < 1):
+        raise InputError(f"a layer cannot have at most {most_channels!r} channels; take a whole number above 0")
 
 
 def scaled(channels: int, width: float) -> int:
@@ -185,8 +205,6 @@ class LipGANGenerator(nn.Module):
 
     def __init__(self, config: GeneratorConfig = GeneratorConfig()):
         super().__init__()
-        if config.speech not in SPEECH_SHAPE:
-            raise ValueError(f"unknown speech feature {config.speech!r}: choose one of {', '.join(SPEECH_SHAPE)}")
         self.config = config
         self.speech_input = SpeechInput(config.speech)
         residual = config.residual

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipgan_colab.models.lipgan import FACE_SIZE, join, scaled
+from lipgan_colab.errors import InputError
+from lipgan_colab.models.lipgan import FACE_SIZE, check_shape, join, scaled
 from lipgan_colab.speech.features import SpeechInput
 
 FRAMES = 5  # consecutive faces that the expert and the quality discriminator look at together
@@ -64,12 +65,19 @@ class Wav2LipConfig:
 
     speech: str = "wav2lip"
 
+    def __post_init__(self):
+        if self.speech != "wav2lip":
+            raise InputError(f"Wav2Lip hears mel windows alone, and no {self.speech!r}")
+
 
 @dataclass(frozen=True)
 class SyncExpertConfig:
     """How wide a sync expert is: `width` is a factor on its channels, 1.0 the authors'."""
 
     width: float = 1.0
+
+    def __post_init__(self):
+        check_shape(self.width)
 
 
 class ConvBlock(nn.Module):

@@ -7,17 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, reading
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.keras_h5 import read_keras
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.pretrained import PRETRAINED, fetch
 from lipgan_colab.models.published import WAV2LIP, Published, to_our_channels
-from lipgan_colab.models.torchscript import is_torchscript, read_torchscript
+from lipgan_colab.models.state_dict import read_state_dict
 from lipgan_colab.models.wav2lip import (
     QualityDiscriminator,
     SyncExpert,
@@ -125,11 +125,8 @@ def _kind(network: nn.Module) -> str:
 
 def _read(path: Path) -> list[nn.Module]:
     """The networks in a file, which says by its first bytes what it is. Raises InputError."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); look at its rights, or fetch it again") from error
+    with reading(path, "cannot be read", "look at its rights, or fetch it again"), path.open("rb") as file:
+        head = file.read(512)
     start = head.lstrip().lower()
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         networks = []
@@ -161,7 +158,7 @@ def _filled(path: Path, published: Published, network: nn.Module, tensors: dict[
 
 
 def _read_ours(path: Path) -> nn.Module:
-    try:
+    with reading(path, "not a whole network of ours", "fetch or export it again"):
         with safe_open(path, "pt") as file:
             header = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -171,20 +168,24 @@ def _read_ours(path: Path) -> nn.Module:
         with torch.device("meta"):
             network = BUILD[kind](config)
         if "speech_input" in header:
-            network.speech_input = SpeechInput(**header["speech_input"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{path}: not a whole network of ours ({reason}); fetch or export it again") from error
+            speech_input = SpeechInput(**header["speech_input"])
+            if speech_input.kind != network.speech_input.kind:
+                raise ValueError(f"a network for {network.speech_input.kind} cannot hear {speech_input.kind}")
+            network.speech_input = speech_input
+        network.about = dict(header.get("about", {}))
     _check_fit(path, kind, network, tensors)
-    tensors = {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
-    network.load_state_dict(tensors, assign=True)
-    network.about = header.get("about", {})
+    network.load_state_dict(_in_full(tensors), assign=True)
     return network
+
+
+def _in_full(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same, all but whole numbers as float32."""
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
 def _read_wav2lip(path: Path) -> nn.Module:
     """One of Wav2Lip's networks from its state dict, with or without `module.` and what it is wrapped in."""
-    tensors = _state_dict(path)
+    tensors = read_state_dict(path)
     if all(name.startswith("module.") for name in tensors):
         tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
     with torch.device("meta"):
@@ -193,25 +194,7 @@ def _read_wav2lip(path: Path) -> nn.Module:
     if _likeness(network.state_dict(), tensors) < 0.5:
         raise InputError(f"{path}: none of Wav2Lip's networks; give a Wav2Lip .pth")
     _check_fit(path, published.what, network, tensors)
-    tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    return _filled(path, published, network, tensors)
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors that a .pth file names. Nothing but tensors and plain containers is unpickled."""
-    try:
-        if is_torchscript(path):
-            return read_torchscript(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can make torch raise anything
-        reason = " ".join(str(error).split())
-        if "weights_only" in reason or "Weights only" in reason:
-            raise InputError(f"{path}: holds more than plain tensors and is not opened; give a state dict") from error
-        raise InputError(f"{path}: cut short or damaged ({reason[:200]}); fetch it again") from error
-    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not tensors or not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise InputError(f"{path}: no state dict; give a file that holds one, alone or as its entry state_dict")
-    return dict(tensors)
+    return _filled(path, published, network, _in_full(tensors))
 
 
 def _likeness(wanted: Iterable[str], found: Iterable[str]) -> float:
@@ -221,7 +204,7 @@ def _likeness(wanted: Iterable[str], found: Iterable[str]) -> float:
 
 
 def _check_fit(path: Path, what: str, network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """InputError that names the first weight that is missing, misshapen or one too many."""
+    """InputError that names the first weight that is missing, misshapen, of the wrong type or one too many."""
     wanted = network.state_dict()
     for name in [*wanted, *tensors]:
         if name not in tensors:
@@ -230,6 +213,8 @@ def _check_fit(path: Path, what: str, network: nn.Module, tensors: dict[str, Ten
             misfit = f"the weight {name} is one too many"
         elif tensors[name].shape != wanted[name].shape:
             misfit = f"the weight {name} is {tuple(tensors[name].shape)} and should be {tuple(wanted[name].shape)}"
+        elif tensors[name].is_floating_point() != wanted[name].is_floating_point():
+            misfit = f"the weight {name} is {tensors[name].dtype} and should be {wanted[name].dtype}"
         else:
             continue
         raise InputError(f"{path}: not a whole {what}: {misfit}; fetch or save the file again")

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from lipgan_colab.corpora.corpus import Utterance, folder, grid, lrs2, only
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
 from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, reading
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.weights import EXPORT
@@ -243,8 +243,11 @@ def find_weights(workspace: Workspace, name: str = "") -> Path:
 
 def export(generator: str | Path, run_name: str, results: str | Path) -> Path:
     """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone."""
-    with safe_open(generator, "np") as file:
-        step = json.loads(file.metadata()["about"])["step"]
+    with (
+        reading(generator, "no export of a run", "train until its next checkpoint"),
+        safe_open(generator, "np") as file,
+    ):
+        step = int(json.loads(file.metadata()["about"])["step"])
     target = Path(results) / f"{run_name}-step-{step}.safetensors"
     if not target.exists():
         with written_whole(target) as unfinished:

@@ -103,9 +103,9 @@ class LipSyncDataset(Dataset):
         first, last = shard.first_frame[utterance : utterance + 2]
         reference = _reference_frame(rng, int(frame), int(last - first))
         target = shard.frame(int(first + frame))
-        lips_there = shard.rows("lip_landmarks", int(first) + reference, int(first) + reference + 1)[0]
+        lips_there = shard.lips(int(first) + reference, int(first) + reference + 1)[0]
         reference = shard.frame(int(first) + reference)
-        lips = lip_region(shard.rows("lip_landmarks", int(first + frame), int(first + frame) + 1)[0], len(target))
+        lips = lip_region(shard.lips(int(first + frame), int(first + frame) + 1)[0], len(target))
         elsewhere_shard, elsewhere, elsewhere_frame = self._elsewhere(rng, s, utterance, frame)
         if self.augment:
             varied = self.augment == 1 or rng.random() < self.augment

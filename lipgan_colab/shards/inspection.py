@@ -7,12 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from safetensors import safe_open
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.manifest import needed_shards, sync_by_group
-from lipgan_colab.shards.shard_file import Shard, fingerprint_of, read_metadata
+from lipgan_colab.shards.shard_file import Shard, fingerprint_of, opened_shard, read_metadata
 from lipgan_colab.speech.sync import GroupSync
 
 SHOWN = 12  # speakers in the table
@@ -57,7 +56,7 @@ def describe(folder: str | Path) -> str:
 def _gathered(paths: Sequence[Path], name: str) -> np.ndarray:
     parts = []
     for path in paths:
-        with safe_open(path, "np") as file:
+        with opened_shard(path) as (_, file):
             parts.append(file.get_tensor(name))
     return np.concatenate(parts)
 
@@ -111,7 +110,7 @@ def _face(shard: Shard, utterance: int, marked: bool) -> np.ndarray:
     seen = shard.seen(utterance)
     frame = int(shard.first_frame[utterance] + seen[len(seen) // 2])
     face = np.ascontiguousarray(cv2.resize(shard.frame(frame), (FACE, FACE), interpolation=cv2.INTER_AREA))
-    lips = shard.rows("lip_landmarks", frame, frame + 1)[0]
+    lips = shard.lips(frame, frame + 1)[0]
     if marked and np.isfinite(lips).all():
         for x, y in np.clip(lips * FACE, 0, FACE - 1).astype(int):
             face[y, x] = 0, 255, 0

@@ -1,21 +1,22 @@
 """What a folder of shards holds, summed up: in manifest.json, and for people."""
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.provenance import settings_of
-from lipgan_colab.shards.shard_file import fingerprint_of, read_metadata
+from lipgan_colab.shards.shard_file import fingerprint_of, opened_shard
 from lipgan_colab.speech.sync import FEWEST, OFFSETS, GroupSync, group_sync
 
 MANIFEST = "manifest.json"
+SHARD = re.compile(r"shard-[^/\\]*\.safetensors")
 
 
 def shard_paths(folder: str | Path) -> list[Path]:
@@ -34,9 +35,27 @@ def needed_shards(folder: str | Path) -> list[Path]:
 def read_manifest(folder: str | Path) -> dict:
     """manifest.json as plain data; {} where there is none, or none that can be read (it can be written again)."""
     try:
-        return json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
+        _check(manifest)
+    except Exception:  # whatever stands in it
         return {}
+    return manifest
+
+
+def _check(manifest: dict) -> None:
+    """An exception of any kind where it is not what write_manifest wrote."""
+    for shard in manifest["shards"]:
+        known = SHARD.fullmatch(shard["name"]) and isinstance(shard["bytes"], int) and isinstance(shard["sha256"], str)
+        if not known:  # a name could lead out of the folder
+            raise ValueError(f"{shard} is no shard")
+    for about in manifest.get("sync", {}).values():
+        str(_group(about))
+    if not isinstance(manifest["fingerprint"], str):
+        raise TypeError("the fingerprint is a text")
+
+
+def _group(about: dict) -> GroupSync:
+    return GroupSync(**{key: value for key, value in about.items() if key != "verdict"})
 
 
 def write_manifest(folder: str | Path, digests: Mapping[str, str] | None = None) -> dict:
@@ -70,11 +89,10 @@ def write_manifest(folder: str | Path, digests: Mapping[str, str] | None = None)
 def _summed_up(paths: list[Path], known: Mapping[str, dict], digests: Mapping[str, str]) -> dict:
     shards, skipped, clips = [], [], []
     for path in paths:
-        metadata = read_metadata(path)
+        with opened_shard(path) as (metadata, file):
+            frames = int(file.get_tensor("utterance_frames").sum())
         skipped += metadata["skipped"]
         clips += metadata["utterances"]
-        with safe_open(path, "np") as file:
-            frames = int(file.get_tensor("utterance_frames").sum())
         entry = {"name": path.name, "bytes": path.stat().st_size}
         before = known.get(path.name, {})
         digest = digests.get(path.name) or (before["sha256"] if before.get("bytes") == entry["bytes"] else None)
@@ -102,10 +120,10 @@ def sync_by_group(paths: list[Path]) -> dict[str, GroupSync]:
     """
     curves, groups = [np.zeros((0, len(OFFSETS)), np.float32)], []
     for path in paths:
-        with safe_open(path, "np") as file:
+        with opened_shard(path) as (metadata, file):
             if "sync" in file.keys():  # noqa: SIM118 (not a dict)
                 curves.append(file.get_tensor("sync"))
-                groups += [clip["speaker"] for clip in read_metadata(path)["utterances"]]
+                groups += [clip["speaker"] for clip in metadata["utterances"]]
     rows = np.concatenate(curves)
     places = defaultdict(list)
     for place, group in enumerate(groups):
@@ -118,7 +136,7 @@ def out_of_sync(manifest: dict) -> list[str]:
     """A line for each group of a manifest whose sound is shifted or another's; [] where all is well."""
     lines = []
     for name, about in manifest.get("sync", {}).items():
-        group = GroupSync(**{key: value for key, value in about.items() if key != "verdict"})
+        group = _group(about)
         if group.verdict in ("shifted", "no match"):
             lines.append(f"{'all clips' if name == 'all' else name}: {group}")
     return lines

@@ -37,6 +37,7 @@ MEL_REFERENCE_DB, MEL_FLOOR_DB, MEL_RANGE = 20.0, -100.0, 4.0
 # kind: (columns a second, frames the window starts early, columns it starts early, columns it is wide)
 WINDOWS = {"mfcc": (MFCC_RATE, 0, 16, 35), "mel": (MEL_RATE, 4, 0, 27), "wav2lip": (MEL_RATE, 0, 0, 16)}
 PADDINGS = ("constant", "reflect")
+LARGEST_OFFSET = 250  # frames, which is ten seconds
 OFFSET_RATE = 25  # frames a second that a window's offset is counted in: the rate of all videos trained on
 
 
@@ -59,6 +60,10 @@ class SpeechInput:
             raise ValueError(
                 f"unknown speech feature {self.kind!r} or padding {self.padding!r}: "
                 f"choose of {', '.join(WINDOWS)} and {', '.join(PADDINGS)}"
+            )
+        if type(self.offset) is not int or abs(self.offset) > LARGEST_OFFSET:
+            raise InputError(
+                f"speech windows cannot begin {self.offset!r} frames later; take a whole number up to {LARGEST_OFFSET}"
             )
 
     def features(self, wave: np.ndarray) -> np.ndarray:

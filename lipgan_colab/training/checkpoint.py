@@ -22,8 +22,9 @@ from pathlib import Path
 import torch
 import xxhash
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, reason_of
 from lipgan_colab.files import is_abandoned, is_part_of, part_name
+from lipgan_colab.models.state_dict import read_plain
 from lipgan_colab.training.lease import Holder
 
 FORMAT = 1  # of what is in the file; those without a number are of before there was one, and are read like 1
@@ -139,11 +140,10 @@ def read_checkpoint(checkpoint: Checkpoint) -> dict:
     if digest.hexdigest() != checkpoint.digest:
         raise DamagedCheckpoint(f"{checkpoint.path}: damaged, its bytes are not those that were written")
     try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        state = read_plain(io.BytesIO(data))
         written_as = state.pop("format", FORMAT)
     except Exception as error:  # a crafted pickle can make torch raise anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DamagedCheckpoint(f"{checkpoint.path}: not a checkpoint ({reason})") from error
+        raise DamagedCheckpoint(f"{checkpoint.path}: not a checkpoint ({reason_of(error)})") from error
     if written_as != FORMAT:
         raise InputError(
             f"{checkpoint.path}: written by a newer version (format {written_as}, and this one reads {FORMAT}); "

@@ -6,6 +6,7 @@ import json
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -151,12 +152,11 @@ class Log:
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """The lines of a log.csv; none where there is no file."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except FileNotFoundError:
-        return []
+    """The lines of a log.csv, as far as they can be read; none where there is no file."""
+    lines: list[dict[str, str]] = []
+    with suppress(FileNotFoundError, csv.Error), path.open(newline="", encoding="utf-8", errors="replace") as file:
+        lines.extend(csv.DictReader(file))
+    return lines
 
 
 def ago(seconds: float) -> str:
@@ -223,7 +223,7 @@ def _progress(about: dict, log: Sequence[dict[str, str]]) -> list[str]:
         return ["at       nothing in its log yet"]
     try:
         return _told_by(about, log[-1])
-    except (KeyError, TypeError, ValueError, OverflowError):  # a line that was cut short, or edited
+    except Exception:  # a line that was cut short, or anything else that was edited
         return [f"at       the last line of its {LOG} cannot be read"]
 
 

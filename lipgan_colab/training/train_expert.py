@@ -133,7 +133,7 @@ class Moments(Dataset):
             five = np.stack([taken(picture, framing) for picture in pictures])
             views.append((five[:, :, ::-1] if mirrored else five).transpose(3, 0, 1, 2))
             speech.append(shard.window("wav2lip", utterance, int(frame), FPS)[None])
-            lips = shard.rows("lip_landmarks", begin + int(frame), begin + int(frame) + FRAMES)
+            lips = shard.lips(begin + int(frame), begin + int(frame) + FRAMES)
             opening.append(20 * np.linalg.norm(np.subtract(*lips[:, INNER_MIDDLE].swapaxes(0, 1)), axis=1))
         parts = {"faces": views, "speech": speech, "opening": np.float32(opening)}
         return {name: torch.from_numpy(np.stack(part)) for name, part in parts.items()}
