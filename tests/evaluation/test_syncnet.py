@@ -123,3 +123,26 @@ def test_the_published_figures_of_the_published_example(shared):
     assert found.offset == 3
     assert found.distance == pytest.approx(5.353, abs=0.1)
     assert found.confidence == pytest.approx(10.021, abs=0.2)
+
+
+class Looks(torch.nn.Module):
+    """Remembers the faces that it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.seen = torch.nn.Parameter(torch.zeros(1)), []
+
+    def forward(self, faces, speech):
+        self.seen.append(faces)
+        return torch.zeros(len(faces), 4), torch.ones(len(speech), 4)
+
+
+def test_it_is_shown_blue_first_and_five_frames_together():
+    pictures = np.empty((9, 224, 224, 3), np.uint8)
+    pictures[..., 0], pictures[..., 1], pictures[..., 2] = 200, 100, np.arange(9)[:, None, None]
+    looks = Looks()
+    lip_sync_error(looks, pictures, np.ones(9 * 640, np.float32))
+    (faces,) = looks.seen
+    assert faces.shape == (4, 3, 5, 224, 224)
+    assert faces[:, 0, :, 0, 0].tolist() == [[n + k for k in range(5)] for n in range(4)]
+    assert (faces[:, 1] == 100).all() and (faces[:, 2] == 200).all()

@@ -106,7 +106,7 @@ def run_tests(copy: Path, tests: str) -> tuple[int, str]:
 
 
 def try_change(copy: Path, change: Change) -> tuple[str, str]:
-    """Make a change in a copy, run its tests, and undo it: the verdict, and more about it where there is more to say."""
+    """Make a change in a copy, run its tests, and undo it: the verdict, and what more there is to say."""
     path = copy / "lipgan_colab" / change.file
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     if before.count(change.old) != 1:
