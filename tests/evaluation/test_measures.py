@@ -226,6 +226,7 @@ def test_high_pass_removes_the_slow_and_keeps_the_fast():
     passed = high_pass(frames / 10 + fast)
     assert correlation(passed[10:-10], fast[10:-10]) > 0.98
     assert np.abs(high_pass(np.full(50, 3.0))).max() < 1e-12
+    assert high_pass(np.array([1.0, 2, 6])).tolist() == pytest.approx([-2, -1, 3])  # shorter than the window
 
 
 def test_correlation_knows_same_opposite_unseen_and_constant():
