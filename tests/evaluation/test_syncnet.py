@@ -81,17 +81,19 @@ def test_a_clip_is_judged_and_a_short_one_refused(syncnet):
         lip_sync_error(syncnet, pictures[:5], np.zeros(16000, np.float32))
 
 
-def test_pictures_reach_from_the_hairline_to_below_the_chin():
-    frames = np.zeros((20, 192, 192, 3), np.uint8)
-    points = np.full((20, 478, 2), 48, np.float32)
+@pytest.mark.parametrize("count", [1, 6, 12, 20])
+def test_pictures_reach_from_the_hairline_to_below_the_chin(count):
+    frames = np.zeros((count, 192, 192, 3), np.uint8)
+    points = np.full((count, 478, 2), 48, np.float32)
     points[:, 10], points[:, 152] = [48, 0], [48, 90]  # 90 pixels from hairline to chin: half is 45
     points[:, 234], points[:, 454] = [10, 48], [86, 48]
     frames[:, 48, :] = 255  # the hairline: row 0 of the crop
     pictures = syncnet_pictures(FaceClip(frames, points))
-    assert pictures.shape == (20, 224, 224, 3)
+    assert pictures.shape == (count, 224, 224, 3)
     scale = 224 / (2.8 * 45)
+    assert pictures[:, :, 112, 0].max(axis=1).min() > 200
     assert pictures[0, :, 112, 0].argmax() == pytest.approx(0.5 * scale, abs=1.5)
-    assert pictures[19, round(10 * scale) :].max() == 0
+    assert pictures[-1, round(10 * scale) :].max() == 0
 
 
 def test_weights_load_and_what_is_not_them_is_refused(syncnet, tmp_path):
