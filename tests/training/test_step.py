@@ -214,7 +214,7 @@ def test_a_loss_pulls_as_hard_as_its_weight_says(batch, weight, options):
 
 @pytest.mark.parametrize(("step", "rate"), [(0, 1e-5), (9, 1e-4)])
 def test_the_first_steps_are_small(batch, step, rate):
-    """Adam's first step moves weights by the learning rate, which is a tenth of a thousandth of ten at the first."""
+    """Adam's first step moves a weight by just the learning rate: in the first of ten steps of warm-up by a tenth."""
     config = replace(TINY, learning_rate=1e-4, warmup=10, steps=100_000)
     networks = in_training(config)
     parts = networks.generator, networks.discriminator
