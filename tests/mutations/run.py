@@ -6,8 +6,8 @@
     python tests/mutations/run.py --no-baseline        without first running the tests on the package as it is
 
 The changes are in changes.toml: a file of the package, a text that occurs in it exactly once, what takes its place,
-which tests are to notice (paths and options of pytest, as narrow as can be), and why it matters. A change that no test
-can tell has a reason under `survives`. Each is made in a copy of the checkout, never in the checkout itself.
+which tests are to notice (pytest's files and, to be quick, a -k), and why it matters. A change that no test can tell
+has a reason under `survives`. Each is made in a copy of the checkout, never in the checkout itself.
 
 What comes out, a line a change:
     noticed      a test failed, as it should
@@ -128,6 +128,18 @@ def try_change(copy: Path, change: Change) -> tuple[str, str]:
     return ("noticed", "though a reason to survive is listed") if change.survives else ("noticed", "")
 
 
+def joined(tests: Iterable[str]) -> list[str]:
+    """The same tests in fewer runs: one for all that are chosen of the same files."""
+    chosen: dict[str, list[str]] = {}
+    for each in tests:
+        files, _, expression = each.partition(" -k ")
+        chosen.setdefault(files, []).append(expression.strip('"'))
+    return [
+        f'{files} -k "{" or ".join(dict.fromkeys(expressions))}"' if all(expressions) else files
+        for files, expressions in chosen.items()
+    ]
+
+
 def failing_as_it_is(copies: Queue, pool: ThreadPoolExecutor, changes: Iterable[Change]) -> bool:
     """Whether any of the tests fails without a change, and then notices nothing."""
 
@@ -141,7 +153,7 @@ def failing_as_it_is(copies: Queue, pool: ThreadPoolExecutor, changes: Iterable[
             print(f"FAILS AS IT IS  {tests}\n{said}", flush=True)
         return bool(status)
 
-    return any(list(pool.map(check, dict.fromkeys(change.tests for change in changes))))
+    return any(list(pool.map(check, joined(change.tests for change in changes))))
 
 
 def main() -> int:
