@@ -11,6 +11,7 @@ from lipgan_colab.training.step import TrainConfig, build_networks, generator_in
 
 CPU = torch.device("cpu")
 TINY = TrainConfig(steps=100, batch_size=2, width=0.02, warmup=1, adversarial=True)
+SMALL_STEP = replace(TINY, learning_rate=1e-5)  # or Adam steps over what it goes down to
 
 
 @pytest.fixture
@@ -148,12 +149,11 @@ def test_a_coin_decides_which_false_pair_the_discriminator_is_shown(batch):
 
 @pytest.mark.parametrize("kind", ["disc_fake", "disc_unsynced"])
 def test_the_discriminator_learns_to_tell_false_pairs_from_true_ones(batch, kind):
-    config, networks = replace(TINY, learning_rate=1e-4), None
     for step in range(20):
-        networks = in_training(config)
+        networks = in_training(SMALL_STEP)
         before = deepcopy(networks.discriminator)
         fake = generate(deepcopy(networks.generator), batch).detach()
-        if kind in train_step(networks, batch, config, step):
+        if kind in train_step(networks, batch, SMALL_STEP, step):
             break
     true = batch["target"] / 255, batch["speech"]
     false = (fake, batch["speech"]) if kind == "disc_fake" else (true[0], batch["unsynced_speech"])
@@ -163,7 +163,7 @@ def test_the_discriminator_learns_to_tell_false_pairs_from_true_ones(batch, kind
 
 
 def test_the_generator_learns_to_look_in_sync(batch):
-    config = replace(TINY, learning_rate=1e-4, adversarial_weight=1e4)
+    config = replace(SMALL_STEP, adversarial_weight=1e4)
     networks = in_training(config)
     before = deepcopy(networks.generator)
     train_step(networks, batch, config, 0)
@@ -171,11 +171,11 @@ def test_the_generator_learns_to_look_in_sync(batch):
         networks.discriminator(generate(generator, batch), batch["speech"]).mean()
         for generator in (before, networks.generator)
     )
-    assert new < 0.99 * old
+    assert new < old - 1e-3
 
 
 def test_the_generator_learns_to_look_real_and_its_judge_to_find_it_out(batch):
-    config = replace(TINY, learning_rate=1e-4, adversarial=False, quality_weight=1e4)
+    config = replace(SMALL_STEP, adversarial=False, quality_weight=1e4)
     networks = in_training(config)
     generator, judge = deepcopy(networks.generator), deepcopy(networks.quality)
     train_step(networks, batch, config, 0)
