@@ -261,9 +261,13 @@ def _listening(expert: SyncExpert, wave: np.ndarray, frames: int) -> Callable[[F
 
 
 def _syncnet_says(syncnet: SyncNet | None, variant: FaceClip, wave: np.ndarray) -> dict[str, float]:
+    unknown = {"lse_d": np.nan, "lse_c": np.nan}
     if syncnet is None or not np.isfinite(variant.landmarks).any():
-        return {"lse_d": np.nan, "lse_c": np.nan}
-    error = lip_sync_error(syncnet, syncnet_pictures(variant), wave)
+        return unknown
+    try:
+        error = lip_sync_error(syncnet, syncnet_pictures(variant), wave)
+    except InputError:  # too short a clip, of which the rest can still be told
+        return unknown
     return {"lse_d": error.distance, "lse_c": error.confidence}
 
 

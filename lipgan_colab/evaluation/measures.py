@@ -205,8 +205,9 @@ def one_sidedness(points: np.ndarray) -> float:
 
 def high_pass(openings: np.ndarray, width: int = HIGH_PASS) -> np.ndarray:
     """The openings (F,) minus their moving mean, over fewer frames near the ends."""
-    ones = np.ones(width)
-    return openings - np.convolve(openings, ones, "same") / np.convolve(np.ones_like(openings), ones, "same")
+    # Not mode "same", which is as long as the window where that is longer than the clip.
+    total, count = (np.convolve(x, np.ones(width))[width // 2 :][: len(x)] for x in (openings, np.ones_like(openings)))
+    return openings - total / count
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

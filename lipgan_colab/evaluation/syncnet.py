@@ -183,9 +183,10 @@ def syncnet_pictures(clip: FaceClip) -> np.ndarray:
     left, right = (filled(clip.landmarks[:, ear, 0]) for ear in (234, 454))
     top, bottom = (filled(clip.landmarks[:, end, 1]) for end in (10, 152))
     half = np.maximum(right - left, bottom - top) / 2
-    half, x, y = (medfilt(a, SMOOTHED) for a in (half, (left + right) / 2, (top + bottom) / 2))
+    window = min(SMOOTHED, len(half) - 1 | 1)  # odd, and no longer than the clip
+    half, x, y = (medfilt(a, window) for a in (half, (left + right) / 2, (top + bottom) / 2))
     # medfilt takes what lies beyond the ends for zeros: the outermost frames keep the nearest frame's box.
-    inside = np.clip(np.arange(len(x)), min(SMOOTHED // 2, len(x) // 2), max(len(x) - 1 - SMOOTHED // 2, len(x) // 2))
+    inside = np.clip(np.arange(len(x)), window // 2, len(x) - 1 - window // 2)
     pictures = []
     for frame, s, cx, cy in zip(clip.frames, half[inside], x[inside], y[inside], strict=True):
         scale = SIZE / (2 * (1 + CROP_SCALE) * s)

@@ -1,14 +1,18 @@
 """Judging a generator from end to end; the measures themselves are tested in test_measures.py."""
 
 import csv
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from lipgan_colab.corpora.corpus import Utterance
 from lipgan_colab.errors import InputError
-from lipgan_colab.evaluation.evaluate import MEASURES, evaluate
+from lipgan_colab.evaluation.evaluate import MEASURES, SHIFT, _another, _Clip, _Judges, _scores, _Speech, evaluate
 from lipgan_colab.evaluation.scores import VARIANTS
+from lipgan_colab.evaluation.syncnet import SyncNet
+from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.media.writing import write_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.synthetic.clips import speech_like
@@ -79,3 +83,49 @@ def test_where_no_clip_can_be_judged_the_reason_is_told(tmp_path):
     with pytest.raises(InputError, match=r"no clip can be judged \(.*grey\.mp4"):
         evaluate(tmp_path / "videos", Copier(GeneratorConfig(0.25)).eval(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def speech(clip: str, speaker: str = "", samples: int = 2000) -> _Speech:
+    return _Speech(Utterance(clip, Path(clip), speaker), np.zeros(samples, np.float32), np.zeros((12, 1), np.float32))
+
+
+def test_another_speech_is_the_same_speakers_and_never_the_clips_own():
+    of_s1, alone = [speech(f"a{n}", "s1") for n in range(4)], speech("b", "s2")
+    said = [*of_s1[:3], alone, of_s1[3]]
+    assert [_another(said, own).utterance.id for own in of_s1] == ["a2", "a3", "a0", "a1"]
+    assert _another(said, alone) in of_s1
+    two = [speech("x"), speech("y")]
+    assert [_another(two, own) for own in two] == two[::-1]
+
+
+def made_clip(greys: np.ndarray) -> FaceClip:
+    """A clip whose frames are of these greys, with a face that never moves."""
+    frames = np.broadcast_to(greys[:, None, None, None], (len(greys), 192, 192, 3)).astype(np.uint8)
+    points = np.random.default_rng(0).uniform(10, 80, (478, 2)).astype(np.float32)
+    return FaceClip(frames, np.repeat(points[None], len(greys), axis=0))
+
+
+def test_what_stands_beside_the_generated_clip_is_made_of_the_true_one():
+    """Frame n is of one grey, n²: the error of every variant can be worked out by hand."""
+    places = np.arange(15)
+    greys = places**2
+    true = made_clip(greys)
+    scores = _scores(_Clip(speech("a"), 0.0, true, true), true, true, _Judges(None, None)).scores
+    shown = {
+        "still": 0 * greys,
+        "mean": np.full(15, round(greys.mean())),
+        "late": greys[np.maximum(places - SHIFT, 0)],
+        "early": greys[np.minimum(places + SHIFT, 14)],
+    }
+    for variant, seen in shown.items():
+        error = np.mean((seen - greys) ** 2.0)
+        assert scores[variant]["psnr_whole"] == pytest.approx(10 * np.log10(255**2 / error), abs=0.01), variant
+    for variant in ("generated", "another", "true"):
+        assert scores[variant]["psnr_whole"] == pytest.approx(100)
+
+
+def test_of_a_very_short_clip_is_told_what_can_be():
+    true = made_clip(np.array([10, 90, 40, 60]))
+    scores = _scores(_Clip(speech("a"), 0.0, true, true), true, true, _Judges(None, SyncNet().eval())).scores
+    assert scores["generated"]["psnr"] == pytest.approx(100)
+    assert np.isnan([scores["generated"][name] for name in ("lse_d", "lse_c", "expert_d", "silence")]).all()

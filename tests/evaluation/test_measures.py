@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
+from lipgan_colab.evaluation import measures
 from lipgan_colab.evaluation.measures import (
     LEFT_LIPS,
     MOUTH,
@@ -225,6 +226,7 @@ def test_high_pass_removes_the_slow_and_keeps_the_fast():
     passed = high_pass(frames / 10 + fast)
     assert correlation(passed[10:-10], fast[10:-10]) > 0.98
     assert np.abs(high_pass(np.full(50, 3.0))).max() < 1e-12
+    assert high_pass(np.array([1.0, 2, 6])).tolist() == pytest.approx([-2, -1, 3])  # shorter than the window
 
 
 def test_correlation_knows_same_opposite_unseen_and_constant():
@@ -242,6 +244,25 @@ def test_movement_in_silence_counts_silent_frames_only():
     assert liveliness(opening, np.arange(40) < 20) == 1
     assert liveliness(opening, np.arange(40) > 20) == 0
     assert np.isnan(liveliness(opening, np.arange(40) == 5))
+
+
+def test_a_frame_is_silent_only_where_nothing_of_it_is_spoken(monkeypatch):
+    follow = np.zeros(20, np.float32)  # four values a frame
+    follow[6:9] = 0.5
+    monkeypatch.setattr(measures, "speaking", lambda wave, rule: follow)
+    assert silent_frames(np.zeros(3200, np.float32), 7).tolist() == [True, False, False, True, True, False, False]
+
+
+def test_the_lower_half_is_measured_by_itself(true, silent):
+    """The upper one is noise, a copy of which the generator was given; the lower one is ten levels too bright."""
+    frames = (true.frames // 2 + 20).astype(np.uint8)
+    clip = FaceClip(frames, true.landmarks)
+    crops = clip.crops.copy()
+    crops[:, : CROP // 2] = 255 - crops[:, : CROP // 2]
+    crops[:, CROP // 2 :] += 10
+    judged = measure(FaceClip(clip.frames_with(crops), true.landmarks), clip, silent)
+    assert judged["psnr"] == pytest.approx(20 * np.log10(255 / 10), abs=0.01)
+    assert judged["psnr_whole"] < 20 and judged["ssim"] > 0.8 > judged["ssim_whole"]
 
 
 def test_silence_is_where_nobody_speaks(clip, shared):

@@ -81,17 +81,19 @@ def test_a_clip_is_judged_and_a_short_one_refused(syncnet):
         lip_sync_error(syncnet, pictures[:5], np.zeros(16000, np.float32))
 
 
-def test_pictures_reach_from_the_hairline_to_below_the_chin():
-    frames = np.zeros((20, 192, 192, 3), np.uint8)
-    points = np.full((20, 478, 2), 48, np.float32)
+@pytest.mark.parametrize("count", [1, 6, 12, 20])
+def test_pictures_reach_from_the_hairline_to_below_the_chin(count):
+    frames = np.zeros((count, 192, 192, 3), np.uint8)
+    points = np.full((count, 478, 2), 48, np.float32)
     points[:, 10], points[:, 152] = [48, 0], [48, 90]  # 90 pixels from hairline to chin: half is 45
     points[:, 234], points[:, 454] = [10, 48], [86, 48]
     frames[:, 48, :] = 255  # the hairline: row 0 of the crop
     pictures = syncnet_pictures(FaceClip(frames, points))
-    assert pictures.shape == (20, 224, 224, 3)
+    assert pictures.shape == (count, 224, 224, 3)
     scale = 224 / (2.8 * 45)
+    assert pictures[:, :, 112, 0].max(axis=1).min() > 150
     assert pictures[0, :, 112, 0].argmax() == pytest.approx(0.5 * scale, abs=1.5)
-    assert pictures[19, round(10 * scale) :].max() == 0
+    assert pictures[-1, round(10 * scale) :].max() == 0
 
 
 def test_weights_load_and_what_is_not_them_is_refused(syncnet, tmp_path):
@@ -123,3 +125,26 @@ def test_the_published_figures_of_the_published_example(shared):
     assert found.offset == 3
     assert found.distance == pytest.approx(5.353, abs=0.1)
     assert found.confidence == pytest.approx(10.021, abs=0.2)
+
+
+class Looks(torch.nn.Module):
+    """Remembers the faces that it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.seen = torch.nn.Parameter(torch.zeros(1)), []
+
+    def forward(self, faces, speech):
+        self.seen.append(faces)
+        return torch.zeros(len(faces), 4), torch.ones(len(speech), 4)
+
+
+def test_it_is_shown_blue_first_and_five_frames_together():
+    pictures = np.empty((9, 224, 224, 3), np.uint8)
+    pictures[..., 0], pictures[..., 1], pictures[..., 2] = 200, 100, np.arange(9)[:, None, None]
+    looks = Looks()
+    lip_sync_error(looks, pictures, np.ones(9 * 640, np.float32))
+    (faces,) = looks.seen
+    assert faces.shape == (4, 3, 5, 224, 224)
+    assert faces[:, 0, :, 0, 0].tolist() == [[n + k for k in range(5)] for n in range(4)]
+    assert (faces[:, 1] == 100).all() and (faces[:, 2] == 200).all()

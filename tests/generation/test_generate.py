@@ -17,7 +17,7 @@ from lipgan_colab.device import PRECISION_VARIABLE
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.generation import face_frames
-from lipgan_colab.generation.face_frames import bounced_frames
+from lipgan_colab.generation.face_frames import bounced_frames, find_in_photo
 from lipgan_colab.generation.generate import GenerateOptions, generate, generate_crops
 from lipgan_colab.media.image import read_image
 from lipgan_colab.media.sound import read_speech
@@ -367,6 +367,8 @@ def test_metadata_and_mark_say_that_it_is_synthetic(shared, painter, tmp_path):
         comment = container.metadata["comment"]
     for word in ("Synthetic", "Painter", "agreed", "UTC"):
         assert word in comment
+    with av.open(str(plain.path)) as container:
+        assert "agreed" not in container.metadata["comment"]
     corner = np.abs(read_back(plain.path)[0].astype(int) - read_back(marked.path)[0])[-25:, :120]
     assert corner.mean() > 10
 
@@ -431,6 +433,21 @@ class Mirror(LipGANGenerator):
 
     def forward(self, faces, speech):
         return faces[:, :3].expand(len(speech), 3, 96, 96)
+
+
+def test_the_reference_comes_before_the_target():
+    rng = np.random.default_rng(0)
+    references, targets = (rng.integers(0, 256, (2, 96, 96, 3), np.uint8) for _ in range(2))
+    windows = np.zeros((2, 12, 35), np.float32)
+    assert np.array_equal(generate_crops(Mirror(GeneratorConfig(0.02)), references, targets, windows), references)
+
+
+def test_pads_let_the_box_grow_at_their_sides(shared):
+    path = shared / "data" / "photos" / "obama_240p.jpg"
+    photo = read_image(path)
+    plain, padded = (find_in_photo(photo, path, "largest", pads).box for pads in ((0, 0, 0, 0), (0.1, 0.2, 0.3, 0.4)))
+    grown = (padded - plain) / (plain[2] - plain[0])
+    assert grown == pytest.approx([-0.4, -0.1, 0.2, 0.3], abs=1e-4)  # left, top, right, bottom
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,20 @@ def test_a_crop_goes_back_where_it_was_taken(box, roll):
     assert np.abs(pasted.astype(int) - picture).max() <= 3
 
 
+@pytest.mark.parametrize("roll", [0.0, 25.0])
+def test_what_goes_back_is_not_a_part_of_a_pixel_off_nor_darker(roll):
+    """A pixel to the right is a level brighter in red, a pixel further down in green."""
+    picture, off = ramps(), []
+    for x, y, side in np.random.default_rng(0).uniform([30, 20, 100], [50, 40, 140], (8, 3)):
+        face = a_face([x, y, x + side, y + side], roll)
+        placement = place(face, picture.shape)
+        left, top, right, bottom = placement.region
+        crop = geometry.upright_crop(picture, face)
+        pasted = paste(picture, crop, crop, placement)[top:bottom, left:right].astype(float)
+        off.append((pasted - picture[top:bottom, left:right])[placement.mask > 0.99].mean(axis=0))
+    assert np.abs(np.mean(off, axis=0)).max() < 0.15
+
+
 def test_a_tilted_head_is_turned_upright():
     """A bar along the head's axis stands upright in the crop."""
     for roll in (30.0, -30.0):

@@ -44,6 +44,26 @@ def test_a_blur_costs_edges_more_than_it_costs_pixels():
     assert losses.edge_l1(lighter, target, even) == 0
 
 
+def test_steps_across_and_down_count_alike_and_by_the_weight_of_the_pixel_they_lead_to():
+    """A picture of one step, to the right or down, each pixel with a weight of its own."""
+    target = torch.zeros(1, 3, 3, 3)
+    right, down = target.clone(), target.clone()
+    right[..., 2] = 1  # from column 1 to 2, in three rows
+    down[..., 2, :] = 1
+    weights = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])[None, None]
+    assert losses.edge_l1(right, target, weights).item() == pytest.approx((3 + 6 + 9) / 6)  # of 3 x 2 steps across
+    assert losses.edge_l1(down, target, weights).item() == pytest.approx((7 + 8 + 9) / 6)
+
+
+def test_each_sample_has_a_weight_of_one_on_average():
+    lips = torch.zeros(2, 1, 4, 4)
+    lips[0, :, :2] = 1  # half of one, an eighth of the other
+    lips[1, :, 3, 2:] = 1
+    weights = losses.lip_weights(lips, 5)
+    assert weights.mean(dim=(1, 2, 3)).tolist() == pytest.approx([1, 1])
+    assert weights[0, 0, 0, 0].item() == pytest.approx(5 / 3) and weights[1, 0, 3, 3].item() == pytest.approx(5 / 1.5)
+
+
 def test_contrastive_pulls_synced_pairs_together_and_pushes_others_to_the_margin():
     distance = torch.tensor([0.5, 0.2, 1.5])
     synced, unsynced = losses.contrastive_for(distance, True), losses.contrastive_for(distance, False)
@@ -69,3 +89,13 @@ def test_lips_that_find_their_own_sound_cost_nothing():
     third = own.clone()
     third[3] = own[2]  # of two sounds that are the same either may be the right one
     assert losses.matching(third, third).item() == pytest.approx(math.log(2) / 2, abs=1e-4)
+
+
+def test_lips_look_for_their_sound_and_sounds_for_their_lips():
+    """The first two lips are the same; each sound is another's: by hand, at a scale of 2."""
+    lips = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    sounds = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    chosen = lambda own, other: math.log(1 + math.exp(2 * (other - own)))  # noqa: E731
+    lips_find = (chosen(1, 0) + chosen(0, 1)) / 2
+    sounds_find = chosen(0, 0)  # both lips are as near
+    assert losses.matching(lips, sounds, scale=2.0).item() == pytest.approx((lips_find + sounds_find) / 2, abs=1e-5)

@@ -122,7 +122,10 @@ def test_an_export_has_its_step_in_its_name(workspace, tmp_path):
     save_generator(tmp_path / "generator.safetensors", network, {"step": 7})
     exported = cells.export(tmp_path / "generator.safetensors", "first", workspace.results)
     assert exported.name == "first-step-7.safetensors"
-    assert exported.read_bytes() == (tmp_path / "generator.safetensors").read_bytes()
+    before = (tmp_path / "generator.safetensors").read_bytes()
+    assert exported.read_bytes() == before
+    save_generator(tmp_path / "generator.safetensors", network, {"step": 9})  # training goes on
+    assert exported.read_bytes() == before
 
 
 def test_a_full_disk_is_one_line(clips, small_disk):

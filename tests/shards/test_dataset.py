@@ -126,6 +126,57 @@ def test_a_share_of_the_samples_is_varied(folder):
     assert 15 < sum(same) < 50  # a black frame and a mirrored grey one look the same
 
 
+@pytest.mark.parametrize(("share", "fewest", "most"), [(0.1, 45, 60), (0.9, 0, 20)])
+def test_the_share_that_is_varied_is_the_one_asked_for(folder, share, fewest, most):
+    plain, some = (LipSyncDataset(folder, seed=4, augment=a) for a in (0, share))
+    left_alone = sum(torch.equal(plain[n]["target"], some[n]["target"]) for n in range(60))
+    assert fewest <= left_alone <= most
+
+
+def test_what_is_mirrored_is_mirrored_as_a_whole(tmp_path):
+    """A mouth at the left of the crop: in half of the samples it is at the right, with all that belongs to it."""
+    clip = record("a", 20, 0)
+    left = np.tile(np.float32([[0.15, 0.7], [0.35, 0.7], [0.3, 0.85]]), (20, 1, 1))
+    painted = cv2.cvtColor(lip_region(left[0], 96), cv2.COLOR_GRAY2RGB)
+    clip = replace(clip, lip_landmarks=left, jpegs=[_jpeg(painted, 95)] * 20)
+    write_shard(tmp_path / "shard-00000.safetensors", [clip], [], SETTINGS)
+    dataset, sides, references = LipSyncDataset(tmp_path), [], 0
+    for number in range(24):
+        seen = {name: value.float().mean(dim=0) > 100 for name, value in dataset[number].items() if name != "speech"}
+        lips, target = seen["lips"], seen["target"]
+        assert (lips & target).sum() > 0.6 * (lips | target).sum()
+        at_left = (torch.nonzero(lips)[:, 1] < 48).all()
+        assert at_left or (torch.nonzero(lips)[:, 1] >= 48).all()
+        sides.append(bool(at_left))
+        columns = torch.nonzero(seen["reference"])[:, 1]
+        if len(columns) > 100:  # in some references the mouth is painted over
+            references += 1
+            assert (columns < 48).all() == at_left and (columns >= 48).all() != at_left
+    assert 4 < sum(sides) < 20 and references > 8
+
+
+def test_unsynced_speech_is_far_from_the_frame(tmp_path):
+    """Of one clip, in which a window's column 16 tells its frame."""
+    write_shard(tmp_path / "shard-00000.safetensors", [record("a1", 40, 140)], [], SETTINGS)
+    dataset, others = LipSyncDataset(tmp_path, augment=False), set()
+    for number in range(80):
+        sample = dataset[number]
+        own, other = (int(sample[name][0, 0, 16]) // 4 for name in ("speech", "unsynced_speech"))
+        assert own == frame_of(sample["target"])[1]
+        assert abs(own - other) >= FAR_FRAMES
+        others.add(other)
+    assert len(others) > 20
+
+
+def test_colours_are_in_their_order(tmp_path):
+    clip = record("a1", 20, 0)
+    orange = np.full((96, 96, 3), (220, 120, 20), np.uint8)
+    write_shard(tmp_path / "shard-00000.safetensors", [replace(clip, jpegs=[_jpeg(orange, 95)] * 20)], [], SETTINGS)
+    sample = LipSyncDataset(tmp_path, augment=False)[0]
+    for name in ("target", "reference"):
+        assert sample[name].float().mean(dim=(1, 2)).tolist() == pytest.approx([220, 120, 20], abs=3)
+
+
 @pytest.mark.parametrize("share", [1, 0.01])
 def test_augmentation_frames_each_face_anew_and_the_lips_with_the_target(tmp_path, share):
     """Else a network reads the lips off the framing: boxes move a little with the mouth."""

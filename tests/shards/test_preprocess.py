@@ -1,5 +1,6 @@
 """Videos to shards: what is kept, what is skipped and why, and going on after an interruption."""
 
+import io
 import json
 import os
 import shutil
@@ -14,14 +15,17 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lipgan_colab.corpora.corpus import Utterance, folder
 from lipgan_colab.corpora.subset import subset
 from lipgan_colab.errors import InputError
+from lipgan_colab.faces import geometry
 from lipgan_colab.files import machine
 from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.shards.gates import Gates
 from lipgan_colab.shards.manifest import read_manifest, write_manifest
@@ -57,6 +61,10 @@ def test_shards_hold_what_was_filmed_and_said(drawn_videos, drawn_shards):
     assert lips.shape[1:] == (40, 2)
     assert 0.3 < lips[..., 0].mean() < 0.7
     assert 0.6 < lips[..., 1].mean() < 0.95
+    frame = next(resample_frames(read_video(clip.path), 25))
+    with Image.open(io.BytesIO(arrays["jpeg"][: arrays["jpeg_offsets"][1]].tobytes())) as picture:
+        difference = np.asarray(picture).astype(int) - geometry.crop(frame, arrays["box"][0])
+    assert np.abs(difference).mean(axis=(0, 1)).max() < 3  # in each colour
     sample = LipSyncDataset(drawn_shards, augment=False)[0]
     assert sample["target"].shape == (3, 96, 96)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lipgan_colab.media.sound import read_speech
+from lipgan_colab.speech import pauses
 from lipgan_colab.speech.features import SpeechInput
 from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking
 
@@ -59,3 +60,30 @@ def test_features_are_those_of_silence_in_pauses(kind):
     assert np.array_equal(rested[:, : half - 1], features[:, : half - 1])
     silence = hears.features(np.zeros(32_000, np.float32))
     assert np.allclose(rested[:, half + 2 :], silence[:, [half]], atol=1e-5)
+
+
+def follow_of(monkeypatch, *stretches: tuple[float, float]) -> np.ndarray:
+    """What `speaking` makes of how sure the detector is, each for so many seconds; 100 values a second."""
+    sure = np.concatenate([np.full(round(seconds / 0.032), p, np.float32) for p, seconds in stretches])
+    monkeypatch.setattr(pauses, "speech_probability", lambda wave: sure)
+    return speaking(np.zeros(512 * len(sure), np.float32), PauseRule(certainty=0.5, shortest=0.3))
+
+
+def test_to_go_on_speaking_takes_less_than_to_begin(monkeypatch):
+    follow = follow_of(monkeypatch, (0.0, 0.96), (0.4, 0.96), (0.6, 0.96), (0.4, 0.96), (0.2, 0.96))
+    assert follow[:150].max() == 0  # unsure is not speech yet
+    assert follow[200:370].min() > 0.99  # and speech still
+    assert follow[430:].max() == 0
+
+
+def test_short_pauses_belong_to_the_speech_and_long_ones_do_not(monkeypatch):
+    follow = follow_of(monkeypatch, (0.9, 0.64), (0.0, 0.256), (0.9, 0.64), (0.0, 0.96), (0.9, 0.64))
+    assert follow[:150].min() > 0.99
+    assert follow[190:215].max() < 0.01
+    assert follow[260:].min() > 0.99
+
+
+def test_the_mouth_opens_before_it_sounds_and_closes_after(monkeypatch):
+    follow = follow_of(monkeypatch, (0.0, 0.96), (0.9, 0.96), (0.0, 0.96))
+    assert follow[96 - 8 : 192 + 8].min() > 0.98
+    assert follow[: 96 - 28].max() < 0.01 > follow[192 + 28 :].max()

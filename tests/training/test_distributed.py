@@ -26,6 +26,35 @@ def test_alone_everything_is_as_it_was():
     assert distributed.from_first("x") == "x"
 
 
+@pytest.fixture
+def another(monkeypatch):
+    """As if there were a second process, whose gradients and losses are three times ours, and whose flags are set."""
+    operations = distributed.dist.ReduceOp
+
+    def all_reduce(own, op=operations.SUM):
+        if op == operations.SUM:
+            own.mul_(4)
+        else:
+            own.clamp_(**{"min" if op == operations.MAX else "max": 1})
+
+    monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(distributed.dist, "all_reduce", all_reduce)
+
+
+def test_gradients_and_losses_are_the_processes_mean(another):
+    parameters = [torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1, 2)), torch.nn.Parameter()]
+    parameters[0].grad, parameters[1].grad = torch.tensor([1.0, -2.0]), torch.tensor([[0.5, 3.0]])
+    distributed.average_gradients(parameters)
+    assert parameters[0].grad.tolist() == [2, -4] and parameters[1].grad.tolist() == [[1, 6]]
+    means = distributed.average({"l1": torch.tensor(0.25), "skipped": torch.tensor(1.0)})
+    assert means == {"l1": 0.5, "skipped": 2}
+
+
+def test_what_one_process_is_asked_for_all_do(another):
+    assert distributed.any_of(False)
+
+
 def test_the_slices_are_the_whole_batch(drawn_shards):
     dataset = LipSyncDataset(drawn_shards)
     whole = next(iter(batches(dataset, 5, 6, 6)))

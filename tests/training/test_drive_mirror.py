@@ -216,3 +216,48 @@ def test_a_target_that_does_not_read_back_is_an_error(places, monkeypatch):
         copy_whole(local / "file", lasting / "file")
     assert error.value.errno == errno.EIO
     assert list(lasting.iterdir()) == []
+
+
+def test_a_file_that_changes_while_it_is_copied_is_copied_again(places, monkeypatch):
+    local, lasting = places
+    (local / "log.csv").write_text("1")
+    copies, copy = [], drive_mirror.copy_whole
+
+    def meanwhile(source, target, *stop):
+        copy(source, target, *stop)
+        copies.append(target.read_text())
+        if len(copies) == 1:
+            source.write_text("1 2")
+            mirror.put("log.csv")
+
+    monkeypatch.setattr(drive_mirror, "copy_whole", meanwhile)
+    mirror = Mirror(local, lasting)
+    mirror.put("log.csv")
+    assert mirror.flush(10) == []
+    mirror.close()
+    assert copies == ["1", "1 2"] and (lasting / "log.csv").read_text() == "1 2"
+
+
+def test_the_folders_of_a_drive_that_is_not_mounted_are_not_made(tmp_path):
+    (tmp_path / "drive").mkdir()  # the mount point
+    (tmp_path / "log.csv").write_text("1")
+    with pytest.raises(FileNotFoundError):
+        copy_whole(tmp_path / "log.csv", tmp_path / "drive" / "MyDrive" / "run" / "log.csv")
+    assert list((tmp_path / "drive").iterdir()) == []
+
+
+def test_the_newest_checkpoint_comes_first(places, monkeypatch):
+    local, lasting = places
+    came, copy = [], drive_mirror.copy_whole
+
+    def remembered(source, target, *stop):
+        copy(source, target, *stop)
+        came.append(target.name[:13])
+
+    monkeypatch.setattr(drive_mirror, "copy_whole", remembered)
+    (local / "log.csv").write_text("1")
+    mirror = Mirror(local, lasting)
+    mirror.put("log.csv", *[save(local, step) for step in (10, 20)])
+    assert mirror.flush(10) == []
+    mirror.close()
+    assert came == ["step-00000020", "step-00000010", "log.csv"]

@@ -1,5 +1,6 @@
 """One training step: what it is made of."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from lipgan_colab.training.step import TrainConfig, build_networks, generator_in
 
 CPU = torch.device("cpu")
 TINY = TrainConfig(steps=100, batch_size=2, width=0.02, warmup=1, adversarial=True)
+SMALL_STEP = replace(TINY, learning_rate=1e-5)  # or Adam steps over what it goes down to
 
 
 @pytest.fixture
@@ -98,3 +100,149 @@ def test_a_run_of_before_there_were_judges_of_quality_gets_a_new_one():
     assert all(torch.equal(judge[name], value) for name, value in now.quality.state_dict().items())
     old, new = before.generator.state_dict(), now.generator.state_dict()
     assert all(torch.equal(old[name], new[name]) for name in old)
+
+
+def in_training(config: TrainConfig):
+    networks = build_networks(config, CPU)
+    networks.generator.train()
+    if networks.discriminator is not None:  # all pairs nearer than the margin, beyond which nothing is learnt
+        for branch in (networks.discriminator.face, networks.discriminator.speech):
+            torch.nn.init.constant_(branch[-1].bias, 1.0)
+    return networks
+
+
+def generate(generator: LipGANGenerator, batch) -> torch.Tensor:
+    return generator(generator_input(batch["reference"] / 255, batch["target"] / 255), batch["speech"])
+
+
+def gradient(batch, **options) -> torch.Tensor:
+    """What the generator's first step goes by, unclipped."""
+    config = replace(TINY, clip=0.0, **{"adversarial": False, **options})
+    networks = in_training(config)
+    train_step(networks, batch, config, 0)
+    return torch.cat([p.grad.flatten() for p in networks.generator.parameters()])
+
+
+def weights_of(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def test_a_coin_decides_which_false_pair_the_discriminator_is_shown(batch):
+    """Generated faces with their speech, or real ones with another's; beside real ones with their own."""
+    config = replace(TINY, learning_rate=0.0)
+    networks = in_training(config)
+    target, shown, tossed = batch["target"] / 255, [], []
+    networks.discriminator.register_forward_hook(lambda _, pair, __: shown.append(pair))
+    for step in range(16):
+        shown.clear()
+        reported = train_step(networks, batch, config, step)
+        (faces, speech), near, (generated, said) = shown
+        assert torch.equal(near[0], target) and torch.equal(near[1], batch["speech"])
+        assert torch.equal(said, batch["speech"]) and not torch.equal(generated, target)
+        fake = "disc_fake" in reported
+        assert fake != ("disc_unsynced" in reported)
+        assert torch.equal(faces, generated if fake else target)
+        assert torch.equal(speech, batch["speech" if fake else "unsynced_speech"])
+        tossed.append(fake)
+    assert 3 < sum(tossed) < 13
+
+
+@pytest.mark.parametrize("kind", ["disc_fake", "disc_unsynced"])
+def test_the_discriminator_learns_to_tell_false_pairs_from_true_ones(batch, kind):
+    for step in range(20):
+        networks = in_training(SMALL_STEP)
+        before = deepcopy(networks.discriminator)
+        fake = generate(deepcopy(networks.generator), batch).detach()
+        if kind in train_step(networks, batch, SMALL_STEP, step):
+            break
+    true = batch["target"] / 255, batch["speech"]
+    false = (fake, batch["speech"]) if kind == "disc_fake" else (true[0], batch["unsynced_speech"])
+    near, far = ([judge(*pair).mean() for judge in (before, networks.discriminator)] for pair in (true, false))
+    assert 0.1 < far[0] < 0.9
+    assert far[1] - near[1] > far[0] - near[0] + 1e-3
+
+
+def test_the_generator_learns_to_look_in_sync(batch):
+    config = replace(SMALL_STEP, adversarial_weight=1e4)
+    networks = in_training(config)
+    before = deepcopy(networks.generator)
+    train_step(networks, batch, config, 0)
+    old, new = (
+        networks.discriminator(generate(generator, batch), batch["speech"]).mean()
+        for generator in (before, networks.generator)
+    )
+    assert new < old - 1e-3
+
+
+def test_the_generator_learns_to_look_real_and_its_judge_to_find_it_out(batch):
+    config = replace(SMALL_STEP, adversarial=False, quality_weight=1e4)
+    networks = in_training(config)
+    generator, judge = deepcopy(networks.generator), deepcopy(networks.quality)
+    train_step(networks, batch, config, 0)
+    old, new = (networks.quality(generate(g, batch)).mean() for g in (generator, networks.generator))
+    assert new > old + 1e-3
+    fake = generate(generator, batch).detach()
+    old, new = (j(batch["target"] / 255).mean() - j(fake).mean() for j in (judge, networks.quality))
+    assert new > old + 1e-3
+
+
+def test_lips_count_as_much_more_as_asked_for(batch):
+    batch["lips"][:, :, 60:80, 20:60] = 255
+    inside = torch.zeros(1, 1, 96, 96)
+    inside[:, :, 60:80, 20:60] = 1
+    for weight in (1.0, 3.0, 6.0):
+        config = replace(TINY, adversarial=False, lip_weight=weight)
+        networks = in_training(config)
+        error = (generate(deepcopy(networks.generator), batch) - batch["target"] / 255).abs()
+        counted = 1 + (weight - 1) * inside
+        expected = (error * counted / counted.mean()).mean().item()
+        reported = train_step(networks, batch, config, 0)
+        assert reported["weighted_l1"].item() == pytest.approx(expected, rel=1e-4)
+        assert reported["l1"].item() == pytest.approx(error.mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("weight", "options"),
+    [("edge_weight", {}), ("adversarial_weight", {"adversarial": True}), ("quality_weight", {})],
+)
+def test_a_loss_pulls_as_hard_as_its_weight_says(batch, weight, options):
+    # Not 0 for the least: then there would be no judge, and no random numbers drawn for it.
+    none, once, thrice = (gradient(batch, **options, **{weight: w}) for w in (1e-9, 1.0, 3.0))
+    assert (once - none).norm() > 1e-3 * none.norm()
+    assert torch.allclose(thrice - none, 3 * (once - none), rtol=1e-2, atol=1e-3 * float((once - none).abs().max()))
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 1e-5), (9, 1e-4)])
+def test_the_first_steps_are_small(batch, step, rate):
+    """Adam's first step moves a weight by just the learning rate: in the first of ten steps of warm-up by a tenth."""
+    config = replace(TINY, learning_rate=1e-4, warmup=10, steps=100_000)
+    networks = in_training(config)
+    parts = networks.generator, networks.discriminator
+    before = [weights_of(part) for part in parts]
+    train_step(networks, batch, config, step)
+    for part, old in zip(parts, before, strict=True):
+        assert (weights_of(part) - old).abs().max().item() == pytest.approx(rate, rel=0.02)
+
+
+@pytest.mark.parametrize(("step", "kept"), [(0, 0.1), (10_000, 0.9)])
+def test_the_average_follows_fast_at_first_and_slowly_later(batch, step, kept):
+    config = replace(TINY, adversarial=False, ema=0.9, learning_rate=1e-2, steps=100_000)
+    networks = in_training(config)
+    old = weights_of(networks.average)
+    train_step(networks, batch, config, step)
+    expected = kept * old + (1 - kept) * weights_of(networks.generator)
+    assert (expected - old).abs().max() > 1e-4
+    assert torch.allclose(weights_of(networks.average), expected, atol=1e-6)
+
+
+def test_in_float16_gradients_are_measured_without_their_scale(batch):
+    config = replace(TINY, adversarial=False, clip=1.0)
+    norms = []
+    for dtype in (torch.float32, torch.float16):
+        networks = build_networks(config, CPU, dtype)
+        networks.scaler = torch.amp.GradScaler("cpu", init_scale=256, enabled=dtype == torch.float16)
+        networks.generator.train()
+        norms.append(train_step(networks, batch, config, 0)["grad_norm"].item())
+        left = torch.cat([p.grad.flatten() for p in networks.generator.parameters()]).norm()
+        assert left <= 1.01
+    assert norms[0] == pytest.approx(norms[1], rel=0.5)

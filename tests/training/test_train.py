@@ -399,3 +399,9 @@ def test_the_log_says_how_it_goes(straight):
     assert [line["samples"] for line in lines] == ["2", "4", "6", "8"]
     for name in ("minutes", "samples_per_second", "learning_rate", "l1", "adversarial", "disc_synced", "grad_norm"):
         assert all(float(line[name]) >= 0 for line in lines), name
+
+
+def test_what_is_exported_is_the_average(straight):
+    exported, networks = load_generator(straight).state_dict(), newest(straight)["networks"]
+    assert_equal(dict(exported), dict(networks["average"]))
+    assert any(not torch.equal(exported[name], value) for name, value in networks["generator"].items())

@@ -13,6 +13,7 @@ from lipgan_colab.models.wav2lip import lower_halves
 from lipgan_colab.models.weights import load_expert, load_generator
 from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
+from lipgan_colab.training.checkpoint import load_newest_checkpoint
 from lipgan_colab.training.lease import Lease
 from lipgan_colab.training.train_expert import APART, ExpertConfig, Moments, train_expert
 
@@ -182,3 +183,17 @@ def test_the_verb_teaches_and_evaluate_would_take_it(drawn_shards, tmp_path, cap
         load_generator(tmp_path)
     with pytest.raises(InputError, match="holds a SyncExpert, and a generator is wanted"):
         load_generator(tmp_path / "expert.safetensors")
+
+
+def test_it_is_asked_for_the_openings_of_the_mouths(tmp_path):
+    """What it learns differs by them: known, and not known."""
+    learnt = []
+    for opening in (0.0, np.nan):
+        folder, clips = tmp_path / f"{opening}", [counting_clip("a1"), counting_clip("b1")]
+        for clip in clips:
+            clip.lip_landmarks[:] = opening
+        write_shard(folder / "shard-00000.safetensors", clips, [], SETTINGS)
+        train_expert(folder, folder / "run", replace(SMALL, steps=1), "cpu")
+        learnt.append(load_newest_checkpoint(folder / "run" / "checkpoints")[1]["pupil"])
+    for part in ("seen.weight", "heard.weight", "expert.face_encoder.0.conv_block.0.weight"):
+        assert not torch.equal(learnt[0][part], learnt[1][part]), part
