@@ -16,12 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from lipgan_colab.device import autocast
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.models import losses
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.patchgan import PatchDiscriminator
 from lipgan_colab.models.weights import load_generator
 from lipgan_colab.training import distributed
+
+RANGES = {  # of the configuration; batch_size depends on the number of processes
+    "steps": (1, math.inf),
+    "width": (0.01, 16),
+    **dict.fromkeys(("lip_weight", "edge_weight", "adversarial_weight", "quality_weight"), (0, 1e6)),
+    **dict.fromkeys(("learning_rate", "clip"), (0, 1e6)),
+    **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
+    **dict.fromkeys(("ema", "augment", "balance"), (0, 1)),
+}
 
 
 @dataclass(frozen=True)
@@ -70,18 +79,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        whole = {"steps": 1, "warmup": 0, "seed": 0}
-        for name, least in whole.items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is {getattr(self, name)}, and must be {least} or more")
-        if not 0 < self.width < math.inf:
-            raise InputError(f"width is {self.width}, and must be more than 0")
-        for name in ("augment", "balance", "ema"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}, and must be from 0 to 1")
-        for name in ("lip_weight", "edge_weight", "adversarial_weight", "quality_weight", "learning_rate", "clip"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}, and must be a number of 0 or more")
+        check_ranges(self, RANGES)
 
 
 @dataclass

@@ -5,6 +5,7 @@ very many moments that it is the lips that matter, so it is asked for them as we
 the five frames must be told from the faces, and from the speech.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import FPS
 from lipgan_colab.files import not_written
@@ -40,6 +41,15 @@ from lipgan_colab.training.train import stop_when_asked, undisturbed
 INNER_MIDDLE = [len(LIPS) + INNER_LIPS.index(point) for point in (13, 14)]  # of a shard's landmarks
 APART = 3  # frames between the moments of one clip that are to be told apart
 SHOWN_EVERY = 10  # steps: to show a loss is to wait for the device
+
+
+RANGES = {  # of the configuration
+    "steps": (1, math.inf),
+    "width": (0.01, 16),
+    "learning_rate": (0, 1e6),
+    "balance": (0, 1),
+    **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
+}
 
 
 @dataclass(frozen=True)
@@ -67,11 +77,7 @@ class ExpertConfig:
     seed: int = 0
 
     def __post_init__(self):
-        if self.steps < 1 or self.warmup < 0 or not 0 <= self.balance <= 1:
-            raise InputError(
-                f"steps {self.steps}, warmup {self.warmup}, balance {self.balance}: steps is 1 or more, warmup 0 or "
-                "more, balance from 0 to 1"
-            )
+        check_ranges(self, RANGES)
         if self.clips < 2 or self.moments < 1:
             raise InputError(
                 f"{self.clips} clips of {self.moments} moments: there must be 2 clips to tell apart, or more"

@@ -119,7 +119,7 @@ def test_a_run_of_a_newer_version_is_not_guessed_at(tmp_path):
 
 def test_a_configuration_that_cannot_be_is_one_line():
     for wrong in ({"steps": 0}, {"width": 0.0}, {"balance": 7.0}, {"ema": math.nan}, {"clip": -1.0}, {"warmup": -1}):
-        with pytest.raises(InputError, match=rf"{next(iter(wrong))} is .* and must be"):
+        with pytest.raises(InputError, match=rf"{next(iter(wrong))} .*: it must be"):
             TrainConfig(**wrong)
 
 

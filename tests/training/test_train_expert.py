@@ -170,7 +170,7 @@ def test_a_full_disk_and_a_batch_of_one_are_told_in_a_line(drawn_shards, small_d
     assert "\n" not in str(told.value)
     with pytest.raises(InputError, match="2 clips"):
         replace(SMALL, clips=1)
-    with pytest.raises(InputError, match="balance from 0 to 1"):
+    with pytest.raises(InputError, match="balance nan: it must be from 0 to 1"):
         replace(SMALL, balance=float("nan"))
 
 
