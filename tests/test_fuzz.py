@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measu
 
 
 def test_a_few_files_of_each_kind(capsys):
-    assert fuzz(seed=0, files=4) == []
+    assert fuzz(seed=0, files=2) == []
     assert "film" in capsys.readouterr().out
 
 
@@ -27,7 +27,7 @@ def raises(path):
 
 
 def takes_memory(path):
-    bytes(600_000_000).rstrip(b"1")
+    b"x" * 600_000_000
 
 
 def dies(path):
