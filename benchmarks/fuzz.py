@@ -307,7 +307,7 @@ def exif_mutated(body: bytes, rng: random.Random) -> bytes:
     with Image.open(io.BytesIO(body)) as image:
         exif = Image.Exif()
         exif[0x0112], exif[0x010F], exif[0x8769] = rng.randrange(12), "camera", {0x9000: b"0230"}
-        block = mutated(exif.tobytes(), rng)
+        block = mutated(exif.tobytes(), rng)[:60_000]  # more does not fit into a JPEG
         saved = io.BytesIO()
         image.save(saved, image.format, exif=block)
     return saved.getvalue()
