@@ -365,12 +365,12 @@ def test_pictures_of_another_size_are_not_decoded(folder, size):
 
 
 def test_lips_far_outside_of_the_crop_are_drawn_in_time(folder):
-    """Only damage puts them there; a triangle of 10 million crops takes 10 seconds to fill."""
+    """Only damage puts them there; a triangle of 10 million crops takes seconds to fill."""
     for path in folder.glob("*.safetensors"):
         rewritten(path, lambda a, m: a["lip_landmarks"].__setitem__(slice(None), [[0.4, -1e7], [0.6, 1e7], [1e7, 1]]))
     start = time.process_time()
     assert LipSyncDataset(folder)[0]["lips"].shape == (1, 96, 96)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 1.5
 
 
 @pytest.mark.parametrize(
