@@ -91,7 +91,7 @@ class Kind:
 
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
 TREES = (None, True, -1, 0, 1, 2**31, 10**400, 1e308, float("nan"), "", "..", "../../x", "\ud800", "a\nb", [], {})
-DEEP = "DEEP"  # stands for a list in a list in a list …
+DEEP, DEEPEST = "DEEP", "[" * 100_000 + "]" * 100_000  # the first stands for the second until the end
 
 
 def mutated(body: bytes, rng: random.Random) -> bytes:
@@ -139,11 +139,13 @@ def json_mutated(body: bytes, rng: random.Random) -> bytes:
     tree = json.loads(body)
     for _ in range(rng.choice((1, 1, 2, 5))):
         tree = _tree_mutated(tree, rng)
-    return json.dumps(tree).replace(f'"{DEEP}"', "[" * 100_000 + "]" * 100_000).encode()
+    return json.dumps(tree).replace(f'"{DEEP}"', DEEPEST).encode()
 
 
 def _tree_mutated(tree, rng: random.Random):
-    if isinstance(tree, str) and tree[:1] in ("{", "[") and rng.random() < 0.8:  # JSON within JSON
+    if (
+        isinstance(tree, str) and tree[:1] in ("{", "[") and len(tree) < len(DEEPEST) and rng.random() < 0.8
+    ):  # JSON in it
         return json_mutated(tree.encode(), rng).decode()
     if not isinstance(tree, dict | list) or not tree or rng.random() < 0.1:
         if isinstance(tree, int | float) and abs(tree) < 1e100 and rng.random() < 0.5:
@@ -307,7 +309,7 @@ def exif_mutated(body: bytes, rng: random.Random) -> bytes:
     with Image.open(io.BytesIO(body)) as image:
         exif = Image.Exif()
         exif[0x0112], exif[0x010F], exif[0x8769] = rng.randrange(12), "camera", {0x9000: b"0230"}
-        block = mutated(exif.tobytes(), rng)
+        block = mutated(exif.tobytes(), rng)[:60_000]  # more does not fit into a JPEG
         saved = io.BytesIO()
         image.save(saved, image.format, exif=block)
     return saved.getvalue()

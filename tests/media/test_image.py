@@ -53,3 +53,37 @@ def test_what_is_no_picture_is_refused(tmp_path):
         with pytest.raises(InputError) as error:
             read_image(tmp_path / name)
         assert name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_damaged_exif_is_a_line(tmp_path):
+    """PIL raises struct.error for the first of these, and other things for others."""
+    for n, block in enumerate((b"II*\0", b"Exif\0\0MM\0*", b"MM\0*\0\0\0\x08\xff\xff", b"II+\0" + bytes(20))):
+        path = tmp_path / f"{n}.png"
+        Image.new("RGB", (8, 8)).save(path, exif=block)
+        try:
+            assert is_image(path) and read_image(path).shape == (8, 8, 3)
+        except InputError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+
+
+def test_pictures_of_more_pixels_than_fit_are_refused(tmp_path):
+    for name, side in (("large.png", 6500), ("huge.png", 20_000)):
+        path = tmp_path / name
+        Image.new("1", (side, side)).save(path)
+        assert is_image(path)
+        with pytest.raises(InputError, match=rf"{name}: this picture has too many pixels; save it with at most 36"):
+            read_image(path)
+
+
+def test_large_photos_are_read_smaller(tmp_path):
+    path = tmp_path / "phone.jpg"
+    Image.new("RGB", (8160, 6120), "red").save(path)
+    rgb = read_image(path)
+    assert rgb.shape == (3060, 4080, 3) and np.abs(rgb[9, 9].astype(int) - (255, 0, 0)).max() < 5
+
+
+def test_postscript_is_no_photo(tmp_path):
+    """To read it PIL would run Ghostscript on it."""
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (8, 8)).save(path, "EPS")
+    assert not is_image(path)

@@ -1,9 +1,12 @@
 """The sound of what people bring: as long as it is, in its place, without loss of level."""
 
+import struct
+
 import numpy as np
 import pytest
 from made_media import FLASH, as_int16, click, clicking_speech, flash, flashing_frames, mux
 
+from lipgan_colab.errors import InputError
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import read_video
@@ -113,3 +116,38 @@ def test_sound_stamps_that_start_anew_go_on(tmp_path):
     loud = as_int16(np.full(8000, 0.5, np.float32))
     mux(tmp_path / "a.mkv", pieces=[(0, loud), (90_000, loud)])
     assert len(read_speech(tmp_path / "a.mkv")) == pytest.approx(16_000, abs=32)
+
+
+def test_gaps_ask_for_no_more_silence_than_a_file_of_that_size_could_hold(tmp_path):
+    loud = as_int16(np.full(160, 0.5, np.float32))
+    path = tmp_path / "a.mkv"
+    mux(path, pieces=[(299.0 * n, loud) for n in range(20)])
+    assert len(read_speech(path)) < 700 * SAMPLE_RATE  # and not 1.6 hours
+    mux(path, pieces=[(0, loud), (250, loud)])
+    assert len(read_speech(path)) == pytest.approx(250 * SAMPLE_RATE, rel=0.001)  # one long pause is one
+
+
+def test_sound_that_unpacks_to_hours_is_refused(tmp_path):
+    mux(tmp_path / "a.flac", pieces=[(0, np.zeros((1, 2_000_000), np.int16))], rate=1000, sound_codec="flac")
+    assert (tmp_path / "a.flac").stat().st_size < 200_000
+    with pytest.raises(InputError, match=r"a\.flac: .*s of sound in so small a file"):
+        read_speech(tmp_path / "a.flac")
+
+
+@pytest.mark.parametrize("rate", [1, 999, 517_021_568])
+def test_rates_that_no_sound_has_are_refused(tmp_path, rate):
+    """A sample a second would become 16 000, and the filter for half a billion takes half a gigabyte."""
+    path = tmp_path / "a.wav"
+    mux(path, pieces=[(0, as_int16(np.full(8000, 0.5, np.float32)))])
+    body = bytearray(path.read_bytes())
+    struct.pack_into("<II", body, 24, rate, 2 * rate % 2**32)
+    path.write_bytes(body)
+    with pytest.raises(InputError, match=f"a sound of {rate} samples a second"):
+        read_speech(path)
+
+
+def test_a_name_with_colons_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mux(tmp_path / "a.wav", pieces=[(0, as_int16(np.full(8000, 0.5, np.float32)))])
+    (tmp_path / "a.wav").rename(tmp_path / "04.23:50.wav")
+    assert len(read_speech("04.23:50.wav")) == 8000

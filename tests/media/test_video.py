@@ -1,5 +1,7 @@
 """Films that people bring, read: upright, in time, past every damage."""
 
+import io
+import struct
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +10,10 @@ import av
 import numpy as np
 import pytest
 from made_media import click, clicking_speech, flashing_frames, mux
+from PIL import Image
 
+from lipgan_colab.corpora.corpus import folder
+from lipgan_colab.corpora.subset import subset
 from lipgan_colab.errors import InputError
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
@@ -258,3 +263,50 @@ def _open_files():
         return len(list(Path("/proc/self/fd").iterdir()))
     except FileNotFoundError:
         pytest.skip("this system does not list a process's open files")
+
+
+def film_that_claims(path, seconds: float):
+    """A film of 1.2 s whose header says that it lasts so long."""
+    mux(path, flashing_frames(30), np.arange(30) / 25)
+    body = path.read_bytes()
+    place = body.index(b"\x44\x89\x88") + 3  # Matroska's duration, a float of 8 bytes
+    path.write_bytes(body[:place] + struct.pack(">d", 1000 * seconds) + body[place + 8 :])
+
+
+@pytest.mark.parametrize("hours", [1e6, 0.1, 0])
+def test_a_length_is_not_believed_that_the_file_cannot_hold(tmp_path, hours):
+    path = tmp_path / "a.mkv"
+    film_that_claims(path, 3600 * hours)
+    assert probe_video(path).duration == pytest.approx(1.2, abs=0.05)
+    with pytest.raises(InputError, match="the corpus has"):
+        subset(folder(tmp_path), hours=0.01)
+
+
+def test_recordings_that_do_not_say_how_long_they_are(shared):
+    assert probe_video(shared / "data/reports/recording_without_duration.webm").duration == pytest.approx(
+        2.97, abs=0.05
+    )
+
+
+def test_gaps_between_pictures_do_not_add_up_to_days(tmp_path):
+    mux(tmp_path / "a.mkv", flashing_frames(30), 299.0 * np.arange(30))
+    times = [time for time, _ in read_video(tmp_path / "a.mkv")]
+    assert len(times) == 30 and times[-1] < 700 and (np.diff(times) > 0).all()
+    assert probe_video(tmp_path / "a.mkv").duration < 700
+
+
+def test_a_film_of_very_large_pictures_is_refused(tmp_path):
+    """A PNG of 100 million equal pixels has 0.1 MB."""
+    picture = io.BytesIO()
+    Image.new("L", (10_000, 10_000)).save(picture, "PNG")
+    path = tmp_path / "a.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 10_000, 10_000, "gray"
+        for n in range(3):
+            packet = av.Packet(picture.getvalue())
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, n, n, Fraction(1, 25)
+            container.mux(packet)
+    for read in (probe_video, lambda p: next(read_video(p))):
+        with pytest.raises(InputError, match="not one picture"):
+            read(path)

@@ -3,6 +3,7 @@ authors' answer."""
 
 import json
 import re
+from functools import partial
 
 import h5py
 import numpy as np
@@ -191,6 +192,11 @@ def reshape(file) -> None:
     file["conv2d_2/conv2d_2/kernel:0"] = np.zeros((5, 5, 64, 127), np.float32)
 
 
+def replace_bias(file, **how) -> None:
+    del file["conv2d_2/conv2d_2/bias:0"]
+    file["conv2d_2/conv2d_2"].create_dataset("bias:0", (128,), **how)
+
+
 DAMAGE = {
     "the weight conv2d_5/bias is missing": lambda f: f["conv2d_5/conv2d_5"].pop("bias:0"),
     "the weight conv2d_9/kernel is missing": lambda f: f.pop("conv2d_9"),
@@ -201,6 +207,12 @@ DAMAGE = {
     "the layer dense_1 is none of it": lambda f: f.create_dataset("dense_1/dense_1/kernel:0", data=np.zeros((3, 4))),
     "the weight conv2d_3/more is one too many": lambda f: f["conv2d_3/conv2d_3"].create_dataset("more:0", data=[1.0]),
     r"the weight conv2d_2/kernel is \(5, 5, 64, 127\) and should be \(5, 5, 64, 128\)": reshape,
+    r"the weight conv2d_2/bias has no numbers of its own \(object\)": partial(replace_bias, dtype=h5py.string_dtype()),
+    r"the weight conv2d_2/bias has no numbers of its own \(\|S8\)": partial(replace_bias, dtype="S8"),
+    r"the weight conv2d_2/bias has no numbers of its own \(int32\)": partial(replace_bias, dtype="i4"),
+    r"the weight conv2d_2/bias has no numbers of its own \(float32\)": partial(
+        replace_bias, dtype="f4", external=[("/dev/zero", 0, 512)]
+    ),
 }
 
 
@@ -236,6 +248,31 @@ def test_other_hdf5_files_are_refused(tmp_path):
     with h5py.File(path, "w"):
         pass
     refused(path, "without a weight")
+
+
+@pytest.mark.parametrize("names", [5, 1.5, np.arange(3), b"\xff\xfe", [b"\xff"], h5py.Empty("f")])
+def test_attributes_of_any_type_are_a_line(tmp_path, names):
+    path = tmp_path / "crafted.h5"
+    with h5py.File(path, "w") as file:
+        file["conv2d_1/conv2d_1/kernel:0"] = np.zeros((3, 4), np.float32)
+        file.attrs["layer_names"] = names
+    refused(path, "cut short or damaged|none of LipGAN's networks")
+
+
+def test_a_file_cannot_claim_more_than_it_holds(tmp_path):
+    """A dataset that was never written takes no room in the file, and all that it claims in memory."""
+    path = tmp_path / "crafted.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("conv2d_1/conv2d_1/kernel:0", (3, 3, 10_000, 10_000), "f4", fillvalue=1.0)
+    refused(path, "bytes that claim to hold 3600000000")
+
+
+def test_model_weights_that_are_no_group_are_a_line(tmp_path):
+    path = tmp_path / "crafted.h5"
+    for content in (np.zeros(3), h5py.ExternalLink("/dev/zero", "/"), h5py.SoftLink("/nowhere")):
+        with h5py.File(path, "w") as file:
+            file["model_weights"] = content
+        refused(path, "cut short or damaged|without a weight")
 
 
 def test_the_authors_generator_is_no_discriminator(golden_file):

@@ -263,3 +263,49 @@ def test_half_precision_halves_the_file_and_is_read_as_float32(tmp_path):
     face, speech = torch.rand(1, 6, 96, 96), torch.randn(1, 1, 12, 35)
     with torch.no_grad():
         assert torch.allclose(loaded(face, speech), network(face, speech), atol=2e-3)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+GENERATOR = {"network": '"LipGANGenerator"', "config": '{"width": 0.05}'}
+
+
+@pytest.mark.parametrize(
+    ("header", "match"),
+    [
+        *(({"config": json.dumps({"width": w})}, "the width") for w in (1e9, -1, 0, "0.1", True, float("nan"), None)),
+        ({"config": '{"width": 1' + 400 * "0" + "}"}, "the width"),
+        ({"config": '{"most_channels": -1}'}, "at most -1 channels"),
+        ({"config": '{"most_channels": 8.5}'}, r"at most 8\.5 channels"),
+        ({"config": '{"speech": ["mfcc"]}'}, "unknown speech feature"),
+        ({"config": '{"residual": 1}'}, "residual is true or false"),
+        ({"config": "[1]"}, "not a whole network of ours"),
+        ({"config": DEEP}, "not a whole network of ours"),
+        ({"network": '["LipGANGenerator"]'}, "not a whole network of ours"),
+        ({"network": '"SyncExpert"', "config": '{"width": 1e9}'}, "the width"),
+        ({"network": '"LipGANDiscriminator"', "config": '{"width": 1e9}'}, "the width"),
+        ({"network": '"Wav2LipGenerator"', "config": '{"speech": "mfcc"}'}, "mel windows alone"),
+        ({"about": "[1]"}, "not a whole network of ours"),
+        ({"about": DEEP}, "not a whole network of ours"),
+        ({"speech_input": '{"kind": "mel"}'}, "cannot hear mel"),
+        ({"speech_input": '{"offset": 1e9}'}, "cannot begin"),
+    ],
+)
+def test_headers_that_no_network_has_are_refused(tmp_path, header, match):
+    path = tmp_path / "crafted.safetensors"
+    save_file(dict(LipGANGenerator(GeneratorConfig(0.05)).state_dict()), path, GENERATOR | header)
+    refused(path, match, load_network)
+
+
+def test_weights_of_another_type_are_named(tmp_path):
+    path, tensors = tmp_path / "crafted.safetensors", dict(LipGANGenerator(GeneratorConfig(0.05)).state_dict())
+    save_file(tensors | {"out.2.bias": torch.zeros(3, dtype=torch.int32)}, path, GENERATOR)
+    refused(path, r"the weight out\.2\.bias is torch\.int32 and should be torch\.float32")
+    for name in ("face.0.0.1.num_batches_tracked",):
+        save_file(tensors | {name: torch.tensor(0.5)}, path, GENERATOR)
+        refused(path, f"the weight {name} is torch.float32 and should be torch.int64")
+
+
+def test_a_width_that_cannot_be_is_refused_before_training():
+    for wrong in ({"width": 0}, {"width": 1e6}, {"most_channels": 0}):
+        with pytest.raises(InputError):
+            GeneratorConfig(**wrong)

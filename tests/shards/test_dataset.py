@@ -1,5 +1,7 @@
 """Shards: what is written comes back, and a sample depends on nothing but (seed, number)."""
 
+import json
+import time
 from dataclasses import replace
 
 import cv2
@@ -14,7 +16,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.faces.geometry import lip_region
 from lipgan_colab.shards.dataset import FAR_FRAMES, LipSyncDataset, batches
 from lipgan_colab.shards.inspection import contact_sheet, describe
-from lipgan_colab.shards.manifest import damaged_shards, set_aside, write_manifest
+from lipgan_colab.shards.manifest import damaged_shards, read_manifest, set_aside, write_manifest
 from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, fingerprint_of, read_metadata, read_records, write_shard
 from lipgan_colab.speech.features import window_columns
@@ -293,3 +295,107 @@ def test_a_folder_without_shards_or_faces_says_so(tmp_path):
     write_shard(tmp_path / "shard-00000.safetensors", [], [], SETTINGS)
     with pytest.raises(InputError, match="no frame with a face"):
         LipSyncDataset(tmp_path)
+
+
+def rewritten(path, change) -> None:
+    """A shard with other arrays, or other metadata: `change` is given both."""
+    with safe_open(path, "np") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = json.loads(file.metadata()["shard"])
+    text = change(arrays, metadata)
+    save_file(arrays, path, {"shard": text or json.dumps(metadata)})
+
+
+CRAFTED = {
+    "offsets that go back": lambda a, m: a["jpeg_offsets"].__setitem__(3, -5),
+    "offsets past the end": lambda a, m: a["mfcc_offsets"].__setitem__(-1, 2**40),
+    "more frames than there are": lambda a, m: a["utterance_frames"].__setitem__(0, 2**62),
+    "a clip without a frame": lambda a, m: a["utterance_frames"].__setitem__(slice(None), (0, 50)),
+    "floats for offsets": lambda a, m: a.update(jpeg_offsets=a["jpeg_offsets"].astype(np.float64)),
+    "boxes of another shape": lambda a, m: a.update(box=a["box"][:, :3].copy()),
+    "no mel": lambda a, m: a.pop("mel") is None,
+    "too few clips in the metadata": lambda a, m: m["utterances"].pop() is None,
+    "a number for an id": lambda a, m: m["utterances"][0].update(id=5),
+    "an id that no file can have": lambda a, m: m["utterances"][0].update(id="\ud800"),
+    "clips without a licence": lambda a, m: m["utterances"][0].pop("licence") is None,
+    "a text for skipped clips": lambda a, m: m.update(skipped="abc"),
+    "no frame rate": lambda a, m: m["settings"].pop("fps") and None,
+    "endless frames a second": lambda a, m: m["settings"].update(fps=float("inf")),
+    "settings that are a list": lambda a, m: m.update(settings=[]),
+    "lists within lists": lambda a, m: "[" * 100_000 + "]" * 100_000,
+    "no object": lambda a, m: "[]",
+}
+
+
+@pytest.mark.parametrize("change", CRAFTED)
+def test_shards_that_do_not_fit_together_are_a_line(folder, tmp_path, change):
+    path = folder / "shard-00000.safetensors"
+    rewritten(path, CRAFTED[change])
+    for read in (
+        lambda: LipSyncDataset(folder),
+        lambda: read_records(path),
+        lambda: read_metadata(path),
+        lambda: describe(folder),
+        lambda: write_manifest(folder),
+        lambda: contact_sheet(folder, tmp_path / "sheet.png"),
+    ):
+        with pytest.raises(
+            InputError, match=r"shard-00000\.safetensors: not a whole shard \(.*\); preprocess"
+        ) as caught:
+            read()
+        assert "\n" not in str(caught.value)
+    with pytest.warns(UserWarning, match="left out"):
+        assert len(LipSyncDataset(folder, skip_damaged=True)) == 24
+
+
+@pytest.mark.parametrize("size", [(4000, 4000), (96, 95)])
+def test_pictures_of_another_size_are_not_decoded(folder, size):
+    """A JPEG of a few kilobytes can be of gigabytes."""
+    encoded = np.frombuffer(_jpeg(np.zeros((*size, 3), np.uint8), 95), np.uint8)
+
+    def change(arrays, metadata):
+        frames = len(arrays["found"])
+        arrays["jpeg"] = np.tile(encoded, frames)
+        arrays["jpeg_offsets"] = np.arange(frames + 1) * len(encoded)
+
+    for path in folder.glob("*.safetensors"):
+        rewritten(path, change)
+    with pytest.raises(InputError, match="its pictures cannot be decoded"):
+        LipSyncDataset(folder)[0]
+
+
+def test_lips_far_outside_of_the_crop_are_drawn_in_time(folder):
+    """Only damage puts them there; a triangle of 10 million crops takes seconds to fill."""
+    for path in folder.glob("*.safetensors"):
+        rewritten(path, lambda a, m: a["lip_landmarks"].__setitem__(slice(None), [[0.4, -1e7], [0.6, 1e7], [1e7, 1]]))
+    start = time.process_time()
+    assert LipSyncDataset(folder)[0]["lips"].shape == (1, 96, 96)
+    assert time.process_time() - start < 1.5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m["shards"][0].update(name="../shard-00000.safetensors"),
+        lambda m: m["shards"][0].update(bytes="many"),
+        lambda m: m["shards"][0].pop("sha256"),
+        lambda m: m.update(shards={"a": 1}),
+        lambda m: m.update(fingerprint=5),
+        lambda m: m.update(sync=[1]),
+        lambda m: m["sync"]["all"].update(clips="ten"),
+        lambda m: m.pop("shards"),
+    ],
+)
+def test_a_manifest_of_anything_else_is_none(folder, change):
+    write_manifest(folder)
+    good = (folder / "manifest.json").read_text()
+    manifest = json.loads(good)
+    change(manifest)
+    for text in (json.dumps(manifest), "[1]", "[" * 100_000, '{"a": \udcff', "\ufeff{}"):
+        (folder / "manifest.json").write_text(text, encoding="utf-8", errors="surrogateescape")
+        assert read_manifest(folder) == {}
+        assert len(LipSyncDataset(folder).fingerprint) == len(json.loads(good)["fingerprint"])
+        with pytest.raises(InputError, match=r"no manifest\.json to check the shards by"):
+            damaged_shards(folder)
+        write_manifest(folder)
+        assert (folder / "manifest.json").read_text() == good

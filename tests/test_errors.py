@@ -1,0 +1,36 @@
+"""What a person reads is one line, whatever a file made the libraries say."""
+
+import struct
+
+import pytest
+
+from lipgan_colab.errors import InputError, reading
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (struct.error("unpack requires 4 bytes"), "unpack requires 4 bytes"),
+        (KeyError("shard"), "'shard' is missing"),
+        (MemoryError(), "MemoryError"),
+        (RecursionError("two\nlines"), "two lines"),
+        (PermissionError(13, "Permission denied", "/x"), "Permission denied"),
+        (InputError("the width is wrong"), None),
+    ],
+)
+def test_the_border_of_a_reader_makes_a_line_of_everything(error, reason):
+    with pytest.raises(InputError) as caught, reading("a.pth", "damaged", "fetch it again"):
+        raise error
+    assert str(caught.value) == (f"a.pth: damaged ({reason}); fetch it again" if reason else f"a.pth: {error}")
+
+
+def test_what_names_the_file_already_passes_as_it_is():
+    error = InputError("a.pth: an empty file")
+    with pytest.raises(InputError) as caught, reading("a.pth", "damaged", "fetch it again"):
+        raise error
+    assert caught.value is error
+
+
+def test_names_from_a_file_cannot_break_the_line():
+    assert str(InputError("the weight a\n\x1b[2Jb is missing")) == "the weight a [2Jb is missing"
+    assert len(str(InputError("x" * 10_000))) < 3000
