@@ -58,13 +58,7 @@ def _status(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.workspace import local_folder
 
     add_flags(parser, status)
-
-    def run(args: argparse.Namespace) -> None:
-        if args.run.is_file():
-            raise InputError(f"{args.run}: is a file; give the run's folder")
-        print(status(args.run, args.local or local_folder(args.run)))
-
-    return run
+    return lambda args: print(status(args.run, args.local or local_folder(args.run)))
 
 
 def _generate(parser: argparse.ArgumentParser) -> Run:

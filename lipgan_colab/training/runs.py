@@ -179,6 +179,8 @@ def status(run: str | Path, local: str | Path | None = None) -> str:
         InputError: there is no run.
     """
     run = Path(run)
+    if run.is_file():
+        raise InputError(f"{run}: is a file; give the run's folder")
     places = [Path(local)] if local is not None and Path(local) != run else []
     places.append(run)
     about = next(filter(None, map(read_config, places)), None)
