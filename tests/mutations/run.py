@@ -102,7 +102,8 @@ def run_tests(copy: Path, tests: str) -> tuple[int, str]:
         )
     except subprocess.TimeoutExpired:
         return FAILED, "it hangs"
-    return done.returncode, "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+    crashed = done.returncode < 0  # by a signal: noticed as well
+    return FAILED if crashed else done.returncode, "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
 
 
 def try_change(copy: Path, change: Change) -> tuple[str, str]:
