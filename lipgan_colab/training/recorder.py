@@ -70,6 +70,8 @@ class Recorder:
         try:
             self.run.mkdir(parents=True, exist_ok=True)
             self.local.mkdir(parents=True, exist_ok=True)
+            if self.local.samefile(self.run):  # by whatever link: nothing is copied onto itself, nor held twice
+                self.local = self.run
             for folder in dict.fromkeys((self.local, self.run)):
                 self._leases[folder] = patiently(lambda f=folder: Lease(f, self._take_over, self.say), PATIENCE)
         except OSError as error:

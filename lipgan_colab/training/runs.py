@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -181,7 +182,7 @@ def status(run: str | Path, local: str | Path | None = None) -> str:
     run = Path(run)
     if run.is_file():
         raise InputError(f"{run}: is a file; give the run's folder")
-    places = [Path(local)] if local is not None and Path(local) != run else []
+    places = [Path(local)] if local is not None and os.path.abspath(local) != os.path.abspath(run) else []
     places.append(run)
     about = next(filter(None, map(read_config, places)), None)
     found = {place: _checkpoints(place) for place in places}

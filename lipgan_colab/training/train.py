@@ -90,8 +90,8 @@ def train(
         if value is not None and not value >= smallest:
             raise InputError(f"{name} is {value}, and must be {smallest} or more")
     keep_freed_memory()
-    run = Path(run)
-    local = Path(local) if local is not None else local_folder(run)
+    run = Path(os.path.abspath(run))
+    local = Path(os.path.abspath(local)) if local is not None else local_folder(run)
     device = distributed.join(_pick_device(device))
     torch.backends.cudnn.benchmark = True  # every batch has the same shapes
     if config.batch_size < 2 or config.batch_size % distributed.count():

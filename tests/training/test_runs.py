@@ -184,6 +184,11 @@ def test_status_bears_files_that_were_edited(run):
             assert "resume   yes" in status(run)
 
 
+def test_status_tells_of_one_folder_once(run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    assert status(run.name, run).count("step 50, ") == 1
+
+
 def test_status_of_no_run_is_one_line(tmp_path):
     with pytest.raises(InputError, match="no run here"):
         status(tmp_path)

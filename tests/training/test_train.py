@@ -182,6 +182,17 @@ def test_a_second_session_is_refused_and_may_take_over(drawn_shards, tmp_path, m
     assert train(drawn_shards, aside, replace(config, steps=newest(aside)["step"])).parent == aside  # a run of its own
 
 
+def test_a_folder_by_another_name_is_the_same_folder(drawn_shards, tmp_path, monkeypatch):
+    """Not one that is copied to, nor held by another session."""
+    monkeypatch.chdir(tmp_path)
+    config = replace(SMALL, steps=1, adversarial=False)
+    assert train(drawn_shards, "first", config) == tmp_path / "first" / "generator.safetensors"
+    Path("link").symlink_to("first")
+    train(drawn_shards, "first", replace(config, steps=2), local="link")
+    assert newest(tmp_path / "first")["step"] == 2
+    assert sorted(os.listdir()) == ["first", "link"]
+
+
 def test_a_run_that_goes_on_for_longer_says_what_becomes_of_the_learning_rate(drawn_shards, tmp_path, capsys):
     train(drawn_shards, tmp_path, SMALL)
     capsys.readouterr()
