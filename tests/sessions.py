@@ -34,7 +34,7 @@ TINY = TrainConfig(
     augment=False,
 )
 SAVE_EVERY = 2  # steps
-LEASE_TIMES = {"RENEWED_EVERY": 0.1, "SILENT": 1.0, "LISTENING": 0.05}  # seconds; the same for all who share a run
+LEASE_TIMES = {"RENEWED_EVERY": 0.1, "SILENT": 1.0, "LISTENING": 0.05}  # seconds
 TIMINGS = {"minutes", "samples_per_second", "gpu_gb"}  # what two equal runs' logs differ in
 
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # imports half of PyTorch, and would in every session
@@ -72,12 +72,14 @@ def session(
     pictures: bool = True,
     pause: float = 0,
     machine: str | None = None,
+    lease_times: dict[str, float] = LEASE_TIMES,
     **options,
 ) -> None:
     """Train until the end or an error; `report` tells where it resumed from ("from") and how it ended ("end").
 
     Args:
         pause: seconds to rest after each step.
+        lease_times: the same for all who share a run.
         machine: what this process takes itself to run on; None: this machine.
     """
     told = {}
@@ -104,7 +106,7 @@ def session(
 
     drive_mirror.FIRST_PAUSE, drive_mirror.LONGEST_PAUSE = 0.05, 0.5
     recorder.PATIENCE = (0.1, 0.2, 0.4)
-    for name, seconds in LEASE_TIMES.items():
+    for name, seconds in lease_times.items():
         setattr(lease, name, seconds)
     if machine is not None:
         files.machine = lease.machine = lambda: machine

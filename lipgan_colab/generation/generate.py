@@ -235,6 +235,8 @@ def _check_files(face: str | Path, speech: str | Path, out: str | Path) -> None:
     for path, wanted in ((face, "a photo or a video"), (speech, "a file with sound")):
         if Path(path).is_dir():
             raise InputError(f"{path}: this is a folder; give {wanted}")
+        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for, for ever
+            raise InputError(f"{path}: this is no file; give {wanted}")
     check_place(out)
     clear_abandoned(Path(out).parent)
 

@@ -86,6 +86,9 @@ class ShardWriter:
         for source in [*done, *([self.path] if self.path.exists() else [])]:
             kept |= {record.id: record for record in read_records(source)}
             left_out |= {entry["id"]: entry for entry in read_metadata(source)["skipped"]}
+        lost = [u.id for u in self.utterances if u.id not in kept and u.id not in left_out]
+        if lost:
+            raise InputError(f"{self.folder}: what was made of {lost[0]!a} cannot be read; run again, it is made anew")
         records = [kept[u.id] for u in self.utterances if u.id in kept]
         skipped = [left_out[u.id] for u in self.utterances if u.id in left_out]
         made = self.folder / self.path.name if self.moves else self.path

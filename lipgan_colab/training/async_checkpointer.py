@@ -178,6 +178,8 @@ class AsyncCheckpointer:
                 aside = self.local.with_name(f"{self.local.name}-{lease.token[:8]}")
                 self.say(f"{self.local}: {error.strerror}. This one goes on in {aside}, a run of its own from here on")
                 self._move_to(aside)
+                for held in self.leases.values():
+                    held.release()  # for good: what is written from here on is another run's
                 if self.mirror is not None:
                     self.mirror.close()
                     self.mirror = None

@@ -85,7 +85,6 @@ class Recorder:
             if lacking:
                 raise InputError(f"{self._checkpoint.path}: no checkpoint of a run, it lacks {lacking[0]}")
             check_config(self.run, state["about"], self.about)
-        write_config(self.local, self.about)
         return state
 
     def start(self, step: int, steps: int, device: torch.device, state: dict | None) -> None:
@@ -99,6 +98,7 @@ class Recorder:
         self._logged_step = step
         if not self.active:
             return
+        write_config(self.local, self.about)
         self.log.start()
         self._checkpointer = AsyncCheckpointer(self.run, self.local, self._export, self.say, self._leases)
         self._checkpointer.later(lambda folder: None, CONFIG)
@@ -188,7 +188,7 @@ class Recorder:
             return self.run
         missing = self._checkpointer.finish(seconds)
         if self._checkpointer.local != self.local:  # another session's now, or full
-            self.say(f"this session's end is saved in {self._checkpointer.local}")
+            self.say(f"this session's end is saved in {self._checkpointer.local}; to go on from it, give it as the run")
             return self._checkpointer.local
         if missing:
             self.say(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import is_alive, machine, written_whole
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import Checkpoint, find_checkpoints, is_whole
@@ -140,7 +140,7 @@ class Log:
         if self.path is None:
             return
         try:
-            if not self.complete:
+            if not self.complete or not self.path.exists():
                 return self.start()
             # Not synced: that could wait for a checkpoint under way.
             with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -211,7 +211,10 @@ def _held(run: Path) -> list[str]:
         holder = read_holder(run)
     except OSError:
         return []
-    return [f"session  {holder}"] if holder is not None else []
+    if holder is None:
+        return []
+    dead = holder.machine == machine() and not is_alive(holder.pid)
+    return [f"session  {'none; one ended without a word: ' if dead else ''}{holder}"]
 
 
 def _checkpoints(place: Path) -> list[Checkpoint]:

@@ -158,7 +158,9 @@ def _go_on(networks: Networks, state: dict, config: TrainConfig, recorder: Recor
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"{recorder.run}: its checkpoint does not fit this version's networks ({reason})") from error
-    if before != config.steps:
+    if step >= config.steps:
+        recorder.say(f"the run is at step {step} and was to end at {config.steps}: nothing is left to train")
+    elif before != config.steps:
         old, new = (config.learning_rate * learning_rate_factor(step, n, config.warmup) for n in (before, config.steps))
         change = f"at step {step} the learning rate goes from {old:.1e} to {new:.1e}"
         recorder.say(f"the run was to end at step {before} and is to end at {config.steps}: {change}")

@@ -336,12 +336,14 @@ def test_what_killed_processes_left_beside_the_video_is_removed(drawn_videos, pa
         ({"out": "out.avi"}, r"out\.avi: videos are written as \.mp4"),
         ({"face": "folder.mp4"}, r"folder\.mp4: this is a folder; give a photo or a video"),
         ({"speech": "folder.mp4"}, r"folder\.mp4: this is a folder; give a file with sound"),
+        ({"face": "pipe.mp4"}, r"pipe\.mp4: this is no file; give a photo or a video"),
     ],
 )
 def test_what_cannot_be_is_said_before_any_work(shared, tmp_path, changes, line):
     """The weights, which would be loaded first, are missing too."""
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder.mp4").mkdir()
+    os.mkfifo(tmp_path / "pipe.mp4")
     photo, speech = shared / "data" / "photos" / "obama_240p.jpg", shared / "data" / "speech" / "jfk.flac"
     given = {"face": photo, "speech": speech, "out": "out.mp4"} | changes
     given = {name: tmp_path / value for name, value in given.items()}

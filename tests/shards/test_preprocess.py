@@ -413,3 +413,18 @@ def test_every_tricky_clip_is_kept_or_skipped_at_the_right_gate(shared, tmp_path
     for name, entry in skipped.items():
         assert "\n" not in entry["reason"] and name not in entry["reason"]
     assert write_manifest(tmp_path / "shards") == manifest
+
+
+def test_a_clip_whose_name_is_no_text_is_kept(drawn_videos, tmp_path):
+    """Names come off disks that are not UTF-8."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    name = b"\xc4\xe3.mp4"
+    try:
+        shutil.copy(min(drawn_videos.glob("*.mp4")), os.fsencode(videos) + b"/" + name)
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    manifest = preprocess(folder(videos), tmp_path / "shards", TWO, workers=0)
+    assert (manifest["utterances"], manifest["skipped"]) == (1, [])
+    (record,) = read_records(tmp_path / "shards" / "shard-00000.safetensors")
+    assert os.fsencode(record.id) == name

@@ -11,7 +11,7 @@ import torch
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import save_network
-from lipgan_colab.training import async_checkpointer
+from lipgan_colab.training import async_checkpointer, lease
 from lipgan_colab.training.async_checkpointer import AsyncCheckpointer, Snapshot
 from lipgan_colab.training.checkpoint import find_checkpoints, load_newest_checkpoint, read_checkpoint, write_checkpoint
 from lipgan_colab.training.lease import Lease
@@ -201,7 +201,9 @@ def test_an_end_that_cannot_be_saved_is_an_error(small_disk, spare):
     checkpointer.finish(0)
 
 
-def test_a_session_that_is_taken_over_goes_on_beside_it(tmp_path):
+def test_a_session_that_is_taken_over_goes_on_beside_it(tmp_path, monkeypatch):
+    for name in ("RENEWED_EVERY", "LISTENING"):
+        monkeypatch.setattr(lease, name, 0.05)
     run, said = tmp_path / "run", []
     run.mkdir()
     first = Lease(run, say=said.append)
@@ -212,11 +214,11 @@ def test_a_session_that_is_taken_over_goes_on_beside_it(tmp_path):
     checkpointer.save(2, {"step": 2})
     checkpointer.later(lambda folder: (folder / "picture.txt").write_text("x"), "picture.txt")
     checkpointer.finish(0)
-    first.release()
     second.check()
     aside = checkpointer.local
     assert aside.parent == run.parent and aside != run and f"goes on in {aside}" in said[-1]
     assert [c.step for c in find_checkpoints(run / "checkpoints")] == [1]
     assert [c.step for c in find_checkpoints(aside / "checkpoints")] == [2] and (aside / "picture.txt").exists()
     second.release()
+    time.sleep(0.3)  # the first does not come back for a run that it no longer writes
     assert sorted(p.name for p in run.iterdir()) == ["checkpoints"]

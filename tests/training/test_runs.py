@@ -1,6 +1,7 @@
 """What a run's folder tells: its log, its configuration, its status."""
 
 import csv
+import json
 import math
 import os
 from dataclasses import asdict, fields
@@ -9,8 +10,9 @@ import pytest
 import torch
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import machine
 from lipgan_colab.training.checkpoint import find_checkpoints, write_checkpoint
-from lipgan_colab.training.lease import Lease
+from lipgan_colab.training.lease import LEASE, Holder, Lease
 from lipgan_colab.training.runs import (
     BEFORE_THERE_WAS,
     LOG_FIELDS,
@@ -76,6 +78,17 @@ def test_a_line_that_the_disk_does_not_take_follows_later(tmp_path):
     log.path.rmdir()
     log.add(reported(2.0))
     log.write(step=2)
+    assert [line["step"] for line in read_log(log.path)] == ["1", "2"]
+
+
+def test_a_log_that_was_deleted_meanwhile_is_written_whole_again(tmp_path):
+    log = Log(tmp_path / "log.csv")
+    log.start()
+    for step in (1, 2):
+        log.add(reported(1.0))
+        log.write(step=step)
+        if step == 1:
+            log.path.unlink()
     assert [line["step"] for line in read_log(log.path)] == ["1", "2"]
 
 
@@ -172,6 +185,9 @@ def test_status_tells_which_session_is_at_work(run):
     assert f"session  {os.uname().nodename} (process {os.getpid()}), since 20" in status(run)
     lease.release()
     assert "session" not in status(run)
+    dead = asdict(Holder("token", "here", 1 << 22, machine(), "2026-01-01"))
+    (run / LEASE).write_text(json.dumps(dead))
+    assert "session  none; one ended without a word: here (process 4194304)" in status(run)
 
 
 def test_status_bears_files_that_were_edited(run):

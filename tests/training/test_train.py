@@ -160,10 +160,11 @@ def test_signals_while_the_end_is_saved_do_not_keep_it_from_being_saved(drawn_sh
 
 def test_a_second_session_is_refused_and_may_take_over(drawn_shards, tmp_path, monkeypatch):
     run, report = tmp_path / "run", tmp_path / "report.json"
-    for name, seconds in LEASE_TIMES.items():
+    times = LEASE_TIMES | {"SILENT": 60.0}  # no machine is so slow that it were taken for dead
+    for name, seconds in times.items():
         monkeypatch.setattr(lease, name, seconds)
     config = replace(SMALL, steps=200)
-    first = start_session(drawn_shards, run, run, report, config, pictures=False, pause=0.05)
+    first = start_session(drawn_shards, run, run, report, config, pictures=False, pause=0.05, lease_times=times)
     while newest_step(run) < 4:
         assert first.is_alive()
         time.sleep(0.01)
@@ -199,6 +200,8 @@ def test_a_run_that_goes_on_for_longer_says_what_becomes_of_the_learning_rate(dr
     train(drawn_shards, tmp_path, replace(SMALL, steps=5))
     said = "was to end at step 4 and is to end at 5: at step 4 the learning rate goes from 1.0e-05 to 1.0e-04"
     assert said in capsys.readouterr().out
+    train(drawn_shards, tmp_path, replace(SMALL, steps=3))
+    assert "is at step 5 and was to end at 3: nothing is left to train" in capsys.readouterr().out
 
 
 def test_a_checkpoint_that_lacks_something_is_one_line(drawn_shards, tmp_path):
@@ -406,6 +409,7 @@ def test_a_new_run_can_begin_with_the_weights_of_another(drawn_shards, straight,
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     with pytest.raises(InputError, match=r"width=0\.02.*width=0\.5"):
         train(drawn_shards, tmp_path / "third", replace(SMALL, width=0.5), start_from=first)
+    assert list((tmp_path / "third").iterdir()) == []  # nothing was begun that would refuse the next try
 
 
 def test_the_log_says_how_it_goes(straight):
