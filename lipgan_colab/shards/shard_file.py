@@ -131,7 +131,7 @@ def _checked_metadata(metadata: dict) -> dict:
     for clip in metadata["skipped"]:
         _check(all(isinstance(clip[name], str) for name in ("id", *clip)), "skipped clips")
     for clip in metadata["utterances"] + metadata["skipped"]:
-        clip["id"].encode(errors="surrogatepass")  # as the fingerprint wants it
+        clip["id"].encode(errors="surrogateescape")  # as a file can be called
     settings = metadata["settings"]
     _check(0 < settings["fps"] <= 1000 and settings.get("size", FACE) in range(1, LARGEST), "settings")
     return metadata
