@@ -349,15 +349,20 @@ def read_any_sound(path: Path) -> None:
     read_sound(path)
 
 
-def read_film(path: Path) -> None:
+def read_by_all(path: Path, *readers: Callable[[Path], object]) -> None:
+    """Each of the readers reads, though one before refused; the first refusal is raised."""
     told = []
-    for read in (probe_video, lambda p: [None for _ in read_video(p)], read_speech):
+    for read in readers:
         try:
             read(path)
         except InputError as error:
             told.append(error)
     if told:
         raise told[0]
+
+
+def read_film(path: Path) -> None:
+    read_by_all(path, probe_video, lambda p: [None for _ in read_video(p)], read_speech)
 
 
 def read_weights(path: Path) -> None:
@@ -373,34 +378,21 @@ def read_tar(path: Path) -> None:
 
 
 def read_shard(path: Path) -> None:
-    told = []
-    for read in (
+    read_by_all(
+        path,
         read_records,
         lambda p: describe(p.parent),
         lambda p: contact_sheet(p.parent, p.parent / "sheet.jpg"),
         lambda p: write_manifest(p.parent),
         lambda p: [LipSyncDataset(p.parent, speech=s)[n] for s in ("mfcc", "mel") for n in range(3)],
         lambda p: LipSyncDataset(p.parent, skip_damaged=True)[0],
-    ):
-        try:
-            read(path)
-        except InputError as error:
-            told.append(error)
-    if told:
-        raise told[0]
+    )
 
 
 def read_manifest_file(path: Path) -> None:
     out_of_sync(read_manifest(path.parent))
     LipSyncDataset(path.parent)
-    told = []
-    for read in (damaged_shards, lambda f: Workspace(f.parent, f.parent / "local").stage(f), write_manifest):
-        try:
-            read(path.parent)
-        except InputError as error:
-            told.append(error)
-    if told:
-        raise told[0]
+    read_by_all(path.parent, damaged_shards, lambda f: Workspace(f.parent, f.parent / "local").stage(f), write_manifest)
 
 
 def read_checkpoint_file(path: Path) -> None:

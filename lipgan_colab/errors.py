@@ -27,10 +27,14 @@ def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]]) ->
         ranges: the least and the most that each may be, by name.
     """
     for name, (least, most) in ranges.items():
-        value = getattr(settings, name)
-        if not least <= value <= most:
-            limits = f"{least:g} or more" if most == float("inf") else f"from {least:g} to {most:g}"
-            raise InputError(f"{name} {value}: it must be {limits}")
+        check_range(name, getattr(settings, name), least, most)
+
+
+def check_range(name: str, value: float | None, least: float, most: float = float("inf")) -> None:
+    """Raises InputError where a number is outside of its range, or not a number; None is nothing to check."""
+    if value is not None and not least <= value <= most:
+        limits = f"{least:g} or more" if most == float("inf") else f"from {least:g} to {most:g}"
+        raise InputError(f"{name} {value}: it must be {limits}")
 
 
 @contextmanager

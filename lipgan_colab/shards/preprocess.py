@@ -15,7 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.errors import InputError, check_ranges
+from lipgan_colab.errors import InputError, check_range, check_ranges
 from lipgan_colab.faces import geometry, tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
@@ -218,8 +218,7 @@ def preprocess(
         InputError: the folder cannot be written to, or holds shards that were made of other clips or in another way,
             or nothing could be used.
     """
-    if workers is not None and workers < 0:
-        raise InputError(f"workers {workers}: it must be 0 or more")
+    check_range("workers", workers, 0)
     if not timeout > 0:
         raise InputError(f"timeout {timeout}: it must be more than 0 seconds")
     out = Path(out)

@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, check_range
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.training import distributed
@@ -84,11 +84,11 @@ def train(
             without a GPU; the training diverged; no disk took its end.
     """
     began = time.monotonic()
-    least = {"workers": (workers, 0), "log_every": (log_every, 1), "preview_every": (preview_every, 1)}
-    least |= {"save_minutes": (save_minutes, 0), "drive_minutes": (drive_minutes, 0), "max_hours": (max_hours, 0)}
-    for name, (value, smallest) in least.items():
-        if value is not None and not value >= smallest:
-            raise InputError(f"{name} is {value}, and must be {smallest} or more")
+    check_range("workers", workers, 0)
+    check_range("log_every", log_every, 1)
+    check_range("preview_every", preview_every, 1)
+    for name, value in {"save_minutes": save_minutes, "drive_minutes": drive_minutes, "max_hours": max_hours}.items():
+        check_range(name, value, 0)
     keep_freed_memory()
     run = Path(os.path.abspath(run))
     local = Path(os.path.abspath(local)) if local is not None else local_folder(run)

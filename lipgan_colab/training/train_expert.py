@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device
-from lipgan_colab.errors import InputError, check_ranges
+from lipgan_colab.errors import InputError, check_range, check_ranges
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import FPS
 from lipgan_colab.files import not_written
@@ -169,9 +169,8 @@ def train_expert(
         InputError: no usable shards, the run was begun with another configuration or other shards, another session is
             at work on it, or the disk takes nothing.
     """
-    for name, value in (("workers", workers), ("save_minutes", save_minutes)):
-        if value is not None and not value >= 0:
-            raise InputError(f"{name} is {value}, and must be 0 or more")
+    check_range("workers", workers, 0)
+    check_range("save_minutes", save_minutes, 0)
     keep_freed_memory()
     run, device = Path(run), pick_device(device)
     moments = Moments(shards, config)

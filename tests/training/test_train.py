@@ -378,7 +378,7 @@ def test_what_cannot_be_trained_is_one_line(drawn_shards, tmp_path, monkeypatch)
         {"save_minutes": -1.0},
         {"max_hours": np.nan},
     ):
-        with pytest.raises(InputError, match=rf"{next(iter(wrong))} is .*, and must be"):
+        with pytest.raises(InputError, match=rf"{next(iter(wrong))} .*: it must be"):
             train(drawn_shards, tmp_path / "run", SMALL, **wrong)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be made or reached"):
