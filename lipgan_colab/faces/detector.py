@@ -64,7 +64,8 @@ class FaceFinder:
         faces = []
         for marks, matrix in zip(result.face_landmarks, result.facial_transformation_matrixes, strict=True):
             points = np.float32([(p.x, p.y, p.z) for p in marks]) * size + np.float32([left, top, 0])
-            faces.append(Face(points[:, :2].copy(), _dlib_like_box(points), *_head_pose(matrix)))
+            pose = _head_pose(matrix)
+            faces.append(Face(points[:, :2].copy(), _dlib_like_box(points), *pose, depth=points[:, 2].copy()))
         return faces
 
     def _find_small(self, frame: np.ndarray) -> list[Face]:

@@ -27,6 +27,12 @@ JAW = [323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136
 CHEEKS = [123, 50, 205, 98, 2, 327, 425, 280, 352]  # back, under the nose
 
 
+FACE_OVAL = [
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
+    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+]  # the mesh's border
+
+
 SAME_FACE = 0.6  # a face moves less than this (`far`) from one frame to the next
 
 
@@ -40,6 +46,7 @@ class Face:
     pitch: degrees, > 0 where it looks up.
     roll: degrees, > 0 where the head is tilted counter-clockwise in the picture.
     found: False where the face was filled in between frames (`fill_gaps`).
+    depth: float32 (478,), of the landmarks, in pixels, smaller where nearer to the viewer; None where not known.
     """
 
     landmarks: np.ndarray
@@ -48,6 +55,12 @@ class Face:
     pitch: float
     roll: float
     found: bool = True
+    depth: np.ndarray | None = None
+
+    @property
+    def mesh(self) -> np.ndarray:
+        """The landmarks and their depth, float32 (478, 3), in pixels."""
+        return np.column_stack([self.landmarks, self.depth])
 
 
 def centres(boxes: np.ndarray) -> np.ndarray:

@@ -120,4 +120,5 @@ def _between(a: Face, b: Face, part: float) -> Face:
         return (1 - part) * x + part * y
 
     pose = (mix(x, y) for x, y in ((a.yaw, b.yaw), (a.pitch, b.pitch), (a.roll, b.roll)))
-    return Face(mix(a.landmarks, b.landmarks), mix(a.box, b.box), *pose, found=False)
+    depth = None if a.depth is None or b.depth is None else mix(a.depth, b.depth)
+    return Face(mix(a.landmarks, b.landmarks), mix(a.box, b.box), *pose, found=False, depth=depth)
