@@ -27,7 +27,8 @@ def canonical() -> np.ndarray:
 
 @cache
 def triangles() -> np.ndarray:
-    """The skin's triangles, int64 (880, 3), numbers of points; between the lips and in the ring outside are none."""
+    """The skin's triangles, int64 (880, 3), numbers of points, clockwise in the picture where seen from the front; none
+    lies between the lips."""
     every = load_file(MODEL.with_name("face_mesh.safetensors"))["triangles"].astype(np.int64)
     return every[~np.isin(every, INNER_LIPS).all(axis=1)]
 

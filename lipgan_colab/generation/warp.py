@@ -22,7 +22,7 @@ class Warp:
         region: (left, top, right, bottom) of the picture, outside of which nothing changes.
         source: float32 (bottom - top, right - left, 2), of each pixel the place (x, y) in the unmoved picture, counted
             from pixel centres as OpenCV does.
-        folds: how many triangles, of those that were seen, are seen from behind once moved; they are not drawn.
+        folds: how many triangles, of those that were seen, are seen from behind once moved.
     """
 
     region: tuple[int, int, int, int]
@@ -65,25 +65,21 @@ def warp(points: np.ndarray, moved: np.ndarray, depth: np.ndarray, shape: tuple[
     right, bottom = np.minimum([shape[1], shape[0]], np.ceil(both.max(axis=0))).astype(int).tolist()
     if left >= right or top >= bottom:
         return None
-    seen = _area(points[triangles]) > 0
-    folded = _area(moved[triangles]) <= 0
-    deep = np.concatenate([depth, np.full(len(FACE_OVAL), np.inf)])
-    drawn = triangles[seen & ~folded]
-    drawn = drawn[np.argsort(-deep[drawn].mean(axis=1), kind="stable")]
+    seen, still_seen = _area(points[triangles]) > 0, _area(moved[triangles]) > 0
+    deep = np.concatenate([depth, np.full(len(FACE_OVAL), depth.max())])[triangles].mean(axis=1)
+    # From the back to the front, those seen from behind before all others, so that nothing is left undrawn.
+    drawn = triangles[np.lexsort((-deep, seen & still_seen))]
     return Warp(
         (left, top, right, bottom),
         _sources(points[drawn], moved[drawn], (left, top, right, bottom)),
-        int((seen & folded).sum()),
+        int((seen & ~still_seen).sum()),
     )
 
 
 def _area(triangles: np.ndarray) -> np.ndarray:
     """Twice the signed areas (N,) of triangles (N, 3, 2): > 0 where they are seen from the front."""
     (ax, ay), (bx, by) = (triangles[:, 1] - triangles[:, 0]).T, (triangles[:, 2] - triangles[:, 0]).T
-    return _FRONT * (ax * by - ay * bx)
-
-
-_FRONT = 1.0
+    return ax * by - ay * bx
 
 
 def _sources(points: np.ndarray, moved: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
