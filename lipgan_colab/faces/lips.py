@@ -15,6 +15,7 @@ UPPER = [191, 80, 81, 82, 13, 312, 311, 310, 415]
 LOWER = [95, 88, 178, 87, 14, 317, 402, 318, 324]
 REACH = 0.9  # centimetres around a lip's point that go with it
 SHUT = 0.1  # what MediaPipe sees between lips that touch, at most
+TOUCHING = 0.03  # and usually
 WIDEST = 4.9  # centimetres between the corners of a mouth that rests; a smile goes back to there by the part SMILE_GOES
 SMILE_GOES = 0.6
 RELUCTANCE = 0.05  # square centimetres: how much a movement must help before it is made
@@ -71,14 +72,13 @@ def _carriers(points: tuple[int, ...]) -> np.ndarray:
     return carriers
 
 
-def at_rest(head: np.ndarray, basis: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def at_rest(head: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """A face (468, 3) as it is when it says nothing: as it is, where its lips touch and do not smile broadly; else with
     its mouth closed by the most usual movement (ridge regression), and the lips put together.
 
     Args:
         head: in its own frame.
-        basis, spread: movements of the lower face (K, 468, 3), and how widely each of them varies (K,); see
-            `models.motion`.
+        moves: (K, 468, 3), independent movements of the lower face, each as large as usual; see `models.motion`.
     """
     open_by = np.maximum(gaps(head) - SHUT, 0)
     narrower = SMILE_GOES * max(0.0, width(head) - WIDEST)
@@ -86,11 +86,11 @@ def at_rest(head: np.ndarray, basis: np.ndarray, spread: np.ndarray) -> np.ndarr
         return head
     across = head[CORNERS[1]] - head[CORNERS[0]]
     across = across / np.linalg.norm(across)
-    moves = basis * spread[:, None, None]
     opens = moves[:, LOWER, 1] - moves[:, UPPER, 1]
     widens = (moves[:, CORNERS[1]] - moves[:, CORNERS[0]]) @ across
     wanted = np.r_[-open_by, -3 * narrower]
     effect = np.c_[opens, 3 * widens]
-    parts = np.linalg.solve(effect @ effect.T + RELUCTANCE * np.eye(len(basis)), effect @ wanted)
+    parts = np.linalg.solve(effect @ effect.T + RELUCTANCE * np.eye(len(moves)), effect @ wanted)
     resting = head + np.tensordot(parts, moves, 1)
-    return kept_apart(closed(resting, np.full(len(UPPER), SHUT)), np.full(len(UPPER), SHUT / 2))
+    meeting = np.full(len(UPPER), TOUCHING)
+    return kept_apart(closed(resting, meeting), meeting)

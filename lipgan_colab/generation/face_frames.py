@@ -35,8 +35,10 @@ class FaceFrame:
         number: of the result's frame.
         picture: uint8 (H, W, 3), RGB.
         face: the person's, None where it is not seen.
-        original: the crop, uint8 (96, 96, 3).
+        original: the crop, uint8 (96, 96, 3), where a generator makes another one.
         generated: what becomes of it, of the same shape.
+        parts: float32 (components,), where a motion network moves the face.
+        inside: what shows in its mouth then, of a painter.
     """
 
     number: int
@@ -44,6 +46,8 @@ class FaceFrame:
     face: Face | None
     original: np.ndarray | None = None
     generated: np.ndarray | None = None
+    parts: np.ndarray | None = None
+    inside: np.ndarray | None = None
 
 
 def read_photo(path: str | Path) -> np.ndarray:

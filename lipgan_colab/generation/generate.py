@@ -22,7 +22,9 @@ from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 from lipgan_colab.faces.tracking import Person
 from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
-from lipgan_colab.generation.paste import mark_synthetic, paste, place
+from lipgan_colab.generation.moved_faces import film_likeness, insides, spoken_parts
+from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
+from lipgan_colab.generation.paste import mark_synthetic, paste, place, shown
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.sound import read_sound, read_speech
@@ -30,7 +32,10 @@ from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video
 from lipgan_colab.media.writing import check_video_name, write_video
 from lipgan_colab.models.fusing import fuse
-from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
+from lipgan_colab.models.motion import MotionNetwork
+from lipgan_colab.models.painter import Painter
+from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator, load_painter
+from lipgan_colab.speech.features import OFFSET_RATE
 from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking
 
 PHOTO_FPS = Fraction(25)
@@ -196,11 +201,16 @@ def generate(
             generator = ready_generator(weights, device, options.window_offset)
         follow = listening and listening.result()
         photographed = finding and finding.result()
+        mover = isinstance(generator, MotionNetwork) and _mover(generator, face, photo, photographed, report, options)
     hears = generator.speech_input
     with clock.stage("speech"):
         features = hears.features(wave)
         if follow is not None:
             report.spoken = float(follow.mean())
+        if mover:
+            late = options.sync_offset / float(report.fps) + hears.offset / OFFSET_RATE
+            features = spoken_parts(generator, features, report.frames, report.fps, follow, late)
+        elif follow is not None:
             features = rest_in_pauses(features, follow, hears)
 
     def spoken() -> Iterator[np.ndarray]:
@@ -209,14 +219,18 @@ def generate(
             seen = (FaceFrame(number, photo, photographed) for number in range(report.frames))
         else:
             seen = ahead(see_film(face, report.fps, report.frames, options.person, options.pads, clock))
-        batches = _generated(seen, generator, features, report, options, clock)
+        if mover:
+            batches = _heard(seen, mover, features, options, clock)
+        else:
+            batches = _generated(seen, generator, features, report, options, clock)
         # One batch ahead: while it is pasted and encoded, the next one is generated.
         with closing(ahead(batches, 1)) as finished:
             for batch in finished:
                 for frame in batch:
                     with clock.stage("paste"):
-                        picture = _pasted(frame, report, options)
-                    yield picture
+                        picture = _moved(frame, mover, options) if mover else _pasted(frame, options)
+                        _note(frame, report, options)
+                    yield mark_synthetic(picture) if options.mark else picture
 
     started = time.perf_counter()
     with closing(_counted(spoken(), report, on_progress)) as frames:
@@ -345,17 +359,71 @@ def generate_crops(
     return (generated * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _pasted(frame: FaceFrame, report: GenerateReport, options: GenerateOptions) -> np.ndarray:
-    """The frame's finished picture; the report learns what was left as it was."""
-    picture = frame.picture
-    if frame.face is None:
-        if report.without_face and report.without_face[-1][1] == frame.number - 1:
-            report.without_face[-1] = (report.without_face[-1][0], frame.number)
-        else:
-            report.without_face.append((frame.number, frame.number))
+@dataclass
+class _Mover:
+    """How a motion network moves a person: the network's `moves`, who paints, and who is moved (None until seen)."""
+
+    moves: np.ndarray
+    painter: Painter
+    who: Likeness | None
+
+
+def _mover(
+    network: MotionNetwork,
+    face: str | Path,
+    photo: np.ndarray | None,
+    photographed: Face | None,
+    report: GenerateReport,
+    options: GenerateOptions,
+) -> _Mover:
+    painter = load_painter(device=network.basis.device)
+    if photo is not None:
+        who = likeness([(photo, photographed)], network.moves)
     else:
+        who = film_likeness(face, report.fps, options.person, network.moves)
+    return _Mover(network.moves, painter, who)
+
+
+def _heard(
+    seen: Iterator[FaceFrame], mover: _Mover, parts: np.ndarray, options: GenerateOptions, clock: StageClock
+) -> Iterator[list[FaceFrame]]:
+    """The frames in batches, each with what its face is to do."""
+    with closing(seen):
+        while batch := list(islice(seen, options.batch_size)):
+            with clock.stage("generator"):
+                painted = insides(mover.painter, parts[[frame.number for frame in batch]])
+            for frame, inside in zip(batch, painted, strict=True):
+                frame.parts, frame.inside = parts[frame.number], inside
+            yield batch
+
+
+def _moved(frame: FaceFrame, mover: _Mover, options: GenerateOptions) -> np.ndarray:
+    """The frame's finished picture, its own pixels moved."""
+    if frame.face is None:
+        return frame.picture
+    if mover.who is None:
+        mover.who = likeness([(frame.picture, frame.face)], mover.moves)
+    movement = np.tensordot(frame.parts, mover.moves, 1)
+    return spoken(
+        portrait(frame.picture, frame.face, mover.who), movement, frame.inside, shown(frame.face, options.largest_yaw)
+    )
+
+
+def _pasted(frame: FaceFrame, options: GenerateOptions) -> np.ndarray:
+    """The frame's finished picture, with the generated crop in it."""
+    if frame.face is None:
+        return frame.picture
+    placement = place(frame.face, frame.picture.shape, len(frame.generated), options.largest_yaw)
+    if placement is None:
+        return frame.picture
+    return paste(frame.picture, frame.generated, frame.original, placement, options.sharpen)
+
+
+def _note(frame: FaceFrame, report: GenerateReport, options: GenerateOptions) -> None:
+    """The report learns what was left as it was."""
+    if frame.face is not None:
         report.turned_away += abs(frame.face.yaw) > options.largest_yaw
-        placement = place(frame.face, picture.shape, len(frame.generated), options.largest_yaw)
-        if placement is not None:
-            picture = paste(picture, frame.generated, frame.original, placement, options.sharpen)
-    return mark_synthetic(picture) if options.mark else picture
+    elif report.without_face and report.without_face[-1][1] == frame.number - 1:
+        report.without_face[-1] = (report.without_face[-1][0], frame.number)
+    else:
+        report.without_face.append((frame.number, frame.number))

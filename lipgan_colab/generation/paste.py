@@ -30,6 +30,11 @@ class Placement:
     mask: np.ndarray
 
 
+def shown(face: Face, largest_yaw: float) -> float:
+    """How far a face is changed, 0 to 1: one turned by more than `largest_yaw` degrees fades to the original."""
+    return float(1 - np.clip((abs(face.yaw) - largest_yaw) / FADING_YAW, 0, 1))
+
+
 def place(face: Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float = 45) -> Placement | None:
     """Where a face's crop goes in a picture of this shape; None where nothing of it would show.
 
@@ -40,14 +45,14 @@ def place(face: Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float
         largest_yaw: degrees; faces turned further fade to the original over the next FADING_YAW.
     """
     to_crop = geometry.to_crop(face, size)
-    shown = 1 - np.clip((abs(face.yaw) - largest_yaw) / FADING_YAW, 0, 1)
+    part = shown(face, largest_yaw)
     from_crop = cv2.invertAffineTransform(to_crop)
     corners = geometry.mapped(np.array([[0, 0], [size, 0], [size, size], [0, size]]), from_crop)
     left, top = np.maximum(0, np.floor(corners.min(axis=0))).astype(int).tolist()
     right, bottom = np.minimum([shape[1], shape[0]], np.ceil(corners.max(axis=0))).astype(int).tolist()
-    if left >= right or top >= bottom or shown == 0:
+    if left >= right or top >= bottom or part == 0:
         return None
-    crop_mask = np.float32(shown) * _crop_mask(face, to_crop, size)
+    crop_mask = np.float32(part) * _crop_mask(face, to_crop, size)
     to_crop[:, 2] += to_crop[:, :2] @ [left, top]
     mask = geometry.warp(crop_mask, to_crop, (right - left, bottom - top), cv2.INTER_LINEAR, inverse=True)
     return Placement((left, top, right, bottom), to_crop, crop_mask, mask)

@@ -59,6 +59,11 @@ class MotionNetwork(nn.Module):
         self.register_buffer("basis", torch.zeros(config.components, mesh.POINTS, 3))
         self.register_buffer("spread", torch.ones(config.components))
 
+    @property
+    def moves(self) -> np.ndarray:
+        """How far one spread of each component moves the mesh, float32 (components, 468, 3)."""
+        return (self.basis * self.spread[:, None, None]).cpu().numpy()
+
     def forward(self, heard: Tensor) -> Tensor:
         """What is heard (B, 80, T), of `as_heard`, to components (B, components, ceil(T / 2))."""
         x = self.first(heard)
@@ -89,7 +94,9 @@ def answer_times(count: int) -> np.ndarray:
 
 @torch.no_grad()
 def components(network: MotionNetwork, spectrum: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """What the network says of a mel (80, T) at some seconds of the speech (F,): float64 (F, components)."""
+    """What the network says of a mel (80, T) at some seconds of the speech (F,): float64 (F, components), in parts of
+    their spread."""
     device = network.basis.device
     said = network(torch.from_numpy(as_heard(spectrum))[None].to(device))[0].float().cpu().numpy()
-    return np.stack([np.interp(times, answer_times(said.shape[1]), component) for component in said], axis=1)
+    at_times = [np.interp(times, answer_times(said.shape[1]), component) for component in said]
+    return np.stack(at_times, axis=1) / network.spread.cpu().numpy()

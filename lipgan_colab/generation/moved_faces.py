@@ -1,0 +1,77 @@
+"""What a motion network and a painter make of a speech, and whom they move."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lipgan_colab.faces import tracking
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.tracking import Person
+from lipgan_colab.generation.own_pixels import Likeness, likeness
+from lipgan_colab.media.video import read_video, resample_frames
+from lipgan_colab.models.motion import MotionNetwork, components
+from lipgan_colab.models.painter import Painter
+from lipgan_colab.speech.pauses import RATE
+
+LOOKED_AT, APART = 60, 4  # frames of a film that are looked at before it speaks, and every how many of them
+
+
+def spoken_parts(
+    network: MotionNetwork,
+    features: np.ndarray,
+    frames: int,
+    fps: Fraction,
+    follow: np.ndarray | None = None,
+    offset: float = 0.0,
+) -> np.ndarray:
+    """What a network hears in a speech, frame by frame: float32 (frames, components), in parts of their spread.
+
+    Args:
+        features: its mel (80, T).
+        frames: how many there are, at fps frames a second.
+        follow: of `pauses.speaking`: the mouth rests where it is 0. None follows every sound.
+        offset: seconds by which the mouth moves later.
+    """
+    times = (np.arange(frames) + 0.5) / float(fps) - offset
+    parts = components(network, features, times)
+    if follow is not None:
+        parts *= np.interp(times * RATE, np.arange(len(follow)) + 0.5, follow)[:, None]
+    return parts.astype(np.float32)
+
+
+@torch.no_grad()
+def insides(painter: Painter, parts: np.ndarray) -> np.ndarray:
+    """What a painter paints for parts (N, components): float32 (N, 3, h, w)."""
+    device = next(painter.parameters()).device
+    return painter(torch.from_numpy(parts).to(device)).float().cpu().numpy()
+
+
+def film_likeness(path: str | Path, fps: Fraction, person: Person, moves: np.ndarray) -> Likeness | None:
+    """The person of a film, by some of its first frames; None where they are not in them.
+
+    Raises:
+        InputError: the film cannot be read.
+    """
+    with FaceFinder() as finder, closing(read_video(path)) as film:
+        frames = islice(resample_frames(film, fps), 0, LOOKED_AT * APART, APART)
+        return likeness(_with_face(frames, finder, person), moves)
+
+
+def _with_face(frames: Iterator[np.ndarray], finder: FaceFinder, person: Person) -> Iterator[tuple[np.ndarray, Face]]:
+    """The frames in which the person is seen."""
+    picture = None
+
+    def found() -> Iterator[list[Face]]:
+        nonlocal picture
+        for picture in frames:
+            yield finder.find(picture)
+
+    for face in tracking.follow(found(), person):
+        if face is not None:
+            yield picture, face

@@ -1,0 +1,117 @@
+"""A face speaks with its own pixels: they are moved by the mesh, and only the inside of the mouth is painted."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lipgan_colab.faces import lips, mesh
+from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.mesh import HeadPose
+from lipgan_colab.generation import inner_mouth
+from lipgan_colab.generation.inner_mouth import Colours
+from lipgan_colab.generation.warp import warp, warped
+
+LEAST_OPEN = 0.15  # of a film's frames show a mouth that rests, or nearly
+SOFT = 0.05  # centimetres over which the inside of the mouth goes over into the lips
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A face in a picture, as it is to be moved.
+
+    Attributes:
+        picture: uint8 (H, W, 3), RGB.
+        points: float64 (468, 3), the mesh in pixels and its depth.
+        pose: of the head.
+        head: the mesh in the head's frame.
+        rest: the same when the person says nothing.
+        colours: the face's.
+    """
+
+    picture: np.ndarray
+    points: np.ndarray
+    pose: HeadPose
+    head: np.ndarray
+    rest: np.ndarray
+    colours: Colours
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What a picture, or all of a film, tells of a person.
+
+    Attributes:
+        rest: the mesh (468, 3) of the face when nothing is said, in the head's frame.
+        colours: the face's.
+    """
+
+    rest: np.ndarray
+    colours: Colours
+
+
+def likeness(pictures: Iterable[tuple[np.ndarray, Face]], moves: np.ndarray) -> Likeness | None:
+    """The person seen in some pictures, uint8 (H, W, 3); None where there are none.
+
+    Args:
+        pictures: each with the person's face in it.
+        moves: as of `lips.at_rest`.
+    """
+    heads, colours = [], []
+    for picture, face in pictures:
+        points = face.mesh[: mesh.POINTS].astype(np.float64)
+        heads.append(mesh.head_pose(points).to_head(points))
+        colours.append(inner_mouth.colours_of(picture, points))
+    if not heads:
+        return None
+    order = np.argsort([lips.gaps(head).max() for head in heads])
+    least_open = order[: max(1, round(LEAST_OPEN * len(heads)))]
+    rest = lips.at_rest(np.mean([heads[n] for n in least_open], axis=0), moves)
+    skin, lively = np.median([c.skin for c in colours], axis=0), np.median([c.lively for c in colours])
+    return Likeness(rest, Colours(skin, float(lively)))
+
+
+def portrait(picture: np.ndarray, face: Face, likeness: Likeness) -> Portrait:
+    """What is to be known of a face, found in a picture with its depth, before it speaks."""
+    points = face.mesh[: mesh.POINTS].astype(np.float64)
+    pose = mesh.head_pose(points)
+    return Portrait(picture, points, pose, pose.to_head(points), likeness.rest, likeness.colours)
+
+
+def spoken(face: Portrait, movement: np.ndarray, inside: np.ndarray, part: float = 1.0) -> np.ndarray:
+    """The picture with the face speaking, uint8 (H, W, 3).
+
+    Args:
+        face: who speaks.
+        movement: float (468, 3), of the mesh from its rest, in the head's frame.
+        inside: of a painter, float32 (3, h, w).
+        part: how much of the way from what the face does to what it should do, 0 to 1.
+    """
+    least = np.minimum(lips.gaps(face.rest), lips.SHUT)
+    moved_head = lips.kept_apart(face.rest + movement, least)
+    moved_head = face.head + part * mesh.mobility()[:, None] * (moved_head - face.head)
+    moved = face.pose.to_picture(moved_head)
+    moves = warp(face.points[:, :2], moved[:, :2], moved[:, 2], face.picture.shape)
+    if moves is None:
+        return face.picture
+    result = warped(face.picture, moves)
+    seen = inner_mouth.shown(moved_head, face.rest)
+    was_open = lips.gaps(face.head).max() > inner_mouth.OWN and part > 0
+    if not seen and not was_open:
+        return result
+    left, top, right, bottom = moves.region
+    mask = inner_mouth.opening_mask(moved, moves.region)
+    soft = SOFT * float(face.pose.scale)
+    mask = cv2.GaussianBlur(mask, (0, 0), max(soft, 0.4)) * (1.0 if was_open else seen)
+    painted = inner_mouth.tinted(inside, face.colours)
+    painted = inner_mouth.placed(painted, inner_mouth.middle_of_lips(face.rest), face.pose, moves.region)
+    if was_open:  # the upper teeth stay where they are while the lips move over them
+        own = inner_mouth.opening_mask(face.points, moves.region)
+        radius = max(1, round(2 * soft))
+        own = cv2.GaussianBlur(cv2.erode(own, np.ones((2 * radius + 1,) * 2)), (0, 0), radius / 2)[..., None] * seen
+        painted = painted + own * (face.picture[top:bottom, left:right] - painted)
+    skin = result[top:bottom, left:right]
+    mixed = skin + mask[..., None] * (painted - skin)
+    result[top:bottom, left:right] = np.rint(mixed).clip(0, 255).astype(np.uint8)
+    return result
