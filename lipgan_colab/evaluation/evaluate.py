@@ -19,6 +19,7 @@ from lipgan_colab.corpora.corpus import Utterance, folder, only
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.measures import MEASURES, face_shape, measure, silent_frames, sound_sync
+from lipgan_colab.evaluation.moved_clips import moved_crops
 from lipgan_colab.evaluation.report_page import Sample, page, sample
 from lipgan_colab.evaluation.scores import ClipScores, Evaluation, write_csv, write_table
 from lipgan_colab.evaluation.syncnet import SyncNet, lip_sync_error, load_syncnet, syncnet_pictures
@@ -33,8 +34,9 @@ from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.models.expert import lips_seen, sound_heard, verdict
 from lipgan_colab.models.fusing import fuse
+from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
-from lipgan_colab.models.weights import Generator, load_expert
+from lipgan_colab.models.weights import Generator, load_expert, load_painter
 from lipgan_colab.speech.features import SpeechInput, mel
 from lipgan_colab.speech.sync import OFFSETS
 
@@ -181,10 +183,14 @@ def _generated(
     clips: Iterator[_Clip], speeches: list[_Speech], generator: Generator
 ) -> Iterator[tuple[_Clip, np.ndarray, np.ndarray]]:
     """Each clip, and its crops (F, 96, 96, 3) generated from its own and from another clip's speech."""
+    painter = load_painter(device=pick_device(None)) if isinstance(generator, MotionNetwork) else None
     with closing(clips):
         for clip in clips:
-            said = (clip.speech, _another(speeches, clip.speech))
-            yield clip, *_generate(generator, clip.full.crops, [speech.features for speech in said])
+            said = [speech.features for speech in (clip.speech, _another(speeches, clip.speech))]
+            if isinstance(generator, MotionNetwork):
+                yield clip, *moved_crops(clip.full, generator, painter, said)
+            else:
+                yield clip, *_generate(generator, clip.full.crops, said)
 
 
 def _another(speeches: list[_Speech], own: _Speech) -> _Speech:

@@ -33,10 +33,12 @@ class FaceClip:
     Attributes:
         frames: uint8 (F, 192, 192, 3), RGB; the middle 96 x 96 are the crop, the rest is what was around it.
         landmarks: float32 (F, 478, 2) in pixels of the crop, as found in these frames; nan where no face was.
+        depth: float32 (F, 478), of the landmarks in the same pixels; None where not kept.
     """
 
     frames: np.ndarray
     landmarks: np.ndarray
+    depth: np.ndarray | None = None
 
     @property
     def crops(self) -> np.ndarray:
@@ -95,15 +97,16 @@ class FaceClip:
 
 def upright_clip(pictures: Sequence[np.ndarray], followed: Sequence[Face]) -> FaceClip:
     """The clip of a face followed through pictures (H, W, 3), with the landmarks found in the pictures themselves."""
-    frames, landmarks = [], []
+    frames, landmarks, depth = [], [], []
     for picture, face in zip(pictures, followed, strict=True):
         to_crop = geometry.to_crop(face, CROP)
         landmarks.append(geometry.mapped(face.landmarks, to_crop))
+        depth.append(face.depth * np.linalg.norm(to_crop[0, :2]))
         to_crop[:, 2] += AROUND
         frame = geometry.warp(picture, to_crop, (CROP + 2 * AROUND,) * 2, cv2.INTER_LINEAR)
         frame[AROUND:-AROUND, AROUND:-AROUND] = geometry.upright_crop(picture, face, CROP)
         frames.append(frame)
-    return FaceClip(np.stack(frames), np.float32(landmarks))
+    return FaceClip(np.stack(frames), np.float32(landmarks), np.float32(depth))
 
 
 def detected_clip(frames: np.ndarray, finder: FaceFinder) -> FaceClip:

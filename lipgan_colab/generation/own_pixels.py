@@ -88,30 +88,49 @@ def spoken(face: Portrait, movement: np.ndarray, inside: np.ndarray, part: float
         inside: of a painter, float32 (3, h, w).
         part: how much of the way from what the face does to what it should do, 0 to 1.
     """
-    least = np.minimum(lips.gaps(face.rest), lips.SHUT)
-    moved_head = lips.kept_apart(face.rest + movement, least)
-    moved_head = face.head + part * mesh.mobility()[:, None] * (moved_head - face.head)
-    moved = face.pose.to_picture(moved_head)
+    head = speaking_mesh(face, movement, part)
+    moved = face.pose.to_picture(head)
     moves = warp(face.points[:, :2], moved[:, :2], moved[:, 2], face.picture.shape)
     if moves is None:
         return face.picture
-    result = warped(face.picture, moves)
-    seen = inner_mouth.shown(moved_head, face.rest)
-    was_open = lips.gaps(face.head).max() > inner_mouth.OWN and part > 0
+    return with_inside(warped(face.picture, moves), face, head, moves.region, inside)
+
+
+def speaking_mesh(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
+    """Where a face's points are in its head's frame as it speaks, (468, 3); arguments as of `spoken`."""
+    least = np.minimum(lips.gaps(face.rest), lips.SHUT)
+    target = lips.kept_apart(face.rest + movement, least)
+    return face.head + part * mesh.mobility()[:, None] * (target - face.head)
+
+
+def with_inside(
+    result: np.ndarray, face: Portrait, head: np.ndarray, region: tuple[int, int, int, int], inside: np.ndarray
+) -> np.ndarray:
+    """A face whose skin has been moved, with the inside of its mouth: uint8 (H, W, 3), changed in place.
+
+    Args:
+        result: the face's picture, moved.
+        face: as it was.
+        head: its mesh as it is to be, in the head's frame.
+        region: (left, top, right, bottom), what of the picture has been moved.
+        inside: of a painter, float32 (3, h, w).
+    """
+    seen = inner_mouth.shown(head, face.rest)
+    was_open = lips.gaps(face.head).max() > inner_mouth.OWN
     if not seen and not was_open:
         return result
-    left, top, right, bottom = moves.region
-    mask = inner_mouth.opening_mask(moved, moves.region)
+    left, top, right, bottom = region
     soft = SOFT * float(face.pose.scale)
-    mask = cv2.GaussianBlur(mask, (0, 0), max(soft, 0.4)) * (1.0 if was_open else seen)
+    mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region), (0, 0), max(soft, 0.4))
+    mask *= 1.0 if was_open else seen
     painted = inner_mouth.tinted(inside, face.colours)
-    painted = inner_mouth.placed(painted, inner_mouth.middle_of_lips(face.rest), face.pose, moves.region)
+    painted = inner_mouth.placed(painted, inner_mouth.middle_of_lips(face.rest), face.pose, region)
     if was_open:  # the upper teeth stay where they are while the lips move over them
-        own = inner_mouth.opening_mask(face.points, moves.region)
+        own = inner_mouth.opening_mask(face.points, region)
         radius = max(1, round(2 * soft))
-        own = cv2.GaussianBlur(cv2.erode(own, np.ones((2 * radius + 1,) * 2)), (0, 0), radius / 2)[..., None] * seen
-        painted = painted + own * (face.picture[top:bottom, left:right] - painted)
+        own = cv2.GaussianBlur(cv2.erode(own, np.ones((2 * radius + 1,) * 2)), (0, 0), radius / 2)
+        painted = painted + seen * own[..., None] * (face.picture[top:bottom, left:right] - painted)
     skin = result[top:bottom, left:right]
     mixed = skin + mask[..., None] * (painted - skin)
-    result[top:bottom, left:right] = np.rint(mixed).clip(0, 255).astype(np.uint8)
+    skin[:] = np.rint(mixed).clip(0, 255).astype(np.uint8)
     return result
