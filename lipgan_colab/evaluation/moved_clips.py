@@ -10,7 +10,7 @@ from lipgan_colab.faces import mesh
 from lipgan_colab.faces.face import Face
 from lipgan_colab.faces.face_clip import AROUND, CROP, FPS, FaceClip
 from lipgan_colab.generation.moved_faces import insides, spoken_parts
-from lipgan_colab.generation.own_pixels import Portrait, likeness, speaking_mesh, with_inside
+from lipgan_colab.generation.own_pixels import Portrait, likeness, painted_inside, speaking_mesh, with_inside
 from lipgan_colab.generation.warp import warp
 from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.painter import Painter
@@ -69,7 +69,7 @@ def _in_pose(face: Portrait, movement: np.ndarray, inside: np.ndarray) -> np.nda
         face.picture, _from_centres(to_there), (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     here = Portrait(picture, aligned, face.pose, face.head, face.rest, face.colours)
-    return with_inside(result, here, head, moves.region, inside)
+    return with_inside(result, here, head, moves.region, painted_inside(here, inside, moves.region))
 
 
 def _similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:

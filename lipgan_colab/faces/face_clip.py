@@ -102,11 +102,17 @@ def upright_clip(pictures: Sequence[np.ndarray], followed: Sequence[Face]) -> Fa
         to_crop = geometry.to_crop(face, CROP)
         landmarks.append(geometry.mapped(face.landmarks, to_crop))
         depth.append(face.depth * np.linalg.norm(to_crop[0, :2]))
-        to_crop[:, 2] += AROUND
-        frame = geometry.warp(picture, to_crop, (CROP + 2 * AROUND,) * 2, cv2.INTER_LINEAR)
-        frame[AROUND:-AROUND, AROUND:-AROUND] = geometry.upright_crop(picture, face, CROP)
-        frames.append(frame)
+        frames.append(with_surroundings(picture, face, geometry.upright_crop(picture, face, CROP)))
     return FaceClip(np.stack(frames), np.float32(landmarks), np.float32(depth))
+
+
+def with_surroundings(picture: np.ndarray, face: Face, crop: np.ndarray) -> np.ndarray:
+    """A crop (96, 96, 3) of a face with what is around it in the picture (H, W, 3): uint8 (192, 192, 3)."""
+    to_frame = geometry.to_crop(face, CROP)
+    to_frame[:, 2] += AROUND
+    frame = geometry.warp(picture, to_frame, (CROP + 2 * AROUND,) * 2, cv2.INTER_LINEAR)
+    frame[AROUND:-AROUND, AROUND:-AROUND] = crop
+    return frame
 
 
 def detected_clip(frames: np.ndarray, finder: FaceFinder) -> FaceClip:

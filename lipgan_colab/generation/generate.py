@@ -21,6 +21,7 @@ from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 from lipgan_colab.faces.tracking import Person
 from lipgan_colab.files import check_place, clear_abandoned
+from lipgan_colab.generation.answers import Answers
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
 from lipgan_colab.generation.moved_faces import film_likeness, insides, spoken_parts
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
@@ -46,6 +47,7 @@ RANGES = {  # of the options
     "batch_size": (1, 1024),
 }
 REFERENCE_MOUTHS = ("auto", "own", "rest")
+DETAILS = ("own", "network")
 CONSENT = (
     "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic. "
     "With --consent the video notes that they agreed, and this is not said again"
@@ -69,6 +71,8 @@ class GenerateOptions:
         reference_mouth: how the generator sees the mouth that is there: "own", as it is; "rest", with a resting one
             painted over it; "auto" rests the open mouth of a photo, a smile above all, for weights that have learnt
             from painted references.
+        detail: whose skin and lips are shown where a generator speaks: "own" takes only the shape and the inside of the
+            mouth from it, and moves the person's own pixels; "network" pastes its picture as it is, as was published.
         sharpen: how far the generated part is sharpened: 0 not at all, 1 strongly.
         mark: write "AI-generated" into the picture.
         consent: the person whose face and voice this is agreed to it, as far as the caller says; noted in the video's
@@ -83,6 +87,7 @@ class GenerateOptions:
     pads: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     largest_yaw: float = 45.0
     reference_mouth: str = "auto"
+    detail: str = "own"
     sharpen: float = 0.0
     mark: bool = False
     consent: bool = False
@@ -98,6 +103,8 @@ class GenerateOptions:
             raise InputError(f"pauses cannot be {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
         if self.reference_mouth not in REFERENCE_MOUTHS:
             raise InputError(f"a reference mouth {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
+        if self.detail not in DETAILS:
+            raise InputError(f"a detail {self.detail!r}: choose one of {', '.join(DETAILS)}")
         if len(self.pads) != 4 or not all(-0.25 <= pad <= 1 for pad in self.pads):
             raise InputError(f"pads {self.pads}: four parts of the face's side, each from -0.25 to 1")
 
@@ -224,11 +231,11 @@ def generate(
         else:
             batches = _generated(seen, generator, features, report, options, clock)
         # One batch ahead: while it is pasted and encoded, the next one is generated.
-        with closing(ahead(batches, 1)) as finished:
+        with closing(ahead(batches, 1)) as finished, closing(Answers()) as answers:
             for batch in finished:
                 for frame in batch:
                     with clock.stage("paste"):
-                        picture = _moved(frame, mover, options) if mover else _pasted(frame, options)
+                        picture = _moved(frame, mover, options) if mover else _pasted(frame, answers, options)
                         _note(frame, report, options)
                     yield mark_synthetic(picture) if options.mark else picture
 
@@ -409,10 +416,15 @@ def _moved(frame: FaceFrame, mover: _Mover, options: GenerateOptions) -> np.ndar
     )
 
 
-def _pasted(frame: FaceFrame, options: GenerateOptions) -> np.ndarray:
-    """The frame's finished picture, with the generated crop in it."""
+def _pasted(frame: FaceFrame, answers: Answers, options: GenerateOptions) -> np.ndarray:
+    """The frame's finished picture, with the generated mouth in it."""
     if frame.face is None:
         return frame.picture
+    if options.detail == "own":
+        part = shown(frame.face, options.largest_yaw)
+        picture = answers.spoken(frame.picture, frame.face, frame.original, frame.generated, part)
+        if picture is not None:
+            return picture
     placement = place(frame.face, frame.picture.shape, len(frame.generated), options.largest_yaw)
     if placement is None:
         return frame.picture

@@ -95,5 +95,5 @@ def opening_mask(points: np.ndarray, region: tuple[int, int, int, int]) -> np.nd
 
 def shown(moved: np.ndarray, rest: np.ndarray) -> float:
     """How much of the inside is seen, 0 to 1, of a moved face (468, 3) and the same at rest, in the head's frame."""
-    more = float((lips.gaps(moved) - lips.gaps(rest)).max())
+    more = float((lips.gaps(moved) - np.minimum(lips.gaps(rest), lips.SHUT)).max())
     return float(np.clip((more - OPENS[0]) / (OPENS[1] - OPENS[0]), 0, 1))

@@ -93,7 +93,8 @@ def spoken(face: Portrait, movement: np.ndarray, inside: np.ndarray, part: float
     moves = warp(face.points[:, :2], moved[:, :2], moved[:, 2], face.picture.shape)
     if moves is None:
         return face.picture
-    return with_inside(warped(face.picture, moves), face, head, moves.region, inside)
+    painted = painted_inside(face, inside, moves.region)
+    return with_inside(warped(face.picture, moves), face, head, moves.region, painted)
 
 
 def speaking_mesh(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
@@ -103,8 +104,14 @@ def speaking_mesh(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np
     return face.head + part * mesh.mobility()[:, None] * (target - face.head)
 
 
+def painted_inside(face: Portrait, inside: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
+    """A painter's picture (3, h, w) in the face's colours, in a region of its picture: float32 (H, W, 3)."""
+    painted = inner_mouth.tinted(inside, face.colours)
+    return inner_mouth.placed(painted, inner_mouth.middle_of_lips(face.rest), face.pose, region)
+
+
 def with_inside(
-    result: np.ndarray, face: Portrait, head: np.ndarray, region: tuple[int, int, int, int], inside: np.ndarray
+    result: np.ndarray, face: Portrait, head: np.ndarray, region: tuple[int, int, int, int], painted: np.ndarray
 ) -> np.ndarray:
     """A face whose skin has been moved, with the inside of its mouth: uint8 (H, W, 3), changed in place.
 
@@ -113,7 +120,7 @@ def with_inside(
         face: as it was.
         head: its mesh as it is to be, in the head's frame.
         region: (left, top, right, bottom), what of the picture has been moved.
-        inside: of a painter, float32 (3, h, w).
+        painted: float32 (bottom - top, right - left, 3), what would be seen there if nothing hid it.
     """
     seen = inner_mouth.shown(head, face.rest)
     was_open = lips.gaps(face.head).max() > inner_mouth.OWN
@@ -123,8 +130,6 @@ def with_inside(
     soft = SOFT * float(face.pose.scale)
     mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region), (0, 0), max(soft, 0.4))
     mask *= 1.0 if was_open else seen
-    painted = inner_mouth.tinted(inside, face.colours)
-    painted = inner_mouth.placed(painted, inner_mouth.middle_of_lips(face.rest), face.pose, region)
     if was_open:  # the upper teeth stay where they are while the lips move over them
         own = inner_mouth.opening_mask(face.points, region)
         radius = max(1, round(2 * soft))

@@ -52,8 +52,17 @@ class Pretrained:
 
 PRETRAINED = {
     "starter": Pretrained(
-        "what comes with the package: a small LipGAN generator, hears MFCC",
+        "what comes with the package: the default generator, which moves the own pixels of any face",
         "starter.safetensors",
+        (),
+        "lipgan_colab/assets/README.md",
+        "learnt from the GRID corpus (Cooke, Barker, Cunningham and Shao 2006), CC BY 4.0",
+        1,
+        bundled=True,
+    ),
+    "lipgan-starter": Pretrained(
+        "what comes with the package: a small LipGAN generator, hears MFCC",
+        "lipgan_starter.safetensors",
         (),
         "lipgan_colab/assets/README.md",
         "learnt from the GRID corpus (Cooke, Barker, Cunningham and Shao 2006), CC BY 4.0",
