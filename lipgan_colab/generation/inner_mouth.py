@@ -23,11 +23,7 @@ UPPER_ENDS = [0.0, 0.82, 1.42, 1.98, 2.4, 2.7]
 LOWER_ENDS = [0.0, 0.5, 1.02, 1.55, 2.02, 2.4]
 UPPER_EDGE, LOWER_EDGE = 0.24, 0.22  # where they end below the resting lips, the lower ones with a closed jaw
 CROWN = 0.95  # how high they are
-JAW = [
-    199,
-    175,
-    152,
-]  # points of the chin, which the lower teeth follow by the part of it that they lie nearer the hinge
+JAW = [199, 175, 152]  # points of the chin, which the lower teeth follow, by less, for they lie nearer the hinge
 HINGE = 0.85
 SKIN = [50, 280, 205, 425, 199, 200, 18, 36, 266]  # points of cheeks and chin where the skin's colour is taken from
 LIPS_RED = [72, 302, 73, 303, 85, 315, 86, 316, 15, 16]  # points in the red of the lips
@@ -147,7 +143,7 @@ def _lowered(teeth: np.ndarray, down: float) -> np.ndarray:
 
 
 def jaw_drop(moved: np.ndarray, rest: np.ndarray) -> float:
-    """How far the jaw of a moved face (468, 3) is below that of the face at rest, in centimetres of the head's frame."""
+    """How far the jaw of a moved face (468, 3) is below that at rest, in centimetres of the head's frame."""
     return float((moved[JAW, 1] - rest[JAW, 1]).mean())
 
 
