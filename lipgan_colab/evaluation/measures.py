@@ -80,7 +80,7 @@ def measure(clip: FaceClip, true: FaceClip, silent: np.ndarray) -> dict[str, flo
     return {
         "correlation": correlation(clip.opening, true.opening),
         "high_passed": correlation(high_pass(clip.opening), high_pass(true.opening)),
-        "range": _ratio(float(np.std(clip.opening)), float(np.std(true.opening))),
+        "range": ratio(float(np.std(clip.opening)), float(np.std(true.opening))),
         **closures_made(clip.opening, true.opening, silent),
         "lmd": distance(own[:, MOUTH], real[:, MOUTH]),
         "lmd_pixels": distance(centred(clip.landmarks[:, MOUTH]), centred(true.landmarks[:, MOUTH])),
@@ -90,18 +90,19 @@ def measure(clip: FaceClip, true: FaceClip, silent: np.ndarray) -> dict[str, flo
         "ssim": float(similar[:, CROP // 2 :].mean()),  # of windows that lie wholly in the lower half
         "ssim_whole": float(similar.mean()),
         "ssim_lips": _average(similar, true.lips[:, 3:-3, 3:-3]),
-        "sharpness": _ratio(detail(crops, true.lips), detail(truth, true.lips)),
-        "teeth": _ratio(detail(crops, clip.inner_mouth), detail(truth, true.inner_mouth)),
-        "chin": _ratio(skin_movement(clip.flow, true.chin), skin_movement(true.flow, true.chin)),
-        "cheeks": _ratio(skin_movement(clip.flow, true.cheeks), skin_movement(true.flow, true.cheeks)),
-        "shimmer": _ratio(shimmer(crops, skin), shimmer(truth, skin)),
-        "silence": _ratio(liveliness(clip.opening, silent), liveliness(true.opening)),
+        "sharpness": ratio(detail(crops, true.lips), detail(truth, true.lips)),
+        "teeth": ratio(detail(crops, clip.inner_mouth), detail(truth, true.inner_mouth)),
+        "chin": ratio(skin_movement(clip.flow, true.chin), skin_movement(true.flow, true.chin)),
+        "cheeks": ratio(skin_movement(clip.flow, true.cheeks), skin_movement(true.flow, true.cheeks)),
+        "shimmer": ratio(shimmer(crops, skin), shimmer(truth, skin)),
+        "silence": ratio(liveliness(clip.opening, silent), liveliness(true.opening)),
         "one_sided": one_sidedness(own),
         "unseen": float(np.isnan(clip.landmarks[:, 0, 0]).sum()),
     }
 
 
-def _ratio(own: float, real: float) -> float:
+def ratio(own: float, real: float) -> float:
+    """nan where what it is relative to is nothing."""
     return own / real if real > 0 else float("nan")
 
 

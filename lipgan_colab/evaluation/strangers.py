@@ -1,7 +1,8 @@
 """Strangers speak: photos and films of people whom no network has seen, on one page, each with what can be checked.
 
-There is no truth for them. What is checked is what must hold for whatever is said: nothing folds, grey stays grey, skin
-stays sharp, lips meet, and both halves of them move alike.
+There is no truth for them. What is checked is what must hold whatever is said: nothing folds, grey stays grey, skin
+stays sharp, lips meet, and both halves of them move alike. A list of twenty is in benchmarks/strangers.txt; it is run
+where its paths begin: lipgan-colab strangers --out DIR --faces $(cat benchmarks/strangers.txt)
 """
 
 import csv
@@ -16,7 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.evaluation.measures import closures, detail, liveliness, one_sidedness, silent_frames
+from lipgan_colab.evaluation.measures import closures, detail, liveliness, one_sidedness, ratio, silent_frames
 from lipgan_colab.evaluation.report_page import caption
 from lipgan_colab.faces import geometry, lips, mesh
 from lipgan_colab.faces.detector import FaceFinder
@@ -47,12 +48,12 @@ CHECKS = {
     "yaw": "degrees, mean",
     "folds": "triangles that the warp turns over, at most; 0 is best",
     "chroma": "how much more colourful the lower face gets, at most, in grey levels; 0 where the picture is grey",
-    "chin": "Laplacian energy of the chin, the picture's own = 1, at least; .8 or more is good",
+    "chin": "Laplacian energy of the chin, the picture's own = 1, at least (half a pixel's shift alone costs a third)",
     "rest": "how far the mouth is open at rest, as the face is found again, in parts of its height",
     "widest": "the same at its widest",
     "closure": "the same where lips meet within speech",
     "silence": "movement of the lips in silence, of the movement over all = 1; 0 is best",
-    "one_sided": "how unequally the lips' two halves move up and down, 0 to 1; 0 is best",
+    "one_sided": "how unequally the mesh's lips are moved up and down, 0 to 1; 0 is best (finders hardly see it)",
 }
 
 
@@ -110,7 +111,8 @@ def strangers(
     """
     network = ready_generator(weights, device)
     if not isinstance(network, MotionNetwork):
-        raise InputError(f"{weights}: not a motion network; strangers judges those that move a person's own pixels")
+        kind = type(network).__name__
+        raise InputError(f"strangers are moved by a motion network, and these weights are a {kind}; give others")
     said = _said(network, read_speech(speech)[:LONGEST])
     out, files, found = make_folder(out), _files(faces), []
     with FaceFinder() as finder:
@@ -169,7 +171,8 @@ def _stranger(path: Path, said: _Said, finder: FaceFinder) -> Stranger:
             continue
         who = who or likeness([(frame.picture, frame.face)], said.moves)
         face, movement = portrait(frame.picture, frame.face, who), said.movements[frame.number]
-        moved = face.pose.to_picture(speaking_mesh(face, movement))
+        heads.append(speaking_mesh(face, movement))
+        moved = face.pose.to_picture(heads[-1])
         moves = warp(face.points[:, :2], moved[:, :2], moved[:, 2], frame.picture.shape)
         folds.append(moves.folds if moves else 0)
         yaws.append(frame.face.yaw)
@@ -177,7 +180,6 @@ def _stranger(path: Path, said: _Said, finder: FaceFinder) -> Stranger:
         again = min(finder.find(picture), key=lambda other: far(other.box, frame.face.box), default=None)
         if again is not None:
             openings[frame.number] = geometry.mouth_opening(again.landmarks)
-            heads.append(mesh.head_pose(again.mesh).to_head(again.mesh)[:, :2])
         for moment in [m for m, number in said.moments.items() if number == frame.number]:
             shown[moment] = _Shown(frame, moved, picture)
     if not heads:
@@ -190,10 +192,10 @@ def _stranger(path: Path, said: _Said, finder: FaceFinder) -> Stranger:
         "rest": openings[said.moments["rest"]],
         "widest": openings[said.moments["widest"]],
         "closure": openings[said.moments["closure"]],
-        "silence": liveliness(filled(openings), said.silent) / liveliness(filled(openings)),
-        "one_sided": one_sidedness(np.stack(heads)),
+        "silence": ratio(liveliness(filled(openings), said.silent), liveliness(filled(openings))),
+        "one_sided": one_sidedness(np.stack(heads)[..., :2]),
     }
-    return Stranger(path.name, {name: float(checks[name]) for name in CHECKS}, _row(shown, said.moments))
+    return Stranger(str(path), {name: float(checks[name]) for name in CHECKS}, _row(shown, said.moments))
 
 
 def _seen(path: Path, said: _Said) -> tuple[Iterator[FaceFrame], Likeness | None]:
@@ -221,7 +223,7 @@ def _colourful(picture: np.ndarray, shown: _Shown) -> float:
 def _chin(shown: _Shown) -> float:
     """Laplacian energy of the chin, the picture's own = 1."""
     before = detail(shown.frame.picture[None], _hull(shown.frame.face.landmarks[CHIN], shown.picture)[None])
-    return detail(shown.picture[None], _hull(shown.moved[CHIN, :2], shown.picture)[None]) / before
+    return ratio(detail(shown.picture[None], _hull(shown.moved[CHIN, :2], shown.picture)[None]), before)
 
 
 def _hull(points: np.ndarray, picture: np.ndarray) -> np.ndarray:
@@ -230,23 +232,18 @@ def _hull(points: np.ndarray, picture: np.ndarray) -> np.ndarray:
 
 
 def _row(shown: dict[str, _Shown], moments: Iterable[str]) -> np.ndarray:
-    cells = [_cell(s.frame.picture, s.frame) for s in list(shown.values())[:1]]
     empty = np.full((CELL, CELL, 3), 255, np.uint8)
-    cells += [_cell(shown[m].picture, shown[m].frame) if m in shown else empty for m in moments]
-    return np.concatenate(cells, axis=1)
+    cells = [_cell(shown[m].picture, shown[m].frame) if m in shown else empty for m in moments]
+    original = next((_cell(s.frame.picture, s.frame) for s in shown.values()), empty)
+    return np.concatenate([original, *cells], axis=1)
 
 
 def _cell(picture: np.ndarray, frame: FaceFrame) -> np.ndarray:
-    """What is around the lips: its own pixels, or every few of them where there are too many."""
-    side = round(SHOWN * float(sizes(frame.face.box))) | 1  # odd: around a pixel
+    """What is around the lips."""
+    side = round(SHOWN * float(sizes(frame.face.box))) | 1  # odd: around a pixel, so that pixels stay as they are
     middle = frame.face.landmarks[lips.CORNERS].mean(axis=0)
     part = cv2.getRectSubPix(picture, (side, side), np.floor(middle).tolist())
-    if side > CELL:
-        return cv2.resize(part, (CELL, CELL), interpolation=cv2.INTER_AREA)
-    part = part.repeat(CELL // side, axis=0).repeat(CELL // side, axis=1)
-    before = (CELL - len(part)) // 2
-    after = CELL - len(part) - before
-    return cv2.copyMakeBorder(part, before, after, before, after, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    return cv2.resize(part, (CELL, CELL), interpolation=cv2.INTER_AREA if side > CELL else cv2.INTER_CUBIC)
 
 
 def _write(out: Path, found: list[Stranger], moments: Iterable[str]) -> None:
