@@ -93,7 +93,7 @@ def strangers(
     faces: Sequence[str | Path],
     weights: str | Path | Generator,
     out: str | Path,
-    speech: str | Path = ASSETS / "sample.wav",
+    speech: str | Path | None = None,
     device: str | torch.device | None = None,
 ) -> list[Stranger]:
     """Make strangers speak, and check what can be checked. Writes strangers.png (a row a face: the picture, at rest, at
@@ -103,7 +103,8 @@ def strangers(
         faces: photos and videos of people, and folders of such; those in which no face is found are passed over.
         weights: run folder, file or name of a motion network.
         out: folder that gets the page and the checks.
-        speech: any file with sound; the first 10 s are spoken.
+        speech: any file with sound, of which the first 10 s are spoken; None takes a sentence that comes with the
+            package.
         device: cuda, cuda:1, cpu; None takes the GPU where there is one.
 
     Raises:
@@ -113,7 +114,7 @@ def strangers(
     if not isinstance(network, MotionNetwork):
         kind = type(network).__name__
         raise InputError(f"strangers are moved by a motion network, and these weights are a {kind}; give others")
-    said = _said(network, read_speech(speech)[:LONGEST])
+    said = _said(network, read_speech(speech or ASSETS / "sample.wav")[:LONGEST])
     out, files, found = make_folder(out), _files(faces), []
     with FaceFinder() as finder:
         for path in tqdm(files, unit="face", desc="strangers"):
