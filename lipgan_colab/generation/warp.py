@@ -105,6 +105,6 @@ def warped(picture: np.ndarray, moves: Warp) -> np.ndarray:
     left, top, right, bottom = moves.region
     result = picture.copy()
     result[top:bottom, left:right] = cv2.remap(
-        picture, moves.source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        picture, moves.source, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE
     )
     return result
