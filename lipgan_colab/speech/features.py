@@ -212,7 +212,7 @@ def _mel_filters() -> np.ndarray:
 
 
 def mel_edges() -> np.ndarray:
-    """Where the mel's bands begin and end in Hz, float64 (82,): band b lies around edge b + 1, between its neighbours."""
+    """Where the mel's bands begin and end in Hz, float64 (82,): band b is around edge b + 1, between its neighbours."""
     points = np.linspace(_slaney_mel(MEL_LOWEST), _slaney_mel(MEL_HIGHEST), MEL_BANDS + 2)
     # Slaney's scale: linear below 1000 Hz (15 mel), logarithmic above.
     return np.where(points < 15, points * 200 / 3, 1000 * np.exp((points - 15) * math.log(6.4) / 27))
