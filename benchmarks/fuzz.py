@@ -47,6 +47,7 @@ from PIL import Image
 from lipgan_colab.corpora.unpack import unpack
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.syncnet import load_syncnet
+from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.media.image import is_image, read_image
 from lipgan_colab.media.sound import read_sound, read_speech
 from lipgan_colab.media.video import probe_video, read_video
@@ -59,7 +60,7 @@ from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.shards.inspection import contact_sheet, describe
 from lipgan_colab.shards.manifest import damaged_shards, out_of_sync, read_manifest, write_manifest
 from lipgan_colab.shards.preprocess import _jpeg
-from lipgan_colab.shards.shard_file import UtteranceRecord, read_records, write_shard
+from lipgan_colab.shards.shard_file import Shard, UtteranceRecord, read_records, write_shard
 from lipgan_colab.speech.features import SpeechInput
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, new_digest, write_checkpoint
 from lipgan_colab.training.lease import Holder
@@ -377,10 +378,18 @@ def read_tar(path: Path) -> None:
     unpack(path, path.parent / "unpacked")
 
 
+def read_motion(path: Path) -> None:
+    shard = Shard.open(path)
+    for utterance, (start, stop) in enumerate(itertools.pairwise(shard.first_frame)):
+        shard.mesh(int(start), int(stop))
+        shard.voice(utterance)
+
+
 def read_shard(path: Path) -> None:
     read_by_all(
         path,
         read_records,
+        read_motion,
         lambda p: describe(p.parent),
         lambda p: contact_sheet(p.parent, p.parent / "sheet.jpg"),
         lambda p: write_manifest(p.parent),
@@ -546,8 +555,8 @@ def _torchscript(folder: Path) -> bytes:
     return (folder / "expert.pt").read_bytes()
 
 
-def _shard(folder: Path) -> tuple[bytes, bytes]:
-    """A shard of two clips of fourteen frames, and its manifest."""
+def _shard(folder: Path, motion: bool = True) -> tuple[bytes, bytes]:
+    """A shard of two clips of fourteen frames, and its manifest; without `motion` as older ones are."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
     records = [
@@ -562,6 +571,8 @@ def _shard(folder: Path) -> tuple[bytes, bytes]:
             lip_landmarks=rng.uniform(0.4, 0.6, (14, 10, 2)).astype(np.float32),
             mfcc=rng.normal(size=(12, 56)),
             mel=rng.normal(size=(80, 45)),
+            mesh=rng.random((14, len(kept_points()), 3)) if motion else None,
+            voice=np.zeros(8960, np.int16) if motion else None,
         )
         for name in ("a/1", "b/2")
     ]
@@ -603,7 +614,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
     save_network(folder / "generator.safetensors", generator, {"step": 3, "licence": "free"})
     save_network(folder / "half.safetensors", expert, half=True)
     state = {"state_dict": {f"module.{n}": t for n, t in expert.state_dict().items()}, "global_step": 3}
-    shard, manifest = _shard(folder)
+    (older, _), (shard, manifest) = _shard(folder, motion=False), _shard(folder)
     write_config(folder, vars(TrainConfig()) | {"clips": "0123"})
     config = (folder / "config.json").read_bytes()
     log = b"step,samples,minutes,samples_per_second,l1\r\n10,80,0.5,9.0,0.1\r\n"
@@ -626,7 +637,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "syncnet": Kind({"syncnet_v2.model": _saved(state["state_dict"], True)}, read_syncnet, [legacy_mutated]),
         "safetensors": Kind(safe, read_weights, [safetensors_mutated]),
         "tar": Kind({"partaa": _tar()}, read_tar, [tar_mutated]),
-        "shard": Kind({SHARD: shard}, read_shard, [safetensors_mutated]),
+        "shard": Kind({SHARD: shard, "shard-00001.safetensors": older}, read_shard, [safetensors_mutated]),
         "manifest": Kind({"manifest.json": manifest}, read_manifest_file, [json_mutated], beside={SHARD: shard}),
         "checkpoint": Kind(
             {"checkpoints/step-00000007-0123456789abcdef.pt": _checkpoint(folder)},

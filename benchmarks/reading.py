@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
@@ -43,6 +44,8 @@ def write_noise(folder: Path) -> None:
                     lip_landmarks=rng.uniform(0.4, 0.6, (FRAMES, 40, 2)).astype(np.float32),
                     mfcc=rng.normal(size=(12, 4 * FRAMES)),
                     mel=rng.normal(size=(80, 16 * FRAMES // 5)),
+                    mesh=rng.random((FRAMES, len(kept_points()), 3)),
+                    voice=np.zeros(640 * FRAMES, np.int16),
                 )
             )
         write_shard(folder / f"shard-{shard:05d}.safetensors", records, [], {"fps": 25, "size": 96})

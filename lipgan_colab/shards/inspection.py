@@ -11,7 +11,7 @@ from PIL import Image
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.manifest import needed_shards, sync_by_group
-from lipgan_colab.shards.shard_file import Shard, fingerprint_of, opened_shard, read_metadata
+from lipgan_colab.shards.shard_file import Shard, fingerprint_of, has_mesh, opened_shard, read_metadata
 from lipgan_colab.speech.sync import GroupSync
 
 SHOWN = 12  # speakers in the table
@@ -49,6 +49,8 @@ def describe(folder: str | Path) -> str:
             f"a face was found in {found.mean():.1%} of the frames",
         ]
         lines += _speakers(clips, frames, hour)
+    old = sum(not has_mesh(m) for m in metadata)
+    lines += [f"mesh and voice: {f'not in {old} of {len(paths)} shards' if old else 'in all shards'}"]
     lines += [f"skipped {count}: {gate}" for gate, count in Counter(s.get("gate", "other") for s in skipped).items()]
     return "\n".join(lines + _sync(sync_by_group(paths)))
 

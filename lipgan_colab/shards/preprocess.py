@@ -18,7 +18,8 @@ from lipgan_colab.corpora.corpus import Utterance
 from lipgan_colab.errors import InputError, check_range, check_ranges
 from lipgan_colab.faces import geometry, tracking
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
+from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face, sizes
+from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.faces.model_file import finder_name
 from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.media.sound import read_speech
@@ -27,7 +28,7 @@ from lipgan_colab.media.video import probe_video, read_video, resample_frames
 from lipgan_colab.shards.gates import Gates, Rejected, Watcher, check_picture, check_sound
 from lipgan_colab.shards.manifest import MANIFEST, shard_paths, write_manifest
 from lipgan_colab.shards.provenance import check_made_alike
-from lipgan_colab.shards.shard_file import UtteranceRecord
+from lipgan_colab.shards.shard_file import VOICE_SCALE, UtteranceRecord
 from lipgan_colab.shards.shard_writer import ShardWriter
 from lipgan_colab.shards.workers import Lost, as_done, core_count
 from lipgan_colab.speech.features import mel, mfcc
@@ -102,6 +103,8 @@ def preprocess_utterance(
         mfcc=mfcc(speech),
         mel=spectrum,
         sync=clip_sync(_openings(followed), spectrum, config.fps),
+        mesh=np.stack([_mesh(face) for face in followed]),
+        voice=np.clip(np.rint(speech * VOICE_SCALE), -VOICE_SCALE, VOICE_SCALE).astype(np.int16),
     )
 
 
@@ -158,6 +161,14 @@ def _lips(face: Face, size: int) -> np.ndarray:
     return geometry.crop_points(face.landmarks[points], face.box, size).astype(np.float32) / size
 
 
+def _mesh(face: Face) -> np.ndarray:
+    """The points that tell pose and mouth, as a shard keeps them: float16 (K, 3)."""
+    points = kept_points()
+    places = geometry.crop_points(face.landmarks[points], face.box, 1)
+    depth = np.full(len(points), np.nan) if face.depth is None else face.depth[points] / sizes(face.box)
+    return np.column_stack([places, depth]).astype(np.float16)
+
+
 def _openings(followed: Sequence[Face]) -> np.ndarray:
     """How far the mouth is open in each frame, (F,)."""
     return np.array([geometry.mouth_opening(face.landmarks) for face in followed])
@@ -197,7 +208,8 @@ def preprocess(
     """Make the shards of a corpus; run again, it goes on after the last clip that was done.
 
     More clips may be appended later (a bigger subset begins with the smaller one): whole shards stay, and what is done
-    of the last one is used.
+    of the last one is used. That holds for shards of older formats too: they stay as they are, and new ones come beside
+    them. A last one that is continued still lacks mesh and voice then (see Shard.check_mesh).
 
     Args:
         utterances: the clips, in an order that is the same every time and on every machine.

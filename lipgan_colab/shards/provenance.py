@@ -1,4 +1,8 @@
-"""How shards were made, so that those of one folder are made alike."""
+"""How shards were made, so that those of one folder are made alike.
+
+Only settings are compared. A shard of an older format, without mesh and voice, counts as made alike: old and new ones
+may lie in one folder, and who needs what is lacking says so.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path

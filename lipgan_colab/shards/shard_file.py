@@ -13,9 +13,17 @@ utterances:
     mfcc, mel           float32 (T, 12 | 80)  columns of the speech, one a row
     mfcc_offsets, mel_offsets  int64 (U + 1,) utterance u has rows offsets[u] to offsets[u + 1]
     sync                float32 (U, 31)       how lips and sound go together, at sync.OFFSETS (not in older shards)
+    mesh                float16 (F, K, 3)     the face's points in 3D, of the numbers mesh_points: x, y in the crop, 0
+                                              to 1, and the depth in the same unit (nan where it was not known)
+    voice               int16   (samples,)    the speech that mfcc and mel are made of, 16 kHz, full scale VOICE_SCALE
+    voice_offsets       int64   (U + 1,)      utterance u has samples offsets[u] to offsets[u + 1]
+
+The last three are what mouth motion is learnt from. A shard has them of all its clips or of none: none where some of
+the clips were kept before format 3.
 
 Its metadata are one JSON text: format (FORMAT; 1 where it is missing), utterances (id, speaker, licence of each),
-skipped (id and reason), settings (those of preprocess, and the finder of the faces).
+skipped (id and reason), settings (those of preprocess, and the finder of the faces), mesh_points (K numbers; missing
+where there is no mesh).
 """
 
 import json
@@ -23,6 +31,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -32,14 +41,17 @@ from safetensors.numpy import save_file
 
 from lipgan_colab.corpora.corpus import fingerprint
 from lipgan_colab.errors import InputError, reading
+from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.files import written_whole
 from lipgan_colab.speech.features import window_columns
 from lipgan_colab.speech.sync import OFFSETS
 
-FORMAT = 2  # of what is written here; 1 did not say which finder it was
+FORMAT = 3  # of what is written here; 1 did not say which finder it was, 2 had neither mesh nor voice
 METADATA = "shard"  # the header's entry
 CURE = "preprocess makes it anew once `inspect FOLDER --set-aside` has put it away, or go on without it"
+MAKE_ANEW = "preprocess makes it anew in another folder, or in this one once the file is deleted"
 FACE, LARGEST = 96, 4096  # pixels: a crop where the settings say nothing, and more than any crop has
+VOICE_SCALE = 32767
 FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers SOF0 to SOF15
 INDEX = ("jpeg_offsets", "utterance_frames", "found", "mfcc_offsets", "mel_offsets")  # the rest stays on disk
 
@@ -59,14 +71,24 @@ class UtteranceRecord:
     mfcc: np.ndarray  # (12, T)
     mel: np.ndarray  # (80, T)
     sync: np.ndarray = field(default_factory=lambda: np.full(len(OFFSETS), np.nan, np.float32))  # see sync.clip_sync
+    mesh: np.ndarray | None = None  # (F, K, 3), of mesh.kept_points; None where not known: of an older shard
+    voice: np.ndarray | None = None  # (samples,) int16; None where not known
 
 
 def _offsets(lengths: Sequence[int]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
 
+@cache
+def _points() -> list[int]:
+    """The numbers of the points of the mesh that shards keep today."""
+    return kept_points().tolist()
+
+
 def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequence[dict], settings: dict) -> None:
     """Write one shard, whole or not at all. A shard of which every clip was skipped has no utterance.
+
+    It has mesh and voice if all of the records have them.
 
     OSError where the disk does not take it.
 
@@ -104,6 +126,14 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
         "skipped": list(skipped),
         "settings": settings,
     }
+    if all(r.mesh is not None and r.voice is not None for r in records):
+        voices = [r.voice for r in records]
+        arrays |= {
+            "mesh": stacked("mesh", (len(_points()), 3), np.float16),
+            "voice": np.concatenate([np.zeros(0, np.int16), *voices], dtype=np.int16),
+            "voice_offsets": _offsets([len(v) for v in voices]),
+        }
+        metadata["mesh_points"] = _points()
     with written_whole(path) as unfinished:
         # One entry, because safetensors writes several in a random order, and the same clips must give the same bytes.
         save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
@@ -118,7 +148,7 @@ def opened_shard(path: Path) -> Iterator[tuple[dict, safe_open]]:
     """
     with reading(path, "not a whole shard", CURE), safe_open(path, "np") as file:
         metadata = _checked_metadata(json.loads(file.metadata()[METADATA]))
-        _check_arrays(file, len(metadata["utterances"]))
+        _check_arrays(file, metadata)
         yield metadata, file
 
 
@@ -132,13 +162,17 @@ def _checked_metadata(metadata: dict) -> dict:
         _check(all(isinstance(clip[name], str) for name in ("id", *clip)), "skipped clips")
     for clip in metadata["utterances"] + metadata["skipped"]:
         clip["id"].encode(errors="surrogateescape")  # as a file can be called
+    points = metadata.get("mesh_points", [])
+    _check(isinstance(points, list) and all(isinstance(point, int) for point in points), "points")
     settings = metadata["settings"]
     _check(0 < settings["fps"] <= 1000 and settings.get("size", FACE) in range(1, LARGEST), "settings")
     return metadata
 
 
-def _check_arrays(file: safe_open, utterances: int) -> None:
-    """ValueError where arrays are of other types or shapes than the module's docstring says. Only INDEX is read."""
+def _check_arrays(file: safe_open, metadata: dict) -> None:
+    """ValueError where arrays are of other types or shapes than the module's docstring says. Only offsets and lengths
+    are read."""
+    utterances = len(metadata["utterances"])
 
     def rows(name: str, dtype: str, shape: tuple[int | None, ...]) -> int:
         array = file.get_slice(name)
@@ -164,6 +198,9 @@ def _check_arrays(file: safe_open, utterances: int) -> None:
     check_offsets("mel_offsets", utterances, rows("mel", "F32", (None, 80)))
     if "sync" in file.keys():  # noqa: SIM118 (not a dict)
         rows("sync", "F32", (utterances, len(OFFSETS)))
+    if "mesh_points" in metadata:
+        rows("mesh", "F16", (frames, len(metadata["mesh_points"]), 3))
+        check_offsets("voice_offsets", utterances, rows("voice", "I16", (None,)))
 
 
 def _check(fits: bool, what: str) -> None:
@@ -181,13 +218,18 @@ def read_metadata(path: Path) -> dict:
         return metadata
 
 
+def has_mesh(metadata: dict) -> bool:
+    """Whether a shard has the mesh, of the points that are kept today, and the voice of all its clips."""
+    return not metadata["utterances"] or metadata.get("mesh_points") == _points()
+
+
 def fingerprint_of(metadata: Sequence[dict]) -> str:
     """The fingerprint (see corpus.fingerprint) of the clips that shards stand for, kept or skipped."""
     return fingerprint(clip["id"] for shard in metadata for clip in shard["utterances"] + shard["skipped"])
 
 
 def read_records(path: Path) -> list[UtteranceRecord]:
-    """The kept clips of a shard, as write_shard took them.
+    """The kept clips of a shard, as write_shard took them; without mesh and voice where has_mesh says so.
 
     Raises:
         InputError: the file is not a whole shard.
@@ -196,7 +238,7 @@ def read_records(path: Path) -> list[UtteranceRecord]:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     first = _offsets(arrays["utterance_frames"])
     ends, jpeg = arrays["jpeg_offsets"], arrays["jpeg"].tobytes()
-    records = []
+    records, with_mesh = [], has_mesh(metadata)
     for u, about in enumerate(metadata["utterances"]):
         frames = slice(first[u], first[u + 1])
         records.append(
@@ -204,11 +246,17 @@ def read_records(path: Path) -> list[UtteranceRecord]:
                 **about,
                 jpegs=[jpeg[ends[f] : ends[f + 1]] for f in range(frames.start, frames.stop)],
                 **{name: arrays[name][frames] for name in ("found", "box", "head_pose", "lip_landmarks")},
-                **{n: arrays[n][slice(*arrays[f"{n}_offsets"][u : u + 2])].T for n in ("mfcc", "mel")},
+                **{n: _piece(arrays, n, u).T for n in ("mfcc", "mel")},
                 **({"sync": arrays["sync"][u]} if "sync" in arrays else {}),
+                **({"mesh": arrays["mesh"][frames], "voice": _piece(arrays, "voice", u)} if with_mesh else {}),
             )
         )
     return records
+
+
+def _piece(arrays: dict[str, np.ndarray], name: str, utterance: int) -> np.ndarray:
+    """The rows of an utterance."""
+    return arrays[name][slice(*arrays[f"{name}_offsets"][utterance : utterance + 2])]
 
 
 @dataclass
@@ -225,7 +273,8 @@ class Shard:
     def open(cls, path: Path) -> "Shard":
         """Raises InputError where the file is not a whole shard."""
         with opened_shard(path) as (metadata, file):
-            arrays = {name: file.get_tensor(name) for name in INDEX}
+            names = INDEX + (("voice_offsets",) if "mesh_points" in metadata else ())
+            arrays = {name: file.get_tensor(name) for name in names}
         return cls(path, metadata, arrays, _offsets(arrays["utterance_frames"]))
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
@@ -253,6 +302,38 @@ class Shard:
         """The lip landmarks of some frames, (stop - start, L, 2), in the crop from 0 to 1. At most one crop beyond it,
         where only damage can put them: to draw what is further away takes for ever."""
         return np.clip(self.rows("lip_landmarks", start, stop), -1, 2)
+
+    @property
+    def has_mesh(self) -> bool:
+        """Whether mesh and voice can be asked for."""
+        return has_mesh(self.metadata)
+
+    def check_mesh(self) -> None:
+        """Raises InputError where mesh and voice are not there, or of other points than those that are kept today."""
+        if not self.has_mesh:
+            known = "mesh_points" in self.metadata
+            why = "has a mesh of other points" if known else "was made before mesh and voice were kept"
+            raise InputError(f"{self.path}: {why}, and mouth motion cannot be learnt from it; {MAKE_ANEW}")
+
+    def mesh(self, start: int, stop: int) -> np.ndarray:
+        """The face's points (faces.mesh.kept_points) of some frames, float32 (stop - start, K, 3): x and y in the crop
+        from 0 to 1, and the depth in the same unit, nan where it is not known. At most one crop beyond it, as in lips.
+
+        Raises:
+            InputError: as check_mesh.
+        """
+        self.check_mesh()
+        return np.clip(self.rows("mesh", start, stop).astype(np.float32), -1, 2)
+
+    def voice(self, utterance: int) -> np.ndarray:
+        """The speech of an utterance, float32 (n,) in [-1, 1], 16 kHz.
+
+        Raises:
+            InputError: as check_mesh.
+        """
+        self.check_mesh()
+        start, stop = (int(i) for i in self.arrays["voice_offsets"][utterance : utterance + 2])
+        return np.maximum(self.rows("voice", start, stop) / np.float32(VOICE_SCALE), -1)
 
     def seen(self, utterance: int) -> np.ndarray:
         """The frames of an utterance in which a face was found, counted within it."""

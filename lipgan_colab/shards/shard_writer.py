@@ -1,4 +1,8 @@
-"""A shard in the making: what is done of it waits on disk, a file a clip, so that nothing is done twice."""
+"""A shard in the making: what is done of it waits on disk, a file a clip, so that nothing is done twice.
+
+Only clips that wait there since before mesh and voice were kept are done again: for their sake the whole shard would
+lack both.
+"""
 
 import hashlib
 import os
@@ -13,7 +17,7 @@ from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.provenance import differences
-from lipgan_colab.shards.shard_file import UtteranceRecord, read_metadata, read_records, write_shard
+from lipgan_colab.shards.shard_file import UtteranceRecord, has_mesh, read_metadata, read_records, write_shard
 
 UNFINISHED = ".unfinished"
 TRIES, PAUSE = 5, 5.0  # Drive fails for a while: so often, after so many seconds and then twice as many …
@@ -72,7 +76,8 @@ class ShardWriter:
         except InputError:
             return False
         ids = [entry["id"] for entry in metadata["utterances"] + metadata["skipped"]]
-        return ids == [self.utterances[place].id] and not differences(self._file(place), self.settings)
+        usable = ids == [self.utterances[place].id] and has_mesh(metadata)
+        return usable and not differences(self._file(place), self.settings)
 
     def keep(self, place: int, result: UtteranceRecord | dict) -> None:
         """Keep what was made of the clip at this place: its record, or the skipped entry."""

@@ -18,7 +18,14 @@ from lipgan_colab.shards.dataset import FAR_FRAMES, LipSyncDataset, batches
 from lipgan_colab.shards.inspection import contact_sheet, describe
 from lipgan_colab.shards.manifest import damaged_shards, read_manifest, set_aside, write_manifest
 from lipgan_colab.shards.preprocess import _jpeg
-from lipgan_colab.shards.shard_file import UtteranceRecord, fingerprint_of, read_metadata, read_records, write_shard
+from lipgan_colab.shards.shard_file import (
+    Shard,
+    UtteranceRecord,
+    fingerprint_of,
+    read_metadata,
+    read_records,
+    write_shard,
+)
 from lipgan_colab.speech.features import window_columns
 
 SETTINGS = {"fps": 25, "size": 96}
@@ -39,6 +46,8 @@ def record(name: str, frames: int, level: int) -> UtteranceRecord:
         lip_landmarks=lips,
         mfcc=np.tile(np.arange(columns, dtype=np.float32), (12, 1)),
         mel=np.tile(np.arange(mels, dtype=np.float32), (80, 1)),
+        mesh=(np.arange(frames * 260 * 3) % 2048 / 2048).reshape(frames, 260, 3).astype(np.float16),
+        voice=np.linspace(-32767, 32767, frames * 640).astype(np.int16),
     )
 
 
@@ -272,6 +281,71 @@ def test_older_shards_without_sync_are_read(folder):
     assert "3 clips" in describe(folder)
 
 
+def as_of_format_2(arrays, metadata):
+    """As it was before mesh and voice were kept."""
+    for name in ("mesh", "voice", "voice_offsets"):
+        del arrays[name]
+    del metadata["mesh_points"]
+    metadata["format"] = 2
+
+
+def of_other_points(arrays, metadata):
+    metadata["mesh_points"][0] += 1
+
+
+def test_mesh_and_voice_come_back(folder):
+    shard, clips = Shard.open(folder / "shard-00000.safetensors"), [record("a1", 20, 0), record("b1", 30, 60)]
+    assert shard.has_mesh
+    assert shard.mesh(18, 23).dtype == shard.voice(0).dtype == np.float32
+    assert np.array_equal(shard.mesh(18, 23), np.concatenate([clips[0].mesh[18:], clips[1].mesh[:3]]))
+    for number, clip in enumerate(clips):
+        assert np.allclose(shard.voice(number) * 32767, clip.voice, atol=0.01)
+        assert np.abs(shard.voice(number)).max() == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [(as_of_format_2, "was made before mesh and voice were kept"), (of_other_points, "has a mesh of other")],
+)
+def test_shards_without_the_mesh_are_read_as_before_and_say_what_they_lack(folder, change, why):
+    """One of two is of an older release."""
+    old = folder / "shard-00000.safetensors"
+    before = LipSyncDataset(folder)
+    wanted = [before[n] for n in range(8)]
+    rewritten(old, change)
+    after = LipSyncDataset(folder)
+    for n, sample in enumerate(wanted):
+        assert all(torch.equal(value, after[n][name]) for name, value in sample.items())
+    shard = Shard.open(old)
+    assert [s.has_mesh for s in after.shards] == [False, True] and not shard.has_mesh
+    for ask in (shard.check_mesh, lambda: shard.mesh(0, 3), lambda: shard.voice(0)):
+        with pytest.raises(
+            InputError, match=rf"shard-00000\.safetensors: {why}.*; preprocess makes it anew in another"
+        ):
+            ask()
+    first, *_ = read_records(old)
+    assert first.mesh is None and first.voice is None and len(first.jpegs) == 20
+    assert "mesh and voice: not in 1 of 2 shards" in describe(folder)
+    assert write_manifest(folder)["utterances"] == 3
+
+
+@pytest.mark.parametrize("change", [lambda a, m: None, as_of_format_2])
+def test_a_shard_of_skipped_clips_lacks_nothing(tmp_path, change):
+    path = tmp_path / "shard-00000.safetensors"
+    write_shard(path, [], [{"id": "broken", "reason": "no sound"}], SETTINGS)
+    rewritten(path, change)
+    Shard.open(path).check_mesh()
+    assert read_records(path) == []
+    assert "mesh and voice: in all shards" in describe(tmp_path)
+
+
+def test_numbers_that_only_damage_makes_stay_near_the_crop(folder):
+    path = folder / "shard-00000.safetensors"
+    rewritten(path, lambda a, m: a["mesh"].__setitem__(0, np.inf) or a["voice"].__setitem__(0, -32768))
+    shard = Shard.open(path)
+    assert (shard.mesh(0, 1) == 2).all() and shard.voice(0)[0] == -1
+
+
 def test_records_come_back_as_they_went_in(folder):
     before, after = record("b1", 30, 60), read_records(folder / "shard-00000.safetensors")[1]
     for name in vars(before):
@@ -315,6 +389,10 @@ CRAFTED = {
     "boxes of another shape": lambda a, m: a.update(box=a["box"][:, :3].copy()),
     "no mel": lambda a, m: a.pop("mel") is None,
     "too few clips in the metadata": lambda a, m: m["utterances"].pop() is None,
+    "a mesh of fewer points than there are numbers": lambda a, m: a.update(mesh=a["mesh"][:, 1:].copy()),
+    "no voice": lambda a, m: a.pop("voice") is None,
+    "voice that goes on past its end": lambda a, m: a["voice_offsets"].__setitem__(-1, 2**40),
+    "numbers of points that are none": lambda a, m: m.update(mesh_points="abc"),
     "a number for an id": lambda a, m: m["utterances"][0].update(id=5),
     "an id that no file can have": lambda a, m: m["utterances"][0].update(id="\ud800"),
     "clips without a licence": lambda a, m: m["utterances"][0].pop("licence") is None,

@@ -23,6 +23,8 @@ from lipgan_colab.corpora.corpus import Utterance, folder
 from lipgan_colab.corpora.subset import subset
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import geometry
+from lipgan_colab.faces.face import INNER_LIPS, LIPS
+from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.files import machine
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.video import read_video, resample_frames
@@ -30,7 +32,8 @@ from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.shards.gates import Gates
 from lipgan_colab.shards.manifest import read_manifest, write_manifest
 from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
-from lipgan_colab.shards.shard_file import read_metadata, read_records
+from lipgan_colab.shards.shard_file import Shard, UtteranceRecord, read_metadata, read_records
+from lipgan_colab.shards.shard_writer import ShardWriter
 from lipgan_colab.speech.features import mel, mfcc
 
 TWO = PreprocessConfig(utterances_per_shard=2)
@@ -67,6 +70,34 @@ def test_shards_hold_what_was_filmed_and_said(drawn_videos, drawn_shards):
     assert np.abs(difference).mean(axis=(0, 1)).max() < 3  # in each colour
     sample = LipSyncDataset(drawn_shards, augment=False)[0]
     assert sample["target"].shape == (3, 96, 96)
+
+
+def check_motion(clip: Utterance, record: UtteranceRecord, sound_offset: int = 0) -> None:
+    """The mesh is that of the lips, in 3D, and the voice what was said."""
+    points = kept_points().tolist()
+    assert record.mesh.shape == (len(record.jpegs), len(points), 3)
+    lips = record.mesh[:, [points.index(point) for point in LIPS + INNER_LIPS]]
+    assert np.abs(lips[..., :2] - record.lip_landmarks).max() < 1 / 500
+    nose, temples = (record.mesh[:, [points.index(p) for p in of], 2].mean(dtype=float) for of in ([4], [127, 356]))
+    assert 0.1 < temples - nose < 1.5  # the nose is nearer, by a part of the face's width
+    speech = read_speech(clip.path)[sound_offset * 640 :]
+    assert record.voice.dtype == np.int16 and len(record.voice) == len(speech)
+    assert np.abs(record.voice / 32767 - speech).max() < 1 / 32000
+
+
+def test_mesh_and_voice_are_those_of_the_clip(drawn_videos, twos):
+    clips = folder(drawn_videos)
+    for clip, record in zip(clips, read_records(twos / "shard-00000.safetensors"), strict=False):
+        check_motion(clip, record)
+
+
+def test_mesh_and_voice_of_a_real_clip(shared, tmp_path):
+    clip = Utterance("clip", min((shared / "data" / "grid" / "others").iterdir()))
+    preprocess([clip], tmp_path, replace(TWO, sound_offset=5), workers=0)
+    (record,) = read_records(tmp_path / "shard-00000.safetensors")
+    check_motion(clip, record, sound_offset=5)
+    shard = Shard.open(tmp_path / "shard-00000.safetensors")
+    assert np.allclose(mel(shard.voice(0))[:, :100], record.mel[:, :100], atol=0.2)
 
 
 def test_workers_and_interruption_change_no_byte(drawn_videos, twos, tmp_path):
@@ -286,8 +317,14 @@ def rewritten(path: Path, change) -> None:
     save_file(arrays, path, {"shard": json.dumps(metadata)})
 
 
+def without_mesh(metadata, arrays):
+    """As of format 2."""
+    del metadata["mesh_points"], arrays["mesh"], arrays["voice"], arrays["voice_offsets"]
+
+
 def as_of_before(metadata, arrays):
     del metadata["format"], metadata["settings"]["finder"]
+    without_mesh(metadata, arrays)
 
 
 def as_of_dlib(metadata, arrays):
@@ -306,7 +343,7 @@ def of_later(metadata, arrays):
 
 def test_shards_say_what_made_them(drawn_shards):
     metadata = read_metadata(drawn_shards / "shard-00000.safetensors")
-    assert metadata["format"] == 2
+    assert metadata["format"] == 3
     assert metadata["settings"]["finder"] == "mediapipe face_landmarker 64184e22"
     assert read_manifest(drawn_shards)["settings"] == metadata["settings"]
 
@@ -326,12 +363,42 @@ def test_shards_of_before_are_taken_for_what_they_were(drawn_videos, twos, tmp_p
     ).read_bytes()
 
 
+def test_shards_of_before_the_mesh_are_continued(drawn_videos, twos, tmp_path):
+    """Nothing of them is read again, and a shard that has only some clips' mesh has none."""
+    clips = folder(drawn_videos)
+    preprocess(clips[:3], tmp_path, TWO, workers=0)
+    for path in tmp_path.glob("*.safetensors"):
+        rewritten(path, without_mesh)
+    whole = (tmp_path / "shard-00000.safetensors").read_bytes()
+    done = [replace(clip, path=tmp_path / "gone") for clip in clips[:3]]
+    assert preprocess([*done, clips[3]], tmp_path, TWO, workers=0)["utterances"] == 4
+    assert (tmp_path / "shard-00000.safetensors").read_bytes() == whole
+    continued = Shard.open(tmp_path / "shard-00001.safetensors")
+    assert len(continued.metadata["utterances"]) == 2
+    with pytest.raises(InputError, match=r"shard-00001\.safetensors: was made before mesh and voice were kept"):
+        continued.check_mesh()
+    assert len(LipSyncDataset(tmp_path)) == len(LipSyncDataset(twos))
+
+
+def test_clips_that_wait_since_before_the_mesh_are_done_again(drawn_videos, twos, tmp_path):
+    old, new = read_records(twos / "shard-00000.safetensors")
+    metadata = read_metadata(twos / "shard-00000.safetensors")
+    clips, out = folder(drawn_videos), tmp_path / "shards"
+    waiting = ShardWriter(out / "shard-00000.safetensors", clips[:2], metadata["settings"])
+    waiting.folder.mkdir(parents=True)
+    waiting.keep(0, replace(old, mesh=None, voice=None))
+    waiting.keep(1, new)
+    assert waiting.lacking() == [0]
+    preprocess(clips, out, TWO, workers=0)
+    assert content(out) == content(twos)
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
         (as_of_dlib, "finder: dlib there, mediapipe face_landmarker 64184e22 here"),
         (partly_of_dlib, "finder: MediaPipe and dlib there, mediapipe face_landmarker 64184e22 here"),
-        (of_later, "format 99, 2 is known here; update lipgan_colab"),
+        (of_later, "format 99, 3 is known here; update lipgan_colab"),
     ],
 )
 def test_shards_made_otherwise_are_refused_by_each_machine(drawn_videos, twos, tmp_path, change, line):
