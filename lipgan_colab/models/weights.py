@@ -15,6 +15,7 @@ from lipgan_colab.errors import InputError, reading
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.keras_h5 import read_keras
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+from lipgan_colab.models.motion import MotionConfig, MotionNetwork
 from lipgan_colab.models.pretrained import PRETRAINED, fetch
 from lipgan_colab.models.published import WAV2LIP, Published, to_our_channels
 from lipgan_colab.models.state_dict import read_state_dict
@@ -38,6 +39,7 @@ BUILD = {
     "Wav2LipGenerator": lambda config: Wav2LipGenerator(Wav2LipConfig(**config)),
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
+    "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
 }
 
 
@@ -56,7 +58,7 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Ge
     Raises:
         InputError: there is no such thing, or it is not a whole generator; the first misfit is named.
     """
-    return _load(source, device, (LipGANGenerator, Wav2LipGenerator), "generator")
+    return _load(source, device, (LipGANGenerator, Wav2LipGenerator, MotionNetwork), "generator")
 
 
 def load_expert(source: str | Path, device: str | torch.device = "cpu") -> SyncExpert:
