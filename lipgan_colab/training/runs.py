@@ -257,13 +257,17 @@ def _told_by(about: dict, last: dict[str, str]) -> list[str]:
     step, rate = int(last["step"]), float(last["samples_per_second"])
     of = f" of {steps} ({step / steps:.0%})" if steps else ""
     lines = [
-        f"at       step {step}{of}, {last['samples']} samples, {float(last['minutes']) / 60:.1f} hours of training; "
+        f"at       step {step}{of}, {last['samples']} samples, {_duration(float(last['minutes']))} of training; "
         f"{told_losses(last)}"
     ]
     if steps and rate > 0:
         left = (steps - step) * about.get("batch_size", 0) / rate
         lines.append(f"speed    {rate:.1f} samples/s" + (f"; {ago(left)} to go" if left else "; done"))
     return lines
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.0f} minutes"
 
 
 def told_losses(line: dict[str, str]) -> str:
