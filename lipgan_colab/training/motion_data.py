@@ -6,6 +6,7 @@ principal components over all that is learnt from.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,7 @@ SLOW = 13  # frames: slower changes of the opening than this tell little of the 
 
 
 RANGES = {  # of the configuration
-    **dict.fromkeys(("steps", "batch_size", "piece", "channels"), (1, math.inf)),
+    **dict.fromkeys(("steps", "batch_size", "piece", "channels", "most_clips"), (1, math.inf)),
     **dict.fromkeys(("voices", "warmup", "seed"), (0, math.inf)),
     **dict.fromkeys(("learning_rate", "velocity_weight", "lip_weight"), (0, 1e6)),
     **dict.fromkeys(("balance", "warp", "dropout", "ema"), (0, 1)),
@@ -54,6 +55,7 @@ class MotionTrainConfig:
         piece: answers in each of them, 40 a second.
         channels: of the network's hidden layers.
         dropout: of the hidden layers, 0 to 1.
+        most_clips: how many clips are learnt from at most, of each speaker in turn.
         voices: how many other voices each clip is said in; fewer where there are thousands of clips.
         warp: which share of the samples has a vocal tract of another length besides.
         velocity_weight: how many times as much the error of the movement's speed counts as that of its place.
@@ -73,6 +75,7 @@ class MotionTrainConfig:
     piece: int = 100
     channels: int = 160
     dropout: float = 0.2
+    most_clips: int = 3000
     voices: int = 12
     warp: float = 0.5
     velocity_weight: float = 2.0
@@ -151,7 +154,7 @@ class Motions:
         for shard in shards:
             shard.check_mesh()
         self.fingerprint = fingerprint_of([shard.metadata for shard in shards])
-        utterances = [(s, u) for s in shards for u in range(len(s.first_frame) - 1)]
+        utterances = some_of_each(shards, config.most_clips, config.seed)
         clips = [c for s, u in tqdm(utterances, desc="movement", unit="clip") if (c := read_clip(s, u)) is not None]
         held_out = held_out_ids(clips, config.held_out, config.seed)
         self.learnt = [clip for clip in clips if clip.id not in held_out]
@@ -179,7 +182,7 @@ class Motions:
 
     def _hear(self) -> None:
         """Let all clips be said in their own voices, and those that are learnt from in others as well."""
-        voices = max(1, min(self.config.voices, MOST_VOICES // len(self.learnt)))
+        voices = min(self.config.voices, max(1, MOST_VOICES // len(self.learnt)))
         for clip in self.held_out:
             clip.voices = [(_heard(clip.shard.voice(clip.utterance)), 1.0)]
         for number, clip in enumerate(tqdm(self.learnt, desc="voices", unit="clip")):
@@ -211,6 +214,18 @@ class Motions:
         size = self.config.batch_size
         heard, answers = zip(*(self.sample(number) for number in range(step * size, (step + 1) * size)), strict=True)
         return torch.from_numpy(np.stack(heard)), torch.from_numpy(np.stack(answers))
+
+
+def some_of_each(shards: Sequence[Shard], most: int, seed: int) -> list[tuple[Shard, int]]:
+    """At most so many utterances of shards, in their order: of each speaker one in turn, by the lot."""
+    there = [(shard, u, about) for shard in shards for u, about in enumerate(shard.metadata["utterances"])]
+    turn: Counter[str] = Counter()
+    ranked = []
+    for number in sorted(range(len(there)), key=lambda n: draw_number(seed, there[n][2]["id"])):
+        speaker = there[number][2]["speaker"]
+        ranked.append((turn[speaker], len(ranked), number))
+        turn[speaker] += 1
+    return [there[number][:2] for number in sorted(number for *_, number in sorted(ranked)[:most])]
 
 
 def read_clip(shard: Shard, utterance: int) -> Clip | None:

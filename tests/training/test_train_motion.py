@@ -15,7 +15,15 @@ from lipgan_colab.models.weights import load_generator, load_network
 from lipgan_colab.shards.preprocess import preprocess
 from lipgan_colab.shards.shard_file import Shard, UtteranceRecord, write_shard
 from lipgan_colab.training.lease import Lease
-from lipgan_colab.training.motion_data import Motions, MotionTrainConfig, held_out_ids, measure, quick, read_clip
+from lipgan_colab.training.motion_data import (
+    Motions,
+    MotionTrainConfig,
+    held_out_ids,
+    measure,
+    quick,
+    read_clip,
+    some_of_each,
+)
 from lipgan_colab.training.runs import read_log, status
 from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.training.train import train
@@ -100,6 +108,22 @@ def test_clips_that_are_hardly_seen_are_left_out(tmp_path):
     assert clip_of(tmp_path, record) is None
     with pytest.raises(InputError, match="no clip to learn from"):
         Motions(tmp_path, SMALL, 3)
+
+
+def test_of_a_large_corpus_some_clips_of_each_speaker_do(tmp_path):
+    records = [speaking_clip(f"a{n}") for n in range(6)] + [speaking_clip(f"{p}1") for p in "bc"]
+    shards = [Shard.open(made_shards(tmp_path, records) / "shard-00000.safetensors")]
+
+    def taken(most, seed=0):
+        return [records[u].id for _, u in some_of_each(shards, most, seed)]
+
+    assert taken(8) == taken(99) == [r.id for r in records]
+    for most in (3, 5):
+        assert taken(most)[-2:] == ["b1", "c1"] and len(taken(most)) == most
+    assert set(taken(3)) < set(taken(5)) and len({tuple(taken(4, seed)) for seed in range(9)}) > 2
+    motions = Motions(tmp_path, replace(SMALL, most_clips=4, voices=0), 3)
+    assert [clip.id for clip in motions.learnt] == taken(4)
+    assert [len(clip.voices) for clip in motions.learnt] == [1] * 4
 
 
 def test_a_sample_depends_on_seed_and_number_alone(shards):
