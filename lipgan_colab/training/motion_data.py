@@ -40,8 +40,8 @@ SLOW = 13  # frames: slower changes of the opening than this tell little of the 
 RANGES = {  # of the configuration
     **dict.fromkeys(("steps", "batch_size", "piece", "channels", "most_clips"), (1, math.inf)),
     **dict.fromkeys(("voices", "warmup", "seed"), (0, math.inf)),
-    **dict.fromkeys(("learning_rate", "velocity_weight", "lip_weight"), (0, 1e6)),
-    **dict.fromkeys(("balance", "warp", "dropout", "ema"), (0, 1)),
+    **dict.fromkeys(("learning_rate", "velocity_weight"), (0, 1e6)),
+    **dict.fromkeys(("balance", "warp", "dropout"), (0, 1)),
 }
 
 
@@ -59,10 +59,8 @@ class MotionTrainConfig:
         voices: how many other voices each clip is said in; fewer where there are thousands of clips.
         warp: which share of the samples has a vocal tract of another length besides.
         velocity_weight: how many times as much the error of the movement's speed counts as that of its place.
-        lip_weight: how many times as much the error of the gap between the lips counts.
         learning_rate: AdamW's, after the warm-up.
         warmup: steps over which the learning rate rises.
-        ema: decay of the moving average of the weights, which is what is exported; 0 exports the weights themselves.
         balance: 0 draws every frame alike, 1 every speaker alike, 0.5 in between: as the roots of the speakers' frames.
         held_out: whom not to learn from, to measure by: none; a share of the speakers, such as 0.2; their names, with
             commas between; or auto: a few speakers, or clips where there are fewer than four. The weights that did best
@@ -70,19 +68,17 @@ class MotionTrainConfig:
         seed: of the weights, the voices and the samples.
     """
 
-    steps: int = 450
+    steps: int = 900
     batch_size: int = 24
     piece: int = 100
     channels: int = 160
-    dropout: float = 0.2
+    dropout: float = 0.3
     most_clips: int = 3000
     voices: int = 12
     warp: float = 0.5
-    velocity_weight: float = 2.0
-    lip_weight: float = 1.0
+    velocity_weight: float = 4.0
     learning_rate: float = 2e-3
     warmup: int = 50
-    ema: float = 0.98
     balance: float = 0.5
     held_out: str = "auto"
     seed: int = 0

@@ -18,7 +18,7 @@ PLOTS = (
     ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
     ("quality", "quality_judge"),
     ("grad_norm",),
-    ("loss", "velocity", "lips"),  # of mouth motion
+    ("loss", "velocity"),  # of mouth motion
     ("follows", "range"),
 )
 

@@ -16,7 +16,6 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError, check_range
-from lipgan_colab.faces.lips import LOWER, UPPER
 from lipgan_colab.files import not_written
 from lipgan_colab.models.motion import MotionConfig, MotionNetwork
 from lipgan_colab.models.weights import EXPORT, save_network
@@ -32,7 +31,7 @@ from lipgan_colab.training.train import stop_when_asked, undisturbed
 
 LAST = "last.safetensors"  # the weights as they are now; EXPORT has the best ones
 COLUMNS = (  # of log.csv
-    *("step", "samples", "minutes", "samples_per_second", "learning_rate", "loss", "velocity", "lips"),
+    *("step", "samples", "minutes", "samples_per_second", "learning_rate", "loss", "velocity"),
     *("follows", "others", "range"),
 )
 WEIGHT_DECAY = 0.02
@@ -108,18 +107,16 @@ class _Best:
 
 
 class _Learner:
-    """The network, its moving average, and what changes them."""
+    """The network, and what changes it."""
 
     def __init__(self, motions: Motions, form: MotionConfig, device: torch.device):
         self.config, self.device, self.step = motions.config, device, 0
         self.network = MotionNetwork(form).to(device).train()
         self.network.basis.copy_(torch.from_numpy(motions.basis))
         self.network.spread.copy_(torch.from_numpy(motions.spread))
-        self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), self.config.learning_rate, weight_decay=WEIGHT_DECAY
         )
-        self._gaps = self.network.basis[:, LOWER, 1] - self.network.basis[:, UPPER, 1]  # (components, 9)
 
     @property
     def rate(self) -> float:
@@ -128,43 +125,34 @@ class _Learner:
         return config.learning_rate * learning_rate_factor(self.step, config.steps, config.warmup)
 
     def learn(self, heard: Tensor, answers: Tensor) -> dict[str, Tensor]:
-        """One update; returns the losses, in square centimetres: of the whole mesh, of its movement from one answer to
-        the next, and of the gaps between the lips."""
+        """One update; returns the losses, in square centimetres: of the whole mesh, and of its movement from one answer
+        to the next."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
         # The basis is orthonormal, so that an error of components is the mesh's.
         off = self.network(heard.to(self.device)) - answers.to(self.device)
         loss = off.square().sum(dim=1).mean()
         velocity = off.diff(dim=2).square().sum(dim=1).mean()
-        gaps = torch.einsum("bkt,kg->bgt", off, self._gaps).square().sum(dim=1).mean()
         self.optimizer.zero_grad(set_to_none=True)
-        (loss + self.config.velocity_weight * velocity + self.config.lip_weight * gaps).backward()
+        (loss + self.config.velocity_weight * velocity).backward()
         self.optimizer.step()
         self.step += 1
-        self._follow()
-        return {"loss": loss.detach(), "velocity": velocity.detach(), "lips": gaps.detach()}
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Let the average follow the network, quickly in the beginning."""
-        decay = min(self.config.ema, self.step / (self.step + 10))
-        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
-            else:
-                mean.copy_(now)
+        return {"loss": loss.detach(), "velocity": velocity.detach()}
 
     def state(self) -> dict:
         """All of it as plain data."""
-        parts = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
-        return {"step": self.step, "random": random_state()} | {n: part.state_dict() for n, part in parts.items()}
+        return {
+            "step": self.step,
+            "random": random_state(),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def load(self, state: dict) -> None:
         """Go on from a `state`."""
         self.step = state["step"]
         restore_random_state(state["random"])
         self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
 
 
@@ -217,9 +205,10 @@ class _Session:
         return self._before + (time.monotonic() - self._began) / 60
 
     def measure(self, progress: tqdm) -> None:
-        """Measure the average, keep it where it is the best so far, and end a line of the log."""
+        """Measure the network, keep its weights where they are the best so far, and end a line of the log."""
         learner, config = self.learner, self.learner.config
-        found = measure(learner.average, self.motions.held_out)
+        found = measure(learner.network.eval(), self.motions.held_out)
+        learner.network.train()
         self._keep(found)
         now = time.monotonic()
         speed = (learner.step - self._line_step) * config.batch_size / max(1e-9, now - self._line_at)
@@ -241,7 +230,7 @@ class _Session:
             self.smoothed = before + SMOOTHING * (found.follows - before)
             if self.smoothed <= self.best.smoothed:
                 return
-        weights = {name: value.detach().clone() for name, value in self.learner.average.state_dict().items()}
+        weights = {name: value.detach().clone() for name, value in self.learner.network.state_dict().items()}
         measures = {name: round(value, 4) for name, value in asdict(found).items() if math.isfinite(value)}
         smoothed = -math.inf if self.smoothed is None else self.smoothed
         self.best = _Best(self.learner.step, smoothed, weights, measures)
@@ -275,9 +264,9 @@ class _Session:
         self.saved, self.saved_at = step, time.monotonic()
 
     def _export(self) -> None:
-        average = self.learner.average
-        save_network(self.run / LAST, average, self._about_weights(self.learner.step, {}), half=True)
-        best = copy.deepcopy(average)
+        last = self.learner.network
+        save_network(self.run / LAST, last, self._about_weights(self.learner.step, {}), half=True)
+        best = copy.deepcopy(last)
         if self.best.weights:  # else nothing has been measured yet
             best.load_state_dict(self.best.weights)
         step = self.best.step if self.best.weights else self.learner.step
