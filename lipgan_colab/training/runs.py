@@ -272,8 +272,7 @@ def _duration(minutes: float) -> str:
 
 def told_losses(line: dict[str, str]) -> str:
     """What a line of log.csv tells of how good the network is: those of TOLD that it has."""
-    told = [f"{name} {float(line[name] or 'nan'):.4f}" for name in TOLD if name in line]
-    return ", ".join(told)
+    return ", ".join(f"{name} {float(line[name]):.4f}" for name in TOLD if line.get(name)) or "no loss yet"
 
 
 def _judge(checkpoint: Checkpoint) -> tuple[bool, str]:
