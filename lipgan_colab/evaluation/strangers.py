@@ -171,7 +171,8 @@ def _stranger(path: Path, said: _Said, finder: FaceFinder) -> Stranger:
         if frame.face is None:
             continue
         who = who or likeness([(frame.picture, frame.face)], said.moves)
-        face, movement = portrait(frame.picture, frame.face, who), said.movements[frame.number]
+        face = portrait(frame.picture, frame.face, who, own_teeth=is_image(path))
+        movement = said.movements[frame.number]
         heads.append(speaking_mesh(face, movement))
         moved = face.pose.to_picture(heads[-1])
         moves = warp(face.points[:, :2], moved[:, :2], moved[:, 2], frame.picture.shape)

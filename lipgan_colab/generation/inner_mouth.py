@@ -21,7 +21,7 @@ DEEP = 0.7  # centimetres behind the lips, where the teeth are
 # Half a row of teeth: where each ends, seen from the front, where the arch bends away at the sides.
 UPPER_ENDS = [0.0, 0.82, 1.42, 1.98, 2.4, 2.7]
 LOWER_ENDS = [0.0, 0.5, 1.02, 1.55, 2.02, 2.4]
-UPPER_EDGE, LOWER_EDGE = 0.24, 0.22  # where they end below the resting lips, the lower ones with a closed jaw
+UPPER_EDGE, LOWER_EDGE = 0.24, 0.38  # where they end below the resting lips, the lower ones with a closed jaw
 CROWN = 0.95  # how high they are
 JAW = [199, 175, 152]  # points of the chin, which the lower teeth follow, by less, for they lie nearer the hinge
 HINGE = 0.85
@@ -38,6 +38,7 @@ SMALLEST = 16  # pixels: smaller faces have no edges to look at
 SEAM = 0.6  # of the lips' brightness, where they touch
 SHADE = 0.22  # centimetres from the lips over which their shadow fades
 OPENS = 0.03, 0.15  # centimetres more than at rest: from where to where the inside comes to be seen
+AS_TEETH, MOST_TEETH = 0.9, 0.4  # of the brightness that teeth should have, and of the opening, are teeth that show
 OWN = 0.25  # centimetres between the lips of a picture from which on its own teeth are kept
 
 
@@ -145,7 +146,7 @@ def _teeth(upper: bool) -> np.ndarray:
     inside = _soft(from_edge, 0.04) * _soft(CROWN - from_edge, 0.15) * _soft(ends[-1] - np.abs(x), 0.1)
     gap = 0.16 * np.exp(-np.square((1 - np.abs(aside)) * half / 0.035))
     bend = 1 - 0.07 * np.square(x)  # the row bends back into the dark
-    shade = (0.93 - gap + 0.05 * np.exp(-np.square(from_edge / 0.25))) * bend * (1.0 if upper else 0.88)
+    shade = (0.93 - gap + 0.05 * np.exp(-np.square(from_edge / 0.25))) * bend * (1.0 if upper else 0.82)
     return np.stack([inside, np.clip(shade, 0, 1)])
 
 
@@ -160,6 +161,12 @@ def _lowered(teeth: np.ndarray, down: float) -> np.ndarray:
     move = np.float64([[1, 0, 0], [0, 1, down * PIXELS]])
     size = teeth.shape[:0:-1]
     return np.stack([cv2.warpAffine(part, move, size, borderMode=cv2.BORDER_REPLICATE) for part in teeth])
+
+
+def shows_teeth(picture: np.ndarray, mask: np.ndarray, look: Look) -> bool:
+    """Whether a good part of what a mask (h, w) lets see of a picture (h, w, 3) is as light as teeth."""
+    light = picture @ BRIGHTNESS > AS_TEETH * look.teeth
+    return float((light * mask).sum()) > MOST_TEETH * float(mask.sum()) > 0
 
 
 def jaw_drop(moved: np.ndarray, rest: np.ndarray) -> float:

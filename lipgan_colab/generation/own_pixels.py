@@ -145,7 +145,9 @@ def with_inside(
         own = inner_mouth.opening_mask(face.points, region)
         radius = max(1, round(2 * soft))
         own = cv2.GaussianBlur(cv2.erode(own, np.ones((2 * radius + 1,) * 2)), (0, 0), radius / 2)
-        painted = painted + seen * own[..., None] * (face.picture[top:bottom, left:right] - painted)
+        there = face.picture[top:bottom, left:right]
+        if inner_mouth.shows_teeth(there, own, face.look):
+            painted = painted + seen * own[..., None] * (there - painted)
     skin = result[top:bottom, left:right]
     mixed = skin + mask[..., None] * (painted - skin)
     skin[:] = np.rint(mixed).clip(0, 255).astype(np.uint8)

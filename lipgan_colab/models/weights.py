@@ -38,7 +38,6 @@ BUILD = {
     "LipGANDiscriminator": lambda config: LipGANDiscriminator(**config),
     "Wav2LipGenerator": lambda config: Wav2LipGenerator(Wav2LipConfig(**config)),
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
-    "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
     "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
 }
