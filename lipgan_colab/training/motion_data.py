@@ -68,7 +68,7 @@ class MotionTrainConfig:
         seed: of the weights, the voices and the samples.
     """
 
-    steps: int = 900
+    steps: int = 1500
     batch_size: int = 24
     piece: int = 100
     channels: int = 160
@@ -76,7 +76,7 @@ class MotionTrainConfig:
     most_clips: int = 3000
     voices: int = 12
     warp: float = 0.5
-    velocity_weight: float = 4.0
+    velocity_weight: float = 8.0
     learning_rate: float = 2e-3
     warmup: int = 50
     balance: float = 0.5
