@@ -2,6 +2,7 @@
 
 import os
 import wave
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video
 from lipgan_colab.models.pretrained import ASSETS
 
+PASTED = GenerateOptions(detail="network")  # the generator's picture as it is
 EMPTY = "this file is empty; copy or upload it again"
 BROKEN = "this is no video or sound, or it is cut off; use another copy"
 GRID, OWN = (360, 288), "its own sound"
@@ -114,13 +116,13 @@ def test_as_a_face(shared, painter, one_second, tmp_path, name):
     face, expected, speech = shared / "data" / name, FACES[name], one_second
     if isinstance(expected, str):
         with pytest.raises(InputError) as caught:
-            generate(face, speech, painter, tmp_path / "out.mp4")
+            generate(face, speech, painter, tmp_path / "out.mp4", PASTED)
         assert str(caught.value) == f"{face}: {expected}"
         assert list(tmp_path.iterdir()) == []
         return
     if OWN in expected:
         expected, speech = expected[0], face
-    report = generate(face, speech, painter, tmp_path / "out.mp4")
+    report = generate(face, speech, painter, tmp_path / "out.mp4", PASTED)
     info = probe_video(report.path)
     assert (info.width, info.height) == expected
     assert abs(info.duration - len(read_speech(speech)) / SAMPLE_RATE) <= 0.0201
@@ -153,11 +155,11 @@ def test_as_speech(shared, painter, tmp_path, name):
         pytest.skip("three minutes of speech: only with LIPGAN_THOROUGH=1")
     if isinstance(expected, str):
         with pytest.raises(InputError) as caught:
-            generate(photo, speech, painter, tmp_path / "out.mp4")
+            generate(photo, speech, painter, tmp_path / "out.mp4", PASTED)
         assert str(caught.value) == f"{speech}: {expected}"
         assert list(tmp_path.iterdir()) == []
         return
-    report = generate(photo, speech, painter, tmp_path / "out.mp4", GenerateOptions(batch_size=64))
+    report = generate(photo, speech, painter, tmp_path / "out.mp4", replace(PASTED, batch_size=64))
     seconds, spoken = expected
     assert probe_video(report.path).duration == pytest.approx(seconds, abs=0.04)
     sound = read_speech(report.path)
