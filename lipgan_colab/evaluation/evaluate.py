@@ -36,7 +36,7 @@ from lipgan_colab.models.expert import lips_seen, sound_heard, verdict
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
-from lipgan_colab.models.weights import Generator, load_expert, load_painter
+from lipgan_colab.models.weights import Generator, load_expert
 from lipgan_colab.speech.features import SpeechInput, mel
 from lipgan_colab.speech.sync import OFFSETS
 
@@ -183,12 +183,11 @@ def _generated(
     clips: Iterator[_Clip], speeches: list[_Speech], generator: Generator
 ) -> Iterator[tuple[_Clip, np.ndarray, np.ndarray]]:
     """Each clip, and its crops (F, 96, 96, 3) generated from its own and from another clip's speech."""
-    painter = load_painter(device=pick_device(None)) if isinstance(generator, MotionNetwork) else None
     with closing(clips):
         for clip in clips:
             said = [speech.features for speech in (clip.speech, _another(speeches, clip.speech))]
             if isinstance(generator, MotionNetwork):
-                yield clip, *moved_crops(clip.full, generator, painter, said)
+                yield clip, *moved_crops(clip.full, generator, said)
             else:
                 yield clip, *_generate(generator, clip.full.crops, said)
 

@@ -9,24 +9,21 @@ import numpy as np
 from lipgan_colab.faces import mesh
 from lipgan_colab.faces.face import Face
 from lipgan_colab.faces.face_clip import AROUND, CROP, FPS, FaceClip
-from lipgan_colab.generation.moved_faces import insides, spoken_parts
+from lipgan_colab.generation.moved_faces import spoken_parts
 from lipgan_colab.generation.own_pixels import Portrait, likeness, painted_inside, speaking_mesh, with_inside
 from lipgan_colab.generation.warp import warp
 from lipgan_colab.models.motion import MotionNetwork
-from lipgan_colab.models.painter import Painter
 
 SEAM = 4  # rows of the crop over which its true upper half goes over into the lower
 
 
-def moved_crops(
-    clip: FaceClip, network: MotionNetwork, painter: Painter, speeches: Sequence[np.ndarray]
-) -> list[np.ndarray]:
+def moved_crops(clip: FaceClip, network: MotionNetwork, speeches: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The clip's crops as they speak each of several speeches, uint8 (F, 96, 96, 3). As a generator does, they take
     from the truth the pose and the upper half, and everything else from the first frame.
 
     Args:
         clip: with the depth of its landmarks.
-        network, painter: who moves the mouth and paints it.
+        network: what moves the mouth.
         speeches: features of each, as the network hears them.
     """
     meshes = np.concatenate([clip.landmarks + AROUND, clip.depth[..., None]], axis=2)[:, : mesh.POINTS]
@@ -34,20 +31,20 @@ def moved_crops(
     first = Face(clip.landmarks[0] + AROUND, np.zeros(4), 0.0, 0.0, 0.0, depth=clip.depth[0])
     who = likeness([(clip.frames[0], first)], network.moves)
     head = mesh.head_pose(meshes[0]).to_head(meshes[0])
-    spoken = []
+    moves, spoken = network.moves, []
     for features in speeches:
         parts = spoken_parts(network, features, len(clip.frames), Fraction(FPS))
         crops = []
-        for frame, points, said, inside in zip(clip.frames, meshes, parts, insides(painter, parts), strict=True):
+        for frame, points, said in zip(clip.frames, meshes, parts, strict=True):
             pose = mesh.head_pose(points)
             face = Portrait(clip.frames[0], meshes[0], pose, head, who.rest, who.colours)
-            crop = _in_pose(face, np.tensordot(said, network.moves, 1), inside)[AROUND:-AROUND, AROUND:-AROUND]
+            crop = _in_pose(face, np.tensordot(said, moves, 1))[AROUND:-AROUND, AROUND:-AROUND]
             crops.append(_below(frame[AROUND:-AROUND, AROUND:-AROUND], crop))
         spoken.append(np.stack(crops))
     return spoken
 
 
-def _in_pose(face: Portrait, movement: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _in_pose(face: Portrait, movement: np.ndarray) -> np.ndarray:
     """A frame with the face of another one speaking in it: `face` has the pose of this and the points of that."""
     there = face.pose.to_picture(face.head)
     to_there = _similarity(face.points[mesh.STABLE, :2], there[mesh.STABLE, :2])
@@ -69,7 +66,7 @@ def _in_pose(face: Portrait, movement: np.ndarray, inside: np.ndarray) -> np.nda
         face.picture, _from_centres(to_there), (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     here = Portrait(picture, aligned, face.pose, face.head, face.rest, face.colours)
-    return with_inside(result, here, head, moves.region, painted_inside(here, inside, moves.region))
+    return with_inside(result, here, head, moves.region, painted_inside(here, head, moves.region))
 
 
 def _similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -37,8 +37,7 @@ class FaceFrame:
         face: the person's, None where it is not seen.
         original: the crop, uint8 (96, 96, 3), where a generator makes another one.
         generated: what becomes of it, of the same shape.
-        parts: float32 (components,), where a motion network moves the face.
-        inside: what shows in its mouth then, of a painter.
+        parts: float32 (components,), where a motion network moves the face: see `moved_faces.spoken_parts`.
     """
 
     number: int
@@ -47,7 +46,6 @@ class FaceFrame:
     original: np.ndarray | None = None
     generated: np.ndarray | None = None
     parts: np.ndarray | None = None
-    inside: np.ndarray | None = None
 
 
 def read_photo(path: str | Path) -> np.ndarray:

@@ -23,7 +23,7 @@ from lipgan_colab.faces.tracking import Person
 from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.generation.answers import Answers
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
-from lipgan_colab.generation.moved_faces import film_likeness, insides, spoken_parts
+from lipgan_colab.generation.moved_faces import film_likeness, spoken_parts
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
 from lipgan_colab.generation.paste import mark_synthetic, paste, place, shown
 from lipgan_colab.media.image import is_image
@@ -34,8 +34,7 @@ from lipgan_colab.media.video import probe_video
 from lipgan_colab.media.writing import check_video_name, write_video
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.motion import MotionNetwork
-from lipgan_colab.models.painter import Painter
-from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator, load_painter
+from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
 from lipgan_colab.speech.features import OFFSET_RATE
 from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking
 
@@ -227,7 +226,7 @@ def generate(
         else:
             seen = ahead(see_film(face, report.fps, report.frames, options.person, options.pads, clock))
         if mover:
-            batches = _heard(seen, mover, features, options, clock)
+            batches = _heard(seen, features, options)
         else:
             batches = _generated(seen, generator, features, report, options, clock)
         # One batch ahead: while it is pasted and encoded, the next one is generated.
@@ -368,10 +367,9 @@ def generate_crops(
 
 @dataclass
 class _Mover:
-    """How a motion network moves a person: the network's `moves`, who paints, and who is moved (None until seen)."""
+    """How a motion network moves a person: the network's `moves`, and who is moved (None until seen)."""
 
     moves: np.ndarray
-    painter: Painter
     who: Likeness | None
 
 
@@ -383,24 +381,19 @@ def _mover(
     report: GenerateReport,
     options: GenerateOptions,
 ) -> _Mover:
-    painter = load_painter(device=network.basis.device)
     if photo is not None:
         who = likeness([(photo, photographed)], network.moves)
     else:
         who = film_likeness(face, report.fps, options.person, network.moves)
-    return _Mover(network.moves, painter, who)
+    return _Mover(network.moves, who)
 
 
-def _heard(
-    seen: Iterator[FaceFrame], mover: _Mover, parts: np.ndarray, options: GenerateOptions, clock: StageClock
-) -> Iterator[list[FaceFrame]]:
+def _heard(seen: Iterator[FaceFrame], parts: np.ndarray, options: GenerateOptions) -> Iterator[list[FaceFrame]]:
     """The frames in batches, each with what its face is to do."""
     with closing(seen):
         while batch := list(islice(seen, options.batch_size)):
-            with clock.stage("generator"):
-                painted = insides(mover.painter, parts[[frame.number for frame in batch]])
-            for frame, inside in zip(batch, painted, strict=True):
-                frame.parts, frame.inside = parts[frame.number], inside
+            for frame in batch:
+                frame.parts = parts[frame.number]
             yield batch
 
 
@@ -411,9 +404,8 @@ def _moved(frame: FaceFrame, mover: _Mover, options: GenerateOptions) -> np.ndar
     if mover.who is None:
         mover.who = likeness([(frame.picture, frame.face)], mover.moves)
     movement = np.tensordot(frame.parts, mover.moves, 1)
-    return spoken(
-        portrait(frame.picture, frame.face, mover.who), movement, frame.inside, shown(frame.face, options.largest_yaw)
-    )
+    who = portrait(frame.picture, frame.face, mover.who)
+    return spoken(who, movement, shown(frame.face, options.largest_yaw))
 
 
 def _pasted(frame: FaceFrame, answers: Answers, options: GenerateOptions) -> np.ndarray:

@@ -1,6 +1,11 @@
-"""The inside of a mouth, painted in its owner's colours into the opening between the lips."""
+"""The inside of a mouth, drawn in its owner's colours into the opening between the lips.
+
+Dark, a tongue, and two rows of teeth of usual sizes: the upper ones stand still in the head, the lower ones go with the
+jaw. (A small network that had learnt the insides of GRID's mouths was measured against it: its teeth were a smear.)
+"""
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -8,12 +13,27 @@ import numpy as np
 from lipgan_colab.faces import lips
 from lipgan_colab.faces.face import INNER_LIPS
 from lipgan_colab.faces.mesh import HeadPose
-from lipgan_colab.models.painter import BOTTOM, DEEP, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 
+# The drawing, in centimetres of the head's frame around the middle between the resting lips.
+LEFT, RIGHT, TOP, BOTTOM = -3.2, 3.2, -1.2, 3.6
+PIXELS = 20  # a centimetre
+DEEP = 0.7  # centimetres behind the lips, where the teeth are
+# Half a row of teeth: where each ends, seen from the front, where the arch bends away at the sides.
+UPPER_ENDS = [0.0, 0.82, 1.42, 1.98, 2.4, 2.7]
+LOWER_ENDS = [0.0, 0.5, 1.02, 1.55, 2.02, 2.4]
+UPPER_EDGE, LOWER_EDGE = 0.24, 0.22  # where they end below the resting lips, the lower ones with a closed jaw
+CROWN = 0.95  # how high they are
+JAW = [199, 175, 152]  # points of the chin, which the lower teeth follow, by less, for they lie nearer the hinge
+HINGE = 0.85
 SKIN = [50, 280, 205, 425, 199, 200, 18, 36, 266]  # points of cheeks and chin where the skin's colour is taken from
+LIPS_RED = [72, 302, 73, 303, 85, 315, 86, 316, 15, 16]  # points in the red of the lips
 BRIGHTNESS = np.float32([0.299, 0.587, 0.114])
-LIVELY = 0.16  # how far the lips' colour is from the skin's in parts of their brightness, in a colour film of a person
-DARKEST = 0.06  # of the skin's brightness
+TINT, LIVELY = 0.05, 0.17  # how far lips are from the skin's colour, in parts of it: in one tint, and in a colour film
+GREY = 0.02  # skin with less colour than that, in parts of its brightness, has none
+WHITE, FLESH = 0.45 + 0.02j, 1.35 + 0.25j  # by what the skin's colour is multiplied to get a tooth's, and the tongue's
+THROAT, TONGUE = 0.10, 0.42  # of the skin's brightness
+SEAM = 0.6  # of the lips' brightness, where they touch
+SHADE = 0.22  # centimetres from the lips over which their shadow fades
 OPENS = 0.03, 0.15  # centimetres more than at rest: from where to where the inside comes to be seen
 OWN = 0.25  # centimetres between the lips of a picture from which on its own teeth are kept
 
@@ -24,10 +44,14 @@ class Colours:
 
     Attributes:
         skin: float32 (3,), RGB.
+        lips: the same, of their red.
+        teeth: their brightness, 0 to 255.
         lively: how much colours vary in the face, 0 (grey, or one tint all over) to 1 (a colour film).
     """
 
     skin: np.ndarray
+    lips: np.ndarray
+    teeth: float
     lively: float
 
 
@@ -35,12 +59,15 @@ def colours_of(picture: np.ndarray, points: np.ndarray) -> Colours:
     """The colours of a face with landmarks (468 or more, 2) in a picture, uint8 (H, W, 3)."""
     radius = max(1, round(np.ptp(points[:, 0]) / 60))
     skin = np.median([_patch(picture, points[p], radius) for p in SKIN], axis=0)
-    red = np.median([_patch(picture, points[p], radius) for p in (LIP_POINTS)], axis=0)
-    apart = abs(_colour(red[None]) - _colour(skin[None]))[0]
-    return Colours(skin.astype(np.float32), float(np.clip(apart / LIVELY, 0, 1)))
-
-
-LIP_POINTS = [72, 302, 73, 303, 85, 315, 86, 316, 15, 16]  # in the red of the lips
+    red = np.median([_patch(picture, points[p], radius) for p in LIPS_RED], axis=0)
+    (left, top), (right, bottom) = points.min(axis=0).astype(int), points.max(axis=0).astype(int)
+    face = picture[max(0, top) : max(1, bottom), max(0, left) : max(1, right)]
+    lightest = float(np.percentile(face[::4, ::4] @ BRIGHTNESS, 97)) if face.size else 255.0
+    colour = _colour(skin)
+    apart = abs(_colour(red) - colour) / max(abs(colour), GREY)
+    lively = float(np.clip((apart - TINT) / (LIVELY - TINT), 0, 1))
+    skin, red = skin.astype(np.float32), red.astype(np.float32)
+    return Colours(skin, red, 0.45 * float(skin @ BRIGHTNESS) + 0.4 * lightest, lively)
 
 
 def _patch(picture: np.ndarray, point: np.ndarray, radius: int) -> np.ndarray:
@@ -56,32 +83,95 @@ def _colour(rgb: np.ndarray) -> np.ndarray:
     return ((rgb[..., 0] - bright) + 1j * (rgb[..., 2] - bright)) / bright
 
 
-def tinted(inside: np.ndarray, colours: Colours) -> np.ndarray:
-    """A painter's picture (3, h, w) in a face's colours: float32 (h, w, 3), RGB.
+def drawn(jaw: float, colours: Colours) -> np.ndarray:
+    """The inside of a mouth whose jaw is so many centimetres down: float32 (h, w, 3), RGB.
 
     A colour is the skin's times a complex number, so grey skin has grey teeth and a grey tongue, and a sepia one sepia.
     """
-    bright = np.maximum(inside[0], DARKEST) * (colours.skin @ BRIGHTNESS)
-    turned = 1 + colours.lively * (inside[1] + 1j * inside[2] - 1)
-    colour = _colour(colours.skin[None])[0] * turned
+    x, y = _places()
+    skin = float(colours.skin @ BRIGHTNESS)
+    drop = HINGE * max(jaw, 0.0)
+    tongue = np.exp(-np.square(x / 1.5) - np.square((y - 0.75 * drop - 0.45) / (0.3 + 0.35 * drop)))
+    bright = skin * (THROAT + (TONGUE - THROAT) * tongue)
+    tint = np.full(x.shape, FLESH)
+    for teeth, down in ((_teeth(False), drop), (_teeth(True), 0.0)):
+        cover, shade = _lowered(teeth, down)
+        bright = bright + cover * (colours.teeth * shade - bright)
+        tint = tint + cover * (WHITE - tint)
+    colour = _colour(colours.skin) * (1 + colours.lively * (tint - 1))
     red, blue = bright * (1 + colour.real), bright * (1 + colour.imag)
     green = (bright - BRIGHTNESS[0] * red - BRIGHTNESS[2] * blue) / BRIGHTNESS[1]
     return np.stack([red, green, blue], axis=-1).astype(np.float32)
 
 
+@cache
+def _places() -> tuple[np.ndarray, np.ndarray]:
+    """Where the drawing's pixels are, x and y (h, w) each, in centimetres."""
+    across = LEFT + (np.arange(round((RIGHT - LEFT) * PIXELS)) + 0.5) / PIXELS
+    down = TOP + (np.arange(round((BOTTOM - TOP) * PIXELS)) + 0.5) / PIXELS
+    return tuple(np.meshgrid(across, down))
+
+
+@cache
+def _teeth(upper: bool) -> np.ndarray:
+    """A row of teeth of a closed jaw: how far it covers what is behind it, and how light it is, (2, h, w) in [0, 1]."""
+    x, y = _places()
+    ends = np.array(UPPER_ENDS if upper else LOWER_ENDS)
+    place = np.clip(np.searchsorted(ends, np.abs(x)) - 1, 0, len(ends) - 2)
+    middle, half = (ends[place] + ends[place + 1]) / 2, (ends[place + 1] - ends[place]) / 2
+    aside = (np.abs(x) - middle) / half  # -1 to 1 over each tooth
+    rise = 0.05 * np.square(aside) + 0.03 * np.square(np.abs(x)) * (0.6 if upper else 0.8)  # round edges, bent rows
+    from_edge = (UPPER_EDGE - rise - y) if upper else (y - LOWER_EDGE - rise)  # centimetres, > 0 on the tooth
+    inside = _soft(from_edge, 0.04) * _soft(CROWN - from_edge, 0.15) * _soft(ends[-1] - np.abs(x), 0.1)
+    gap = 0.22 * np.exp(-np.square((1 - np.abs(aside)) * half / 0.035))
+    bend = 1 - 0.07 * np.square(x)  # the row bends back into the dark
+    shade = (0.93 - gap + 0.05 * np.exp(-np.square(from_edge / 0.25))) * bend * (1.0 if upper else 0.88)
+    return np.stack([inside, np.clip(shade, 0, 1)])
+
+
+def _soft(distance: np.ndarray, over: float) -> np.ndarray:
+    return np.clip(distance / over + 0.5, 0, 1)
+
+
+def _lowered(teeth: np.ndarray, down: float) -> np.ndarray:
+    """A row (2, h, w), so many centimetres further down."""
+    if down == 0:
+        return teeth
+    move = np.float64([[1, 0, 0], [0, 1, down * PIXELS]])
+    size = teeth.shape[:0:-1]
+    return np.stack([cv2.warpAffine(part, move, size, borderMode=cv2.BORDER_REPLICATE) for part in teeth])
+
+
+def jaw_drop(moved: np.ndarray, rest: np.ndarray) -> float:
+    """How far the jaw of a moved face (468, 3) is below that at rest, in centimetres of the head's frame."""
+    return float((moved[JAW, 1] - rest[JAW, 1]).mean())
+
+
 def middle_of_lips(rest: np.ndarray) -> np.ndarray:
-    """Around which point (3,) of the head's frame a painter's picture is, of a face (468, 3) at rest."""
+    """Around which point (3,) of the head's frame the drawing is, of a face (468, 3) at rest."""
     return (rest[13] + rest[14]) / 2 + [0, 0, DEEP]
 
 
 def placed(inside: np.ndarray, middle: np.ndarray, pose: HeadPose, region: tuple[int, int, int, int]) -> np.ndarray:
-    """A painter's picture (h, w, C) where it is in the region (left, top, right, bottom) of the frame."""
+    """A drawing (h, w, 3) where it is in the region (left, top, right, bottom) of the frame."""
     corners = middle + np.array([[LEFT, TOP, 0], [RIGHT, TOP, 0], [LEFT, BOTTOM, 0]])
     seen = pose.to_picture(corners)[:, :2] - region[:2]
-    to_region = cv2.getAffineTransform(np.float32([[0, 0], [WIDTH, 0], [0, HEIGHT]]), np.float32(seen))
+    height, width = inside.shape[:2]
+    to_region = cv2.getAffineTransform(np.float32([[0, 0], [width, 0], [0, height]]), np.float32(seen))
     to_region[:, 2] += to_region[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts from pixel centres
     size = (region[2] - region[0], region[3] - region[1])
-    return cv2.warpAffine(inside, to_region, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    scale = float(pose.scale) / PIXELS
+    if scale < 1:  # smoothed before it shrinks
+        inside = cv2.GaussianBlur(inside, (0, 0), 0.4 / scale)
+    return cv2.warpAffine(inside, to_region, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def shaded(mask: np.ndarray, scale: float) -> np.ndarray:
+    """How much light falls into an opening, float32 in [0, 1], from its mask (h, w): less beside the lips.
+
+    scale: pixels a centimetre.
+    """
+    return 0.35 + 0.65 * np.clip(2 * cv2.GaussianBlur(mask, (0, 0), SHADE * scale) - 0.7, 0, 1)
 
 
 def opening_mask(points: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:

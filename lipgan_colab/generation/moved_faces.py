@@ -1,4 +1,4 @@
-"""What a motion network and a painter make of a speech, and whom they move."""
+"""What a motion network makes of a speech, and whom it moves."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
@@ -16,7 +15,6 @@ from lipgan_colab.faces.tracking import Person
 from lipgan_colab.generation.own_pixels import Likeness, likeness
 from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.models.motion import MotionNetwork, components
-from lipgan_colab.models.painter import Painter
 from lipgan_colab.speech.pauses import RATE
 
 LOOKED_AT, APART = 60, 4  # frames of a film that are looked at before it speaks, and every how many of them
@@ -43,13 +41,6 @@ def spoken_parts(
     if follow is not None:
         parts *= np.interp(times * RATE, np.arange(len(follow)) + 0.5, follow)[:, None]
     return parts.astype(np.float32)
-
-
-@torch.no_grad()
-def insides(painter: Painter, parts: np.ndarray) -> np.ndarray:
-    """What a painter paints for parts (N, components): float32 (N, 3, h, w)."""
-    device = next(painter.parameters()).device
-    return painter(torch.from_numpy(parts).to(device)).float().cpu().numpy()
 
 
 def film_likeness(path: str | Path, fps: Fraction, person: Person, moves: np.ndarray) -> Likeness | None:

@@ -62,14 +62,14 @@ def likeness(pictures: Iterable[tuple[np.ndarray, Face]], moves: np.ndarray) -> 
     for picture, face in pictures:
         points = face.mesh[: mesh.POINTS].astype(np.float64)
         heads.append(mesh.head_pose(points).to_head(points))
-        colours.append(inner_mouth.colours_of(picture, points))
+        colours.append(inner_mouth.colours_of(picture, points[:, :2]))
     if not heads:
         return None
     order = np.argsort([lips.gaps(head).max() for head in heads])
     least_open = order[: max(1, round(LEAST_OPEN * len(heads)))]
     rest = lips.at_rest(np.mean([heads[n] for n in least_open], axis=0), moves)
-    skin, lively = np.median([c.skin for c in colours], axis=0), np.median([c.lively for c in colours])
-    return Likeness(rest, Colours(skin, float(lively)))
+    usual = (np.median([getattr(c, name) for c in colours], axis=0) for name in ("skin", "lips", "teeth", "lively"))
+    return Likeness(rest, Colours(*usual))
 
 
 def portrait(picture: np.ndarray, face: Face, likeness: Likeness) -> Portrait:
@@ -79,13 +79,12 @@ def portrait(picture: np.ndarray, face: Face, likeness: Likeness) -> Portrait:
     return Portrait(picture, points, pose, pose.to_head(points), likeness.rest, likeness.colours)
 
 
-def spoken(face: Portrait, movement: np.ndarray, inside: np.ndarray, part: float = 1.0) -> np.ndarray:
+def spoken(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
     """The picture with the face speaking, uint8 (H, W, 3).
 
     Args:
         face: who speaks.
         movement: float (468, 3), of the mesh from its rest, in the head's frame.
-        inside: of a painter, float32 (3, h, w).
         part: how much of the way from what the face does to what it should do, 0 to 1.
     """
     head = speaking_mesh(face, movement, part)
@@ -93,7 +92,7 @@ def spoken(face: Portrait, movement: np.ndarray, inside: np.ndarray, part: float
     moves = warp(face.points[:, :2], moved[:, :2], moved[:, 2], face.picture.shape)
     if moves is None:
         return face.picture
-    painted = painted_inside(face, inside, moves.region)
+    painted = painted_inside(face, head, moves.region)
     return with_inside(warped(face.picture, moves), face, head, moves.region, painted)
 
 
@@ -104,10 +103,18 @@ def speaking_mesh(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np
     return face.head + part * mesh.mobility()[:, None] * (target - face.head)
 
 
-def painted_inside(face: Portrait, inside: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
-    """A painter's picture (3, h, w) in the face's colours, in a region of its picture: float32 (H, W, 3)."""
-    painted = inner_mouth.tinted(inside, face.colours)
-    return inner_mouth.placed(painted, inner_mouth.middle_of_lips(face.rest), face.pose, region)
+def painted_inside(face: Portrait, head: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
+    """What would be seen in a region of the picture if nothing hid the inside of the mouth: float32 (H, W, 3).
+
+    Args:
+        face: as it was.
+        head: its mesh as it is to be, in the head's frame.
+        region: (left, top, right, bottom).
+    """
+    drawing = inner_mouth.drawn(inner_mouth.jaw_drop(head, face.rest), face.colours)
+    drawing = inner_mouth.placed(drawing, inner_mouth.middle_of_lips(face.rest), face.pose, region)
+    mask = inner_mouth.opening_mask(face.pose.to_picture(head), region)
+    return drawing * inner_mouth.shaded(mask, float(face.pose.scale))[..., None]
 
 
 def with_inside(
@@ -130,6 +137,8 @@ def with_inside(
     soft = SOFT * float(face.pose.scale)
     mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region), (0, 0), max(soft, 0.4))
     mask *= 1.0 if was_open else seen
+    seam = inner_mouth.SEAM * face.colours.lips
+    painted = seam + seen * (painted - seam)
     if was_open:  # the upper teeth stay where they are while the lips move over them
         own = inner_mouth.opening_mask(face.points, region)
         radius = max(1, round(2 * soft))

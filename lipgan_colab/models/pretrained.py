@@ -69,15 +69,6 @@ PRETRAINED = {
         11,
         bundled=True,
     ),
-    "painter": Pretrained(
-        "what comes with the package: a painter of what shows between the lips",
-        "painter.safetensors",
-        (),
-        "lipgan_colab/assets/README.md",
-        "learnt from the GRID corpus (Cooke, Barker, Cunningham and Shao 2006), CC BY 4.0",
-        2,
-        bundled=True,
-    ),
     "expert": Pretrained(
         "what comes with the package: our own sync expert, by which evaluate judges",
         "expert.safetensors",

@@ -16,7 +16,6 @@ from lipgan_colab.files import written_whole
 from lipgan_colab.models.keras_h5 import read_keras
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.motion import MotionConfig, MotionNetwork
-from lipgan_colab.models.painter import Painter, PainterConfig
 from lipgan_colab.models.pretrained import PRETRAINED, fetch
 from lipgan_colab.models.published import WAV2LIP, Published, to_our_channels
 from lipgan_colab.models.state_dict import read_state_dict
@@ -29,11 +28,7 @@ from lipgan_colab.models.wav2lip import (
 )
 from lipgan_colab.speech.features import SpeechInput
 
-EXPORT, EXPERT, PAINTER = (
-    "generator.safetensors",
-    "expert.safetensors",
-    "painter.safetensors",
-)  # what a run folder holds for everybody else
+EXPORT, EXPERT = "generator.safetensors", "expert.safetensors"  # what a run folder holds for everybody else
 PAINTED_REFERENCES = "painted_references"  # in `about`: whether a generator has learnt from such (see augmentation)
 Generator = LipGANGenerator | Wav2LipGenerator | MotionNetwork
 
@@ -44,7 +39,6 @@ BUILD = {
     "Wav2LipGenerator": lambda config: Wav2LipGenerator(Wav2LipConfig(**config)),
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
     "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
-    "Painter": lambda config: Painter(PainterConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
 }
 
@@ -70,11 +64,6 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Ge
 def load_expert(source: str | Path, device: str | torch.device = "cpu") -> SyncExpert:
     """A sync expert ready to judge, our own or Wav2Lip's: see `load_generator`."""
     return _load(source, device, (SyncExpert,), "sync expert", EXPERT)
-
-
-def load_painter(source: str | Path = "painter", device: str | torch.device = "cpu") -> Painter:
-    """What paints the inside of mouths, the one that comes with the package or another: see `load_generator`."""
-    return _load(source, device, (Painter,), "painter", PAINTER)
 
 
 def load_network(source: str | Path, device: str | torch.device = "cpu") -> nn.Module:
@@ -180,7 +169,7 @@ def _read_ours(path: Path) -> nn.Module:
         config = header["config"] if "network" in header else header["generator"]
         with torch.device("meta"):
             network = BUILD[kind](config)
-        if "speech_input" in header and hasattr(network, "speech_input"):
+        if "speech_input" in header:
             speech_input = SpeechInput(**header["speech_input"])
             if speech_input.kind != network.speech_input.kind:
                 raise ValueError(f"a network for {network.speech_input.kind} cannot hear {speech_input.kind}")
