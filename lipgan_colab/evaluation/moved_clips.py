@@ -37,7 +37,7 @@ def moved_crops(clip: FaceClip, network: MotionNetwork, speeches: Sequence[np.nd
         crops = []
         for frame, points, said in zip(clip.frames, meshes, parts, strict=True):
             pose = mesh.head_pose(points)
-            face = Portrait(clip.frames[0], meshes[0], pose, head, who.rest, who.colours)
+            face = Portrait(clip.frames[0], meshes[0], pose, head, who.rest, who.look)
             crop = _in_pose(face, np.tensordot(said, moves, 1))[AROUND:-AROUND, AROUND:-AROUND]
             crops.append(_below(frame[AROUND:-AROUND, AROUND:-AROUND], crop))
         spoken.append(np.stack(crops))
@@ -65,7 +65,7 @@ def _in_pose(face: Portrait, movement: np.ndarray) -> np.ndarray:
     picture = cv2.warpAffine(
         face.picture, _from_centres(to_there), (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    here = Portrait(picture, aligned, face.pose, face.head, face.rest, face.colours)
+    here = Portrait(picture, aligned, face.pose, face.head, face.rest, face.look)
     return with_inside(result, here, head, moves.region, painted_inside(here, head, moves.region))
 
 

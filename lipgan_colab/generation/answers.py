@@ -11,7 +11,7 @@ from lipgan_colab.faces import geometry, mesh
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import Face
 from lipgan_colab.faces.face_clip import CROP, with_surroundings
-from lipgan_colab.generation.inner_mouth import colours_of
+from lipgan_colab.generation.inner_mouth import look_of
 from lipgan_colab.generation.own_pixels import Portrait, speaking_mesh, with_inside
 from lipgan_colab.generation.paste import match_colour, place
 from lipgan_colab.generation.warp import warp, warped
@@ -47,7 +47,7 @@ class Answers:
         points = face.mesh[: mesh.POINTS].astype(np.float64)
         pose = mesh.head_pose(points)
         head = pose.to_head(points)
-        who = Portrait(picture, points, pose, head, head, colours_of(picture, points[:, :2]))
+        who = Portrait(picture, points, pose, head, head, look_of(picture, points[:, :2]))
         moved_head = speaking_mesh(who, mesh.mobility()[:, None] * (after - before), part)
         moved = pose.to_picture(moved_head)
         moves = warp(points[:, :2], moved[:, :2], moved[:, 2], picture.shape)

@@ -31,7 +31,9 @@ BRIGHTNESS = np.float32([0.299, 0.587, 0.114])
 TINT, LIVELY = 0.05, 0.17  # how far lips are from the skin's colour, in parts of it: in one tint, and in a colour film
 GREY = 0.02  # skin with less colour than that, in parts of its brightness, has none
 WHITE, FLESH = 0.45 + 0.02j, 1.35 + 0.25j  # by what the skin's colour is multiplied to get a tooth's, and the tongue's
-THROAT, TONGUE = 0.10, 0.42  # of the skin's brightness
+THROAT, TONGUE = 0.16, 0.48  # of the skin's brightness
+DARKER = 0.45  # what light is left beside the lips
+SMALLEST = 16  # pixels: smaller faces have no edges to look at
 SEAM = 0.6  # of the lips' brightness, where they touch
 SHADE = 0.22  # centimetres from the lips over which their shadow fades
 OPENS = 0.03, 0.15  # centimetres more than at rest: from where to where the inside comes to be seen
@@ -39,35 +41,50 @@ OWN = 0.25  # centimetres between the lips of a picture from which on its own te
 
 
 @dataclass(frozen=True)
-class Colours:
-    """A face's own colours.
+class Look:
+    """A face's own colours and sharpness.
 
     Attributes:
         skin: float32 (3,), RGB.
         lips: the same, of their red.
         teeth: their brightness, 0 to 255.
         lively: how much colours vary in the face, 0 (grey, or one tint all over) to 1 (a colour film).
+        blur: pixels by which its edges are soft, as of a Gaussian blur.
     """
 
     skin: np.ndarray
     lips: np.ndarray
     teeth: float
     lively: float
+    blur: float
 
 
-def colours_of(picture: np.ndarray, points: np.ndarray) -> Colours:
+def look_of(picture: np.ndarray, points: np.ndarray) -> Look:
     """The colours of a face with landmarks (468 or more, 2) in a picture, uint8 (H, W, 3)."""
     radius = max(1, round(np.ptp(points[:, 0]) / 60))
     skin = np.median([_patch(picture, points[p], radius) for p in SKIN], axis=0)
     red = np.median([_patch(picture, points[p], radius) for p in LIPS_RED], axis=0)
     (left, top), (right, bottom) = points.min(axis=0).astype(int), points.max(axis=0).astype(int)
-    face = picture[max(0, top) : max(1, bottom), max(0, left) : max(1, right)]
-    lightest = float(np.percentile(face[::4, ::4] @ BRIGHTNESS, 97)) if face.size else 255.0
+    face = picture[max(0, top) : max(1, bottom), max(0, left) : max(1, right)] @ BRIGHTNESS
+    lightest = float(np.percentile(face[::4, ::4], 97)) if face.size else 255.0
     colour = _colour(skin)
     apart = abs(_colour(red) - colour) / max(abs(colour), GREY)
     lively = float(np.clip((apart - TINT) / (LIVELY - TINT), 0, 1))
     skin, red = skin.astype(np.float32), red.astype(np.float32)
-    return Colours(skin, red, 0.45 * float(skin @ BRIGHTNESS) + 0.4 * lightest, lively)
+    return Look(skin, red, 0.45 * float(skin @ BRIGHTNESS) + 0.4 * lightest, lively, _blur(face))
+
+
+def _blur(face: np.ndarray) -> float:
+    """By how many pixels the edges of a picture (h, w) are soft: blurred a little more, sharp ones lose most."""
+    if min(face.shape) < SMALLEST:
+        return 0.0
+
+    def edges(blur: float) -> float:
+        found = np.abs(cv2.Laplacian(cv2.GaussianBlur(face, (0, 0), blur), cv2.CV_32F)).ravel()
+        return float(np.partition(found, -len(found) // 6)[-len(found) // 6 :].mean()) + 1e-3
+
+    lost = edges(0.6) / edges(1.2)
+    return float(np.interp(-lost, [-2.4, -2.0, -1.5, -1.32, -1.22, -1.17], [0.0, 0.5, 1.0, 1.5, 2.0, 3.0]))
 
 
 def _patch(picture: np.ndarray, point: np.ndarray, radius: int) -> np.ndarray:
@@ -83,22 +100,22 @@ def _colour(rgb: np.ndarray) -> np.ndarray:
     return ((rgb[..., 0] - bright) + 1j * (rgb[..., 2] - bright)) / bright
 
 
-def drawn(jaw: float, colours: Colours) -> np.ndarray:
+def drawn(jaw: float, look: Look) -> np.ndarray:
     """The inside of a mouth whose jaw is so many centimetres down: float32 (h, w, 3), RGB.
 
     A colour is the skin's times a complex number, so grey skin has grey teeth and a grey tongue, and a sepia one sepia.
     """
     x, y = _places()
-    skin = float(colours.skin @ BRIGHTNESS)
+    skin = float(look.skin @ BRIGHTNESS)
     drop = HINGE * max(jaw, 0.0)
     tongue = np.exp(-np.square(x / 1.5) - np.square((y - 0.75 * drop - 0.45) / (0.3 + 0.35 * drop)))
     bright = skin * (THROAT + (TONGUE - THROAT) * tongue)
     tint = np.full(x.shape, FLESH)
     for teeth, down in ((_teeth(False), drop), (_teeth(True), 0.0)):
         cover, shade = _lowered(teeth, down)
-        bright = bright + cover * (colours.teeth * shade - bright)
+        bright = bright + cover * (look.teeth * shade - bright)
         tint = tint + cover * (WHITE - tint)
-    colour = _colour(colours.skin) * (1 + colours.lively * (tint - 1))
+    colour = _colour(look.skin) * (1 + look.lively * (tint - 1))
     red, blue = bright * (1 + colour.real), bright * (1 + colour.imag)
     green = (bright - BRIGHTNESS[0] * red - BRIGHTNESS[2] * blue) / BRIGHTNESS[1]
     return np.stack([red, green, blue], axis=-1).astype(np.float32)
@@ -123,7 +140,7 @@ def _teeth(upper: bool) -> np.ndarray:
     rise = 0.05 * np.square(aside) + 0.03 * np.square(np.abs(x)) * (0.6 if upper else 0.8)  # round edges, bent rows
     from_edge = (UPPER_EDGE - rise - y) if upper else (y - LOWER_EDGE - rise)  # centimetres, > 0 on the tooth
     inside = _soft(from_edge, 0.04) * _soft(CROWN - from_edge, 0.15) * _soft(ends[-1] - np.abs(x), 0.1)
-    gap = 0.22 * np.exp(-np.square((1 - np.abs(aside)) * half / 0.035))
+    gap = 0.16 * np.exp(-np.square((1 - np.abs(aside)) * half / 0.035))
     bend = 1 - 0.07 * np.square(x)  # the row bends back into the dark
     shade = (0.93 - gap + 0.05 * np.exp(-np.square(from_edge / 0.25))) * bend * (1.0 if upper else 0.88)
     return np.stack([inside, np.clip(shade, 0, 1)])
@@ -152,8 +169,10 @@ def middle_of_lips(rest: np.ndarray) -> np.ndarray:
     return (rest[13] + rest[14]) / 2 + [0, 0, DEEP]
 
 
-def placed(inside: np.ndarray, middle: np.ndarray, pose: HeadPose, region: tuple[int, int, int, int]) -> np.ndarray:
-    """A drawing (h, w, 3) where it is in the region (left, top, right, bottom) of the frame."""
+def placed(
+    inside: np.ndarray, middle: np.ndarray, pose: HeadPose, region: tuple[int, int, int, int], blur: float
+) -> np.ndarray:
+    """A drawing (h, w, 3) where it is in the region (left, top, right, bottom) of the frame, as soft as that is."""
     corners = middle + np.array([[LEFT, TOP, 0], [RIGHT, TOP, 0], [LEFT, BOTTOM, 0]])
     seen = pose.to_picture(corners)[:, :2] - region[:2]
     height, width = inside.shape[:2]
@@ -161,8 +180,7 @@ def placed(inside: np.ndarray, middle: np.ndarray, pose: HeadPose, region: tuple
     to_region[:, 2] += to_region[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts from pixel centres
     size = (region[2] - region[0], region[3] - region[1])
     scale = float(pose.scale) / PIXELS
-    if scale < 1:  # smoothed before it shrinks
-        inside = cv2.GaussianBlur(inside, (0, 0), 0.4 / scale)
+    inside = cv2.GaussianBlur(inside, (0, 0), np.hypot(blur, 0.4) / scale)  # before it shrinks
     return cv2.warpAffine(inside, to_region, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -171,7 +189,7 @@ def shaded(mask: np.ndarray, scale: float) -> np.ndarray:
 
     scale: pixels a centimetre.
     """
-    return 0.35 + 0.65 * np.clip(2 * cv2.GaussianBlur(mask, (0, 0), SHADE * scale) - 0.7, 0, 1)
+    return DARKER + (1 - DARKER) * np.clip(2 * cv2.GaussianBlur(mask, (0, 0), SHADE * scale) - 0.7, 0, 1)
 
 
 def opening_mask(points: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:

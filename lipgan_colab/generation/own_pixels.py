@@ -1,7 +1,7 @@
 """A face speaks with its own pixels: they are moved by the mesh, and only the inside of the mouth is painted."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from lipgan_colab.faces import lips, mesh
 from lipgan_colab.faces.face import Face
 from lipgan_colab.faces.mesh import HeadPose
 from lipgan_colab.generation import inner_mouth
-from lipgan_colab.generation.inner_mouth import Colours
+from lipgan_colab.generation.inner_mouth import Look
 from lipgan_colab.generation.warp import warp, warped
 
 LEAST_OPEN = 0.15  # of a film's frames show a mouth that rests, or nearly
@@ -27,7 +27,7 @@ class Portrait:
         pose: of the head.
         head: the mesh in the head's frame.
         rest: the same when the person says nothing.
-        colours: the face's.
+        look: the face's colours and sharpness.
     """
 
     picture: np.ndarray
@@ -35,7 +35,7 @@ class Portrait:
     pose: HeadPose
     head: np.ndarray
     rest: np.ndarray
-    colours: Colours
+    look: Look
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Likeness:
 
     Attributes:
         rest: the mesh (468, 3) of the face when nothing is said, in the head's frame.
-        colours: the face's.
+        look: the face's colours and sharpness.
     """
 
     rest: np.ndarray
-    colours: Colours
+    look: Look
 
 
 def likeness(pictures: Iterable[tuple[np.ndarray, Face]], moves: np.ndarray) -> Likeness | None:
@@ -58,25 +58,25 @@ def likeness(pictures: Iterable[tuple[np.ndarray, Face]], moves: np.ndarray) -> 
         pictures: each with the person's face in it.
         moves: as of `lips.at_rest`.
     """
-    heads, colours = [], []
+    heads, looks = [], []
     for picture, face in pictures:
         points = face.mesh[: mesh.POINTS].astype(np.float64)
         heads.append(mesh.head_pose(points).to_head(points))
-        colours.append(inner_mouth.colours_of(picture, points[:, :2]))
+        looks.append(inner_mouth.look_of(picture, points[:, :2]))
     if not heads:
         return None
     order = np.argsort([lips.gaps(head).max() for head in heads])
     least_open = order[: max(1, round(LEAST_OPEN * len(heads)))]
     rest = lips.at_rest(np.mean([heads[n] for n in least_open], axis=0), moves)
-    usual = (np.median([getattr(c, name) for c in colours], axis=0) for name in ("skin", "lips", "teeth", "lively"))
-    return Likeness(rest, Colours(*usual))
+    usual = (np.median([getattr(look, field.name) for look in looks], axis=0) for field in fields(Look))
+    return Likeness(rest, Look(*usual))
 
 
 def portrait(picture: np.ndarray, face: Face, likeness: Likeness) -> Portrait:
     """What is to be known of a face, found in a picture with its depth, before it speaks."""
     points = face.mesh[: mesh.POINTS].astype(np.float64)
     pose = mesh.head_pose(points)
-    return Portrait(picture, points, pose, pose.to_head(points), likeness.rest, likeness.colours)
+    return Portrait(picture, points, pose, pose.to_head(points), likeness.rest, likeness.look)
 
 
 def spoken(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
@@ -111,8 +111,8 @@ def painted_inside(face: Portrait, head: np.ndarray, region: tuple[int, int, int
         head: its mesh as it is to be, in the head's frame.
         region: (left, top, right, bottom).
     """
-    drawing = inner_mouth.drawn(inner_mouth.jaw_drop(head, face.rest), face.colours)
-    drawing = inner_mouth.placed(drawing, inner_mouth.middle_of_lips(face.rest), face.pose, region)
+    drawing = inner_mouth.drawn(inner_mouth.jaw_drop(head, face.rest), face.look)
+    drawing = inner_mouth.placed(drawing, inner_mouth.middle_of_lips(face.rest), face.pose, region, face.look.blur)
     mask = inner_mouth.opening_mask(face.pose.to_picture(head), region)
     return drawing * inner_mouth.shaded(mask, float(face.pose.scale))[..., None]
 
@@ -137,7 +137,7 @@ def with_inside(
     soft = SOFT * float(face.pose.scale)
     mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region), (0, 0), max(soft, 0.4))
     mask *= 1.0 if was_open else seen
-    seam = inner_mouth.SEAM * face.colours.lips
+    seam = inner_mouth.SEAM * face.look.lips
     painted = seam + seen * (painted - seam)
     if was_open:  # the upper teeth stay where they are while the lips move over them
         own = inner_mouth.opening_mask(face.points, region)
