@@ -55,8 +55,7 @@ def test_a_speaking_mouth_does_not_turn_the_head():
     face = mesh.canonical().astype(np.float64)
     speaking = face + mesh.mobility()[:, None] * np.random.default_rng(0).normal(0, 1, (468, 3))
     still, moved = (mesh.head_pose(points) for points in (face, speaking))
-    change = still.rotation.T @ moved.rotation
-    assert np.degrees(np.arccos((np.trace(change) - 1) / 2)) < 1
+    assert moved.rotation == pytest.approx(still.rotation, abs=0.02)  # a degree
     assert moved.scale == pytest.approx(still.scale, rel=0.02)
 
 
@@ -108,4 +107,4 @@ def test_a_face_in_a_photo_has_the_usual_size_in_its_head(shared, finder):
         assert np.linalg.norm(head[263] - head[33]) == pytest.approx(8.9, abs=0.5)
         assert pose.to_picture(head) == pytest.approx(points, abs=1e-6)
         assert np.degrees(np.arcsin(pose.rotation[0, 2])) == pytest.approx(-face.yaw, abs=5)  # z: away from us
-        assert abs(head[10, 0] - head[152, 0]) < 0.8  # the head stands upright
+        assert abs(head[10, 0] - head[152, 0]) < 1.2  # the head stands upright

@@ -130,7 +130,7 @@ def test_between_the_lips_are_teeth_and_dark(photographed, widest):
     middle = np.arange(len(inside))[:, None] < np.quantile(rows, 0.5)
     above, below = (brightness(result[inside & half]) for half in (middle, ~middle))
     assert above > 1.3 * below
-    assert brightness(who.colours.skin) > below > 5
+    assert brightness(who.look.skin) > below > 5
     assert result[inside].max() <= np.percentile(who.picture[hull(who.points[:, :2], who.picture.shape)], 99.5)
 
 
@@ -152,7 +152,7 @@ def test_of_a_film_the_least_open_mouths_are_its_rest(photographed, finder, star
     found = likeness(film, starter.moves)
     assert lips.gaps(found.rest).max() < lips.SHUT
     assert np.abs(found.rest - who.rest).max() < 0.3
-    assert found.colours.skin == pytest.approx(who.colours.skin, abs=12)
+    assert found.look.skin == pytest.approx(who.look.skin, abs=12)
     assert likeness([], starter.moves) is None
 
 
