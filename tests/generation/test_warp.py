@@ -72,16 +72,31 @@ def test_pixels_go_where_their_points_go():
     assert moved[199, 1] - points[199, 1] > 10
 
 
+def test_what_grows_grows_from_its_middle():
+    points = mesh.canonical()[:, :2].astype(np.float64) * 9 + 150.2
+    larger = 150.2 + 1.5 * (points - 150.2)
+    moves = warp(points, larger, mesh.canonical()[:, 2], (300, 300, 3))
+    x, y = np.meshgrid(np.arange(300) + 0.5, np.arange(300) + 0.5)
+    for number in (199, 50, 280, 9):
+        spot = 255 * np.exp(-(np.square(x - points[number, 0]) + np.square(y - points[number, 1])) / 3)
+        result = warped(np.repeat(spot[..., None], 3, axis=2).astype(np.uint8), moves)[..., 0].astype(float)
+        found = [(result * along).sum() / result.sum() for along in (x, y)]
+        assert found == pytest.approx(larger[number], abs=0.08)
+
+
 def test_what_is_nearer_hides_what_is_further_away():
-    points, depth, moved = a_face()
-    over = moved.copy()
-    over[152] = points[17]  # a point of the chin goes up over the lip
-    picture = noise()
-    hidden, shown = (depth.copy() for _ in range(2))
-    hidden[152], shown[152] = 500, -500
-    both = [warped(picture, warp(points, over, deep, picture.shape)) for deep in (hidden, shown)]
-    x, y = np.rint(points[15]).astype(int)
-    assert not np.array_equal(*(result[y - 3 : y + 20, x - 5 : x + 5] for result in both))
+    points, depth, _ = a_face()
+    moved = points + 3.0 * (mesh.mobility() > 0)[:, None] * [1, 0]
+    moved[152] = moved[17]  # a point of the chin goes up over the lip
+    x, y = np.rint(moved[17]).astype(int)
+    y += 2
+    lips_own = []
+    for deep in (500, -500):
+        depth[152] = deep
+        moves = warp(points, moved, depth, (300, 300, 3))
+        source = moves.source[y - moves.region[1], x - moves.region[0]]
+        lips_own.append(bool(np.abs(source - [x - 3, y]).max() < 0.1))
+    assert lips_own == [True, False]
 
 
 @pytest.mark.parametrize("name", PHOTOS)
