@@ -110,6 +110,18 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
     return run
 
 
+def _strangers(parser: argparse.ArgumentParser) -> Run:
+    from lipgan_colab.evaluation.strangers import strangers
+
+    names = add_flags(parser, strangers, weights=WEIGHTS, faces={"nargs": "+", "type": Path})
+
+    def run(args: argparse.Namespace) -> None:
+        made = strangers(**given(args, names))
+        print(f"{len(made)} faces spoke; see {args.out / 'strangers.png'} and strangers.csv")
+
+    return run
+
+
 def _weights(parser: argparse.ArgumentParser) -> Run:
     convert = parser.add_subparsers(metavar="ACTION").add_parser("convert", help="any weights to our .safetensors")
     convert.set_defaults(run_verb=_convert_weights)
@@ -167,6 +179,7 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
     "status": (_status, "where a run stands, when and where it was saved, whether it can go on"),
     "generate": (_generate, "a face and a speech clip to a video"),
     "evaluate": (_evaluate, "clips generated from their own and another's speech, compared with the truth"),
+    "strangers": (_strangers, "photos and films of strangers speak: one page of pictures, and what can be checked"),
     "weights": (_weights, "list the pretrained weights that can be had by name; or convert some"),
     "demo": (_demo, "a photograph speaks a sentence"),
 }

@@ -5,6 +5,8 @@ frames, so that the truth, a photo and a generator are scored by the same code. 
 eyes, after each frame's face has been laid onto the same shape by what speech does not move.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,12 @@ from lipgan_colab.speech.sync import clip_sync
 
 HIGH_PASS = 13  # frames of the moving mean that is taken off: sentences of one corpus share their slow rhythm
 FEWEST_PAIRS = 5  # of neighbouring silent frames, for movement in silence
+SHUT, OPEN = (
+    0.15,
+    0.35,
+)  # of a mouth's usual widest: in a p, b or m lips are shut between two moments where they are open
+LEAST_RANGE = 0.5  # of the true opening's range: lips that move less make no closures, they tremble
+NEAR = 2  # frames by which a closure may come too early or too late
 FEWEST_PIXELS = 50  # of an inner mouth, over the whole clip: with fewer there are no teeth to look at
 
 # Landmarks of MediaPipe's mesh. Eye corners and nose hardly move with speech; with fewer of them, lips tremble more.
@@ -29,6 +37,8 @@ MEASURES = {
     "correlation": "mouth opening with the true one's, over the frames; 1 is best",
     "high_passed": f"the same, each opening minus its {HIGH_PASS}-frame moving mean",
     "range": "how widely the opening varies; true = 1 (a mouth that hardly moves can still correlate)",
+    "closures": f"which part of the true closures of the lips (p, b, m) are made, within {NEAR} frames; 1 is best",
+    "false_closures": "closures that the true lips do not make, a second of speech; 0 is best",
     "lmd": "lip landmark distance, in distances between the eyes, after alignment; 0 is best",
     "lmd_pixels": "the original definition (Chen et al. 2018): lips centred, in pixels of the crop",
     "psnr": "lower half, dB",
@@ -41,6 +51,7 @@ MEASURES = {
     "teeth": "Laplacian energy in the inner mouth; true = 1",
     "chin": "movement of the chin; true = 1",
     "cheeks": "movement of the cheeks; true = 1",
+    "shimmer": "flicker of the skin of chin and cheeks, its movement taken off; true = 1, more is worse",
     "silence": "movement of the mouth in silence; the true mouth's over the whole clip = 1",
     "one_sided": "how unequally the lips' two halves move up and down, 0 to 1",
     "sound": "high-passed mouth opening with loudness: our own check of sync, no SyncNet",
@@ -63,12 +74,14 @@ def measure(clip: FaceClip, true: FaceClip, silent: np.ndarray) -> dict[str, flo
     """
     crops, truth = clip.crops, true.crops
     errors, similar = squared_errors(crops, truth), similarity(crops, truth)
+    skin = np.maximum(true.chin, true.cheeks)
     shape = face_shape(true)
     own, real = aligned(clip, shape), aligned(true, shape)
     return {
         "correlation": correlation(clip.opening, true.opening),
         "high_passed": correlation(high_pass(clip.opening), high_pass(true.opening)),
-        "range": _ratio(float(np.std(clip.opening)), float(np.std(true.opening))),
+        "range": ratio(float(np.std(clip.opening)), float(np.std(true.opening))),
+        **closures_made(clip.opening, true.opening, silent),
         "lmd": distance(own[:, MOUTH], real[:, MOUTH]),
         "lmd_pixels": distance(centred(clip.landmarks[:, MOUTH]), centred(true.landmarks[:, MOUTH])),
         "psnr": psnr(errors[:, CROP // 2 :].mean()),
@@ -77,17 +90,19 @@ def measure(clip: FaceClip, true: FaceClip, silent: np.ndarray) -> dict[str, flo
         "ssim": float(similar[:, CROP // 2 :].mean()),  # of windows that lie wholly in the lower half
         "ssim_whole": float(similar.mean()),
         "ssim_lips": _average(similar, true.lips[:, 3:-3, 3:-3]),
-        "sharpness": _ratio(detail(crops, true.lips), detail(truth, true.lips)),
-        "teeth": _ratio(detail(crops, clip.inner_mouth), detail(truth, true.inner_mouth)),
-        "chin": _ratio(skin_movement(clip.flow, true.chin), skin_movement(true.flow, true.chin)),
-        "cheeks": _ratio(skin_movement(clip.flow, true.cheeks), skin_movement(true.flow, true.cheeks)),
-        "silence": _ratio(liveliness(clip.opening, silent), liveliness(true.opening)),
+        "sharpness": ratio(detail(crops, true.lips), detail(truth, true.lips)),
+        "teeth": ratio(detail(crops, clip.inner_mouth), detail(truth, true.inner_mouth)),
+        "chin": ratio(skin_movement(clip.flow, true.chin), skin_movement(true.flow, true.chin)),
+        "cheeks": ratio(skin_movement(clip.flow, true.cheeks), skin_movement(true.flow, true.cheeks)),
+        "shimmer": ratio(shimmer(crops, skin), shimmer(truth, skin)),
+        "silence": ratio(liveliness(clip.opening, silent), liveliness(true.opening)),
         "one_sided": one_sidedness(own),
         "unseen": float(np.isnan(clip.landmarks[:, 0, 0]).sum()),
     }
 
 
-def _ratio(own: float, real: float) -> float:
+def ratio(own: float, real: float) -> float:
+    """nan where what it is relative to is nothing."""
     return own / real if real > 0 else float("nan")
 
 
@@ -129,14 +144,32 @@ def detail(crops: np.ndarray, region: np.ndarray) -> float:
     """Mean square of the Laplacian in a region of the crops; nan where the region is as good as empty."""
     if region.sum() < FEWEST_PIXELS:
         return float("nan")
-    grey = (cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops)
-    energy = np.stack([cv2.Laplacian(picture, cv2.CV_32F) for picture in grey]) ** 2
+    energy = np.stack([cv2.Laplacian(_grey(crop), cv2.CV_32F) for crop in crops]) ** 2
     return float(np.average(energy, weights=region))
+
+
+def _grey(crop: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
 
 
 def skin_movement(flow: np.ndarray, region: np.ndarray) -> float:
     """How far the skin in a region (F, 96, 96) moves from one frame to the next, in pixels; flow is a clip's."""
     return _average(flow, region[1:])
+
+
+def shimmer(crops: np.ndarray, region: np.ndarray) -> float:
+    """How much the skin in a region changes from one frame to the next once its movement is taken off, in grey levels.
+
+    Movement alone does not tell: skin whose light or grain changes in every frame does not go anywhere.
+    """
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    y, x = np.mgrid[:CROP, :CROP].astype(np.float32)
+    changes = np.zeros((len(crops) - 1, CROP, CROP), np.uint8)
+    for change, (before, after) in zip(changes, pairwise(map(_grey, crops)), strict=True):
+        flow = search.calc(before, after, None)
+        back = cv2.remap(after, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        change[:] = cv2.absdiff(before, back)
+    return _average(changes, region[1:])
 
 
 # Landmarks: (F, P, 2), nan where no face was found.
@@ -225,6 +258,51 @@ def liveliness(openings: np.ndarray, where: np.ndarray | None = None) -> float:
     if where is not None:
         changes = changes[where[1:] & where[:-1]]
     return float(changes.mean()) if len(changes) >= FEWEST_PAIRS else float("nan")
+
+
+def closures(openings: np.ndarray, silent: np.ndarray, least: float = 0.0) -> list[tuple[int, int]]:
+    """Where the lips close between two openings while somebody speaks: the first and the last frame of each time.
+
+    Shut and open are meant on the mouth's own scale, from its least opening to the 90th percentile.
+
+    Args:
+        openings: (F,).
+        silent: of `silent_frames`; lips that are shut there are at rest.
+        least: what the scale is at least long.
+    """
+    scale = max(_range(openings), least, 1e-9)
+    level = (openings - openings.min()) / scale
+    found = []
+    for before, after in pairwise(np.flatnonzero(level > OPEN)):
+        shut = before + np.flatnonzero(level[before:after] < SHUT)
+        if len(shut) and not silent[shut].any():
+            found.append((int(shut[0]), int(shut[-1])))
+    return found
+
+
+def _range(openings: np.ndarray) -> float:
+    return float(np.percentile(openings, 90) - openings.min())
+
+
+def closures_made(openings: np.ndarray, true: np.ndarray, silent: np.ndarray) -> dict[str, float]:
+    """`closures` and `false_closures` of MEASURES, of a clip's openings (F,) and the true ones; nan where the true lips
+    never close, or nothing is said.
+
+    Each mouth counts on its own scale: one that opens only half as wide, but closes for every p, makes them all.
+    """
+    real, own = closures(true, silent), closures(openings, silent, LEAST_RANGE * _range(true))
+    made = [any(_near(closure, other) for other in own) for closure in real]
+    false = [closure for closure in own if not any(_near(closure, other) for other in real)]
+    speech = (~silent).sum() / FPS
+    return {
+        "closures": float(np.mean(made)) if made else float("nan"),
+        "false_closures": float(len(false) / speech) if speech else float("nan"),
+    }
+
+
+def _near(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether two stretches (first, last) of frames meet, or nearly."""
+    return a[0] - NEAR <= b[1] and b[0] - NEAR <= a[1]
 
 
 def silent_frames(wave: np.ndarray, n_frames: int) -> np.ndarray:

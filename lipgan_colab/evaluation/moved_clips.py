@@ -59,7 +59,7 @@ def _in_pose(face: Portrait, movement: np.ndarray) -> np.ndarray:
         left, top, right, bottom = moves.region
         places[top:bottom, left:right] = moves.source
     sources = ((places + 0.5) @ back[:, :2].T + back[:, 2] - 0.5).astype(np.float32)  # OpenCV counts from centres
-    result = cv2.remap(face.picture, sources, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    result = cv2.remap(face.picture, sources, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
     if moves is None:
         return result
     picture = cv2.warpAffine(

@@ -92,18 +92,19 @@ def page(samples: list[Sample], shape: np.ndarray) -> np.ndarray:
         ground = np.full((len(heat), width, 3), 255, np.uint8)
         ground[:, : heat.shape[1]] = heat
         text = f"mean difference of generated and true, over {len(samples)} clips; bright: {np.nanmax(mean):.0f} of 255"
-        rows += [_caption(text, width), ground]
+        rows += [caption(text, width), ground]
     ranked = sorted(samples, key=lambda s: -s.score)
     best = ranked[: max(SHOWN, len(ranked) - SHOWN)][:SHOWN]
     worst = ranked[max(len(best), len(ranked) - SHOWN) :]
     for name, some in (("best", best), ("worst", worst)):
         for s in some:
             text = f"{name}: {s.id} (high_passed {s.score:.2f}); above true, below generated"
-            rows += [_caption(text, width), s.strip]
+            rows += [caption(text, width), s.strip]
     return np.concatenate(rows)
 
 
-def _caption(text: str, width: int) -> np.ndarray:
+def caption(text: str, width: int) -> np.ndarray:
+    """A line of text, uint8 (CAPTION, width, 3)."""
     text = text.encode("ascii", "replace").decode()  # OpenCV has no other letters, and crashes at what is no Unicode
     line = np.full((CAPTION, width, 3), 255, np.uint8)
     cv2.putText(line, text, (6, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)

@@ -16,6 +16,7 @@ LOWER = [95, 88, 178, 87, 14, 317, 402, 318, 324]
 REACH = 0.9  # centimetres around a lip's point that go with it
 SHUT = 0.1  # what MediaPipe sees between lips that touch, at most
 TOUCHING = 0.03  # and usually
+NEAR = 0.4  # centimetres between lips that are about to touch
 WIDEST = 4.9  # centimetres between the corners of a mouth that rests; a smile goes back to there by the part SMILE_GOES
 SMILE_GOES = 0.6
 RELUCTANCE = 0.05  # square centimetres: how much a movement must help before it is made
@@ -48,6 +49,14 @@ def closed(head: np.ndarray, most: np.ndarray) -> np.ndarray:
     """The mesh with its lips at most so far apart; arguments as of `kept_apart`."""
     over = np.maximum(gaps(head) - most, 0)
     return head + _carried(UPPER_PART * over, -(1 - UPPER_PART) * over)
+
+
+def meeting(head: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """The mesh with lips that come near each other touching: whoever learns from sound hesitates between open and shut,
+    and p, b and m want them shut. Arguments as of `kept_apart`."""
+    more = np.maximum(gaps(head) - least, 0)
+    part = np.clip(more / NEAR, 0, 1)
+    return closed(head, least + more * part * part * (3 - 2 * part))
 
 
 def _carried(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:

@@ -367,9 +367,10 @@ def generate_crops(
 
 @dataclass
 class _Mover:
-    """How a motion network moves a person: the network's `moves`, and who is moved (None until seen)."""
+    """How a motion network moves a person: the network's `moves`, whether in a photo, and who (None until seen)."""
 
     moves: np.ndarray
+    is_photo: bool
     who: Likeness | None
 
 
@@ -385,7 +386,7 @@ def _mover(
         who = likeness([(photo, photographed)], network.moves)
     else:
         who = film_likeness(face, report.fps, options.person, network.moves)
-    return _Mover(network.moves, who)
+    return _Mover(network.moves, photo is not None, who)
 
 
 def _heard(seen: Iterator[FaceFrame], parts: np.ndarray, options: GenerateOptions) -> Iterator[list[FaceFrame]]:
@@ -404,7 +405,8 @@ def _moved(frame: FaceFrame, mover: _Mover, options: GenerateOptions) -> np.ndar
     if mover.who is None:
         mover.who = likeness([(frame.picture, frame.face)], mover.moves)
     movement = np.tensordot(frame.parts, mover.moves, 1)
-    who = portrait(frame.picture, frame.face, mover.who)
+    # A film's teeth are seen in some frames and not in others, so that they would come and go.
+    who = portrait(frame.picture, frame.face, mover.who, own_teeth=mover.is_photo)
     return spoken(who, movement, shown(frame.face, options.largest_yaw))
 
 

@@ -28,6 +28,7 @@ class Portrait:
         head: the mesh in the head's frame.
         rest: the same when the person says nothing.
         look: the face's colours and sharpness.
+        own_teeth: whether teeth that are seen in the picture are kept, where speech shows them.
     """
 
     picture: np.ndarray
@@ -36,6 +37,7 @@ class Portrait:
     head: np.ndarray
     rest: np.ndarray
     look: Look
+    own_teeth: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,11 @@ def likeness(pictures: Iterable[tuple[np.ndarray, Face]], moves: np.ndarray) -> 
     return Likeness(rest, Look(*usual))
 
 
-def portrait(picture: np.ndarray, face: Face, likeness: Likeness) -> Portrait:
-    """What is to be known of a face, found in a picture with its depth, before it speaks."""
+def portrait(picture: np.ndarray, face: Face, likeness: Likeness, own_teeth: bool = True) -> Portrait:
+    """What is to be known of a face, found in a picture with its depth, before it speaks: see `Portrait`."""
     points = face.mesh[: mesh.POINTS].astype(np.float64)
     pose = mesh.head_pose(points)
-    return Portrait(picture, points, pose, pose.to_head(points), likeness.rest, likeness.look)
+    return Portrait(picture, points, pose, pose.to_head(points), likeness.rest, likeness.look, own_teeth)
 
 
 def spoken(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
@@ -99,7 +101,7 @@ def spoken(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarra
 def speaking_mesh(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
     """Where a face's points are in its head's frame as it speaks, (468, 3); arguments as of `spoken`."""
     least = np.minimum(lips.gaps(face.rest), lips.SHUT)
-    target = lips.kept_apart(face.rest + movement, least)
+    target = lips.meeting(lips.kept_apart(face.rest + movement, least), least)
     return face.head + part * mesh.mobility()[:, None] * (target - face.head)
 
 
@@ -139,7 +141,7 @@ def with_inside(
     mask *= 1.0 if was_open else seen
     seam = inner_mouth.SEAM * face.look.lips
     painted = seam + seen * (painted - seam)
-    if was_open:  # the upper teeth stay where they are while the lips move over them
+    if was_open and face.own_teeth:  # the upper teeth stay where they are while the lips move over them
         own = inner_mouth.opening_mask(face.points, region)
         radius = max(1, round(2 * soft))
         own = cv2.GaussianBlur(cv2.erode(own, np.ones((2 * radius + 1,) * 2)), (0, 0), radius / 2)

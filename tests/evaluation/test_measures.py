@@ -13,6 +13,8 @@ from lipgan_colab.evaluation.measures import (
     MOUTH,
     RIGHT_LIPS,
     aligned,
+    closures,
+    closures_made,
     correlation,
     distance,
     face_shape,
@@ -88,6 +90,8 @@ def test_the_truth_scores_best(perfect):
     assert perfect["psnr"] == perfect["psnr_whole"] == perfect["psnr_lips"] == pytest.approx(100)
     assert perfect["ssim"] == pytest.approx(1) and perfect["ssim_lips"] == pytest.approx(1)
     assert perfect["sharpness"] == perfect["teeth"] == perfect["chin"] == perfect["cheeks"] == 1
+    assert perfect["closures"] == perfect["shimmer"] == 1
+    assert perfect["false_closures"] == 0
     assert perfect["one_sided"] < 0.1
 
 
@@ -96,9 +100,11 @@ def test_the_truth_at_another_time(true, silent, perfect, shift):
     late = measure(true.at(np.arange(COUNT) + shift), true, silent)
     assert late["high_passed"] < 0.4
     assert late["lmd"] > 0.01 and late["lmd_pixels"] > 0.5
+    assert late["closures"] <= 0.5
     assert late["psnr_lips"] < 30 and late["ssim_lips"] < 0.9
     # What has nothing to do with time stays.
     assert late["sharpness"] == pytest.approx(1, abs=0.3)
+    assert late["shimmer"] == pytest.approx(1, abs=0.2)
     assert late["one_sided"] == pytest.approx(perfect["one_sided"], abs=0.05)
 
 
@@ -127,7 +133,8 @@ def test_a_frozen_mouth(true, judged, perfect):
     assert still["correlation"] < 0.3 and still["high_passed"] < 0.3  # the true jaw outside of the crop is not seen
     assert still["lmd"] > 0.015
     assert still["silence"] < 0.5 * perfect["silence"]
-    assert still["chin"] < 0.7
+    assert still["chin"] < 0.7 and still["shimmer"] < 0.5
+    assert still["closures"] == still["false_closures"] == 0
     assert still["sharpness"] > 0.5
 
 
@@ -143,6 +150,18 @@ def test_a_chin_that_moves(true, judged, perfect):
     assert restless["cheeks"] == pytest.approx(1, abs=0.15)
     assert restless["correlation"] > 0.8
     assert restless["psnr_lips"] > restless["psnr"]
+
+
+@pytest.mark.parametrize("kind", ["light", "grain"])
+def test_skin_that_shimmers(true, judged, kind):
+    """Nothing moves that should not: neither chin nor cheeks are said to."""
+    rng = np.random.default_rng(0)
+    crops = true.crops.astype(np.float32)
+    for n, crop in enumerate(crops):
+        crop[CROP // 2 :] += 4 * (-1) ** n if kind == "light" else rng.normal(0, 4, (CROP // 2, CROP, 3))
+    restless = judged(np.rint(crops).clip(0, 255).astype(np.uint8))
+    assert restless["shimmer"] > 1.5
+    assert restless["chin"] == pytest.approx(1, abs=0.15) and restless["cheeks"] == pytest.approx(1, abs=0.25)
 
 
 @pytest.mark.parametrize("half", [slice(0, CROP // 2), slice(CROP // 2, None)], ids=["left", "right"])
@@ -244,6 +263,51 @@ def test_movement_in_silence_counts_silent_frames_only():
     assert liveliness(opening, np.arange(40) < 20) == 1
     assert liveliness(opening, np.arange(40) > 20) == 0
     assert np.isnan(liveliness(opening, np.arange(40) == 5))
+
+
+@pytest.fixture
+def said() -> np.ndarray:
+    """A mouth's opening: at rest, open, shut in frames 8 and 9, open, nearly shut in frame 14, open, at rest."""
+    return np.float64([0] * 5 + [1, 3, 4, 0.2, 0, 4, 4, 3, 2, 1.2, 3, 4] + [0] * 5) / 100
+
+
+NEVER = np.zeros(22, bool)
+
+
+def made(openings: np.ndarray, true: np.ndarray, silent: np.ndarray = NEVER) -> tuple[float, float]:
+    return tuple(closures_made(openings, true, silent).values())
+
+
+def test_lips_close_between_two_openings(said):
+    assert closures(said, NEVER) == [(8, 9)]
+    assert closures(said, np.arange(22) == 9) == []  # silence: they rest
+    assert closures(np.full(22, 0.1), NEVER) == []
+    said[14] = 0.005
+    assert closures(said, NEVER) == [(8, 9), (14, 14)]
+
+
+@pytest.mark.parametrize(
+    ("shift", "share", "false"), [(0, 1, 0), (2, 1, 0), (-3, 1, 0), (5, 0, 25 / 22), (-5, 0, 25 / 22)]
+)
+def test_closures_are_made_at_their_time(said, shift, share, false):
+    assert made(np.roll(said, shift), said) == (share, pytest.approx(false))
+
+
+def test_closures_are_those_of_the_mouths_own_scale(said):
+    assert made(0.5 * said + 0.01, said) == (1, 0)
+    assert made(0.1 * said, said) == (0, 0)  # it trembles
+
+
+def test_a_closure_that_is_not_made_and_one_too_many(said):
+    more = said.copy()
+    more[14] = 0
+    assert made(more, said) == (1, pytest.approx(25 / 22))
+    assert made(said, more) == (0.5, 0)
+    assert made(said, said, np.arange(22) < 2) == (1, 0)
+    never = np.minimum(np.arange(22), 10) / 100  # opens and stays open
+    share, false = made(said, never, np.arange(22) < 2)
+    assert np.isnan(share) and false == pytest.approx(25 / 20)
+    assert np.isnan(made(said, said, ~NEVER)).all()
 
 
 def test_a_frame_is_silent_only_where_nothing_of_it_is_spoken(monkeypatch):
