@@ -84,3 +84,14 @@ def test_lips_that_touch_and_smile_a_little_become_narrower(head, moves):
     resting = lips.at_rest(smiling, moves)
     assert lips.gaps(resting) == pytest.approx(TOUCHING, abs=1e-6)
     assert 0.05 < lips.width(smiling) - lips.width(resting) < 0.4
+
+
+def test_lips_that_nearly_touch_meet_and_open_ones_stay():
+    least = np.zeros(9)
+    wide = np.linspace(0, 1.2, 50)
+    met = np.array([lips.gaps(lips.meeting(with_gaps(np.full(9, gap)), least))[4] for gap in wide])
+    assert (np.diff(met) >= -1e-9).all() and (met <= wide + 1e-9).all()
+    assert met[wide < 0.3 * lips.NEAR].max() < 0.1 * lips.NEAR
+    assert met[wide >= lips.NEAR] == pytest.approx(wide[wide >= lips.NEAR], abs=1e-9)
+    apart = with_gaps(np.full(9, 0.05))
+    assert np.array_equal(lips.meeting(apart, lips.gaps(apart)), apart)

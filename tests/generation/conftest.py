@@ -1,5 +1,6 @@
 """What the tests of generating share: a generator whose work is easily told from what was there, and faces to move."""
 
+import wave
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +13,7 @@ from lipgan_colab.generation.moved_faces import spoken_parts
 from lipgan_colab.generation.own_pixels import Portrait, likeness, portrait
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.models.weights import load_generator
 
 
@@ -68,3 +70,13 @@ def photographed(shared, ready):
         return known[name]
 
     return look
+
+
+@pytest.fixture(scope="session")
+def one_second(tmp_path_factory):
+    """The first second of the sentence that comes with the package."""
+    path = tmp_path_factory.mktemp("speech") / "one.wav"
+    with wave.open(str(ASSETS / "sample.wav")) as sample, wave.open(str(path), "wb") as cut:
+        cut.setparams(sample.getparams())
+        cut.writeframes(sample.readframes(sample.getframerate()))
+    return path

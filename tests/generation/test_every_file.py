@@ -1,7 +1,6 @@
 """What people really bring: every such file as a face and as speech gives the right video, or one clear line."""
 
 import os
-import wave
 from dataclasses import replace
 
 import cv2
@@ -15,7 +14,6 @@ from lipgan_colab.media.image import is_image, read_image
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video
-from lipgan_colab.models.pretrained import ASSETS
 
 PASTED = GenerateOptions(detail="network")  # the generator's picture as it is
 EMPTY = "this file is empty; copy or upload it again"
@@ -88,16 +86,6 @@ SPEECH = {
     "tricky/truncated.mp4": BROKEN,
     "tricky/truncated_s1.mpg": (1.46, True),
 }
-
-
-@pytest.fixture(scope="module")
-def one_second(tmp_path_factory):
-    """The first second of the sentence that comes with the package."""
-    path = tmp_path_factory.mktemp("speech") / "one.wav"
-    with wave.open(str(ASSETS / "sample.wav")) as sample, wave.open(str(path), "wb") as cut:
-        cut.setparams(sample.getparams())
-        cut.writeframes(sample.readframes(sample.getframerate()))
-    return path
 
 
 def greenness(frame: np.ndarray) -> np.ndarray:

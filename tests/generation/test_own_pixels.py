@@ -144,6 +144,15 @@ def test_a_laughing_mouth_keeps_its_own_teeth(photographed, widest):
     assert both.sum() > 500 and np.median(difference) <= 2
 
 
+def test_in_a_film_teeth_are_drawn_in_every_frame(photographed, widest):
+    """Whether the mouth was open in this frame or not."""
+    who = photographed("obama")
+    mouth = opening(who, widest)
+    own, drawn = (spoken(replace(who, own_teeth=kept), widest)[mouth].astype(int) for kept in (True, False))
+    assert np.abs(own - drawn).mean() > 10
+    assert brightness(drawn) > 0.4 * brightness(who.look.skin)
+
+
 def test_of_a_film_the_least_open_mouths_are_its_rest(photographed, finder, starter, movements):
     """A few closed mouths among many open ones are found."""
     who = photographed("monalisa_yaw16")

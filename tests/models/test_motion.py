@@ -7,7 +7,7 @@ import torch
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import mesh
 from lipgan_colab.media.sound import read_speech
-from lipgan_colab.models.motion import MotionConfig, MotionNetwork, answer_times, as_heard, components
+from lipgan_colab.models.motion import BOLDER, MotionConfig, MotionNetwork, answer_times, as_heard, components
 from lipgan_colab.models.weights import load_expert, load_generator, save_network
 from lipgan_colab.speech.features import MEL_RATE, SpeechInput
 
@@ -51,13 +51,24 @@ def test_a_click_moves_the_mouth_when_it_is_heard(network):
     assert middle == pytest.approx(100.5 / MEL_RATE, abs=0.04)
 
 
-def test_components_are_in_parts_of_their_spread(network):
+def test_what_is_said_steadily_is_in_parts_of_its_spread(network):
+    network.last.weight.data.zero_()
+    network.last.bias.data[:] = torch.tensor([1.0, -2.0, 0.5, 0.0])
+    parts = components(network, np.zeros((80, 60), np.float32), np.arange(15) / 25)
+    assert parts == pytest.approx(np.tile([0.5, -2, 1, 0], (15, 1)) * BOLDER, abs=1e-5)
+    movement = np.tensordot(parts[0], network.moves, 1)
+    assert movement == pytest.approx(
+        BOLDER * (network.basis[0] - 2 * network.basis[1] + 0.5 * network.basis[2]), abs=1e-4
+    )
+
+
+def test_what_changes_quickly_changes_more_than_the_network_says(network):
     spectrum = np.random.default_rng(0).normal(size=(80, 60)).astype(np.float32)
-    said = network(torch.from_numpy(as_heard(spectrum))[None])[0].detach().numpy()
-    parts = components(network, spectrum, answer_times(said.shape[1]))
-    assert parts * network.spread.numpy() == pytest.approx(said.T, abs=1e-5)
-    movement = np.tensordot(parts, network.moves, 1)
-    assert movement == pytest.approx(np.tensordot(said.T, network.basis.numpy(), 1), abs=1e-4)
+    with torch.no_grad():
+        said = network(torch.from_numpy(as_heard(spectrum))[None])[0].numpy() / network.spread.numpy()[:, None]
+    parts = components(network, spectrum, answer_times(30))
+    assert (np.abs(np.diff(parts, axis=0)).mean(axis=0) > 1.2 * BOLDER * np.abs(np.diff(said)).mean(axis=1)).all()
+    assert parts.mean(axis=0) == pytest.approx(BOLDER * said.mean(axis=1), abs=0.1)
 
 
 def test_the_voices_level_is_not_heard():
