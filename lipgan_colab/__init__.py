@@ -9,6 +9,7 @@ _VERBS = {
     "open_workspace": "lipgan_colab.workspace",
     "preprocess": "lipgan_colab.shards.preprocess",
     "train": "lipgan_colab.training.train",
+    "train_motion": "lipgan_colab.training.train_motion",
     "load_generator": "lipgan_colab.models.weights",
     "generate": "lipgan_colab.generation.generate",
     "evaluate": "lipgan_colab.evaluation.evaluate",

@@ -22,7 +22,7 @@ from lipgan_colab.synthetic.clips import draw_corpus
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TIMEOUT = 600  # seconds a cell
 NAMES = ("01_preprocess", "02_train", "03_generate", "04_evaluate")
-SMALL = {"shards_name": "small", "width": 0.02, "batch_size": 2, "run_name": "tried"}
+SMALL = {"what": "LipGAN: hours on a GPU", "shards_name": "small", "width": 0.02, "batch_size": 2, "run_name": "tried"}
 
 
 def small_material(folder: Path) -> dict[str, Path]:

@@ -53,6 +53,15 @@ def _train_expert(parser: argparse.ArgumentParser) -> Run:
     return lambda args: print(f"expert: {train_expert(**given(args, names), config=made_of(ExpertConfig, args))}")
 
 
+def _train_motion(parser: argparse.ArgumentParser) -> Run:
+    from lipgan_colab.training.motion_data import MotionTrainConfig
+    from lipgan_colab.training.train_motion import train_motion
+
+    names = add_flags(parser, train_motion)
+    add_flags(parser, MotionTrainConfig)
+    return lambda args: print(f"motion: {train_motion(**given(args, names), config=made_of(MotionTrainConfig, args))}")
+
+
 def _status(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.training.runs import status
     from lipgan_colab.workspace import local_folder
@@ -176,6 +185,10 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
     **corpus_verbs.VERBS,
     "train": (_train, "shards to a generator; run again, it goes on"),
     "train-expert": (_train_expert, "shards to a sync expert, for evaluate --expert; run again, it goes on"),
+    "train-motion": (
+        _train_motion,
+        "shards to mouth motion for any face, in minutes; run again, it goes on",
+    ),
     "status": (_status, "where a run stands, when and where it was saved, whether it can go on"),
     "generate": (_generate, "a face and a speech clip to a video"),
     "evaluate": (_evaluate, "clips generated from their own and another's speech, compared with the truth"),

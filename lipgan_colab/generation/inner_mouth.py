@@ -30,7 +30,8 @@ LIPS_RED = [72, 302, 73, 303, 85, 315, 86, 316, 15, 16]  # points in the red of 
 BRIGHTNESS = np.float32([0.299, 0.587, 0.114])
 TINT, LIVELY = 0.05, 0.17  # how far lips are from the skin's colour, in parts of it: in one tint, and in a colour film
 GREY = 0.02  # skin with less colour than that, in parts of its brightness, has none
-WHITE, FLESH = 0.45 + 0.02j, 1.35 + 0.25j  # by what the skin's colour is multiplied to get a tooth's, and the tongue's
+FLESH = 1.35 + 0.25j  # by what the skin's colour is multiplied to get the tongue's
+PALER, PALEST = 0.18, 0.3  # teeth have so much less colour than skin, in parts of brightness; so much of it they keep
 THROAT, TONGUE = 0.22, 0.54  # of the skin's brightness
 DARKER = 0.45  # what light is left beside the lips
 SMALLEST = 16  # pixels: smaller faces have no edges to look at
@@ -111,11 +112,13 @@ def drawn(jaw: float, look: Look) -> np.ndarray:
     tongue = np.exp(-np.square(x / 1.5) - np.square((y - 0.75 * drop - 0.45) / (0.3 + 0.35 * drop)))
     bright = skin * (THROAT + (TONGUE - THROAT) * tongue)
     tint = np.full(x.shape, FLESH)
+    own = _colour(look.skin)
+    white = max(1 - PALER / max(abs(own), GREY), PALEST)
     for teeth, down in ((_teeth(False), drop), (_teeth(True), 0.0)):
         cover, shade = _lowered(teeth, down)
         bright = bright + cover * (look.teeth * shade - bright)
-        tint = tint + cover * (WHITE - tint)
-    colour = _colour(look.skin) * (1 + look.lively * (tint - 1))
+        tint = tint + cover * (white - tint)
+    colour = own * (1 + look.lively * (tint - 1))
     red, blue = bright * (1 + colour.real), bright * (1 + colour.imag)
     green = (bright - BRIGHTNESS[0] * red - BRIGHTNESS[2] * blue) / BRIGHTNESS[1]
     return np.stack([red, green, blue], axis=-1).astype(np.float32)

@@ -40,6 +40,7 @@ BUILD = {
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
     "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
+    "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
 }
 
 

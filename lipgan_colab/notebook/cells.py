@@ -24,11 +24,16 @@ from lipgan_colab.synthetic.clips import draw_corpus
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import find_checkpoints
 from lipgan_colab.training.previews import CURVES
-from lipgan_colab.training.runs import LOG, ago, read_config, read_log
+from lipgan_colab.training.runs import LOG, ago, read_config, read_log, told_losses
+from lipgan_colab.training.step import TrainConfig
+from lipgan_colab.training.train import train
+from lipgan_colab.training.train_motion import train_motion
 from lipgan_colab.workspace import Workspace
 
 CORPORA = ("tiny sample", "GRID", "LRS2", "my own folder")
 SAMPLE_CLIPS = 8
+MOTION, LIPGAN = KINDS = ("motion: minutes, any face", "LipGAN: hours on a GPU")  # what can be trained
+PREVIEW_EVERY = 200  # steps
 LRS2_CLIPS_PER_HOUR = 1600  # of the training list; their lengths are not known before they are unpacked
 HELD_BACK = "held_back.txt"
 
@@ -153,6 +158,34 @@ def unused_name(path: str | Path) -> Path:
     return free
 
 
+def train_chosen(
+    what: str,
+    shards: str | Path,
+    run: str | Path,
+    config: TrainConfig,
+    *,
+    save_minutes: float,
+    take_over: bool,
+    **of_lipgan: object,
+) -> Path:
+    """Train what was chosen; returns the path of its weights.
+
+    Args:
+        what: one of `KINDS`.
+        shards, run, save_minutes, take_over: of either kind.
+        config, of_lipgan: what else `train` takes, where that is what was chosen.
+
+    Raises:
+        InputError: there is no such kind, or it cannot be trained; the message says why.
+    """
+    alike = {"save_minutes": save_minutes, "take_over": take_over}
+    if what == MOTION:
+        return train_motion(shards, run, **alike)
+    if what == LIPGAN:
+        return train(shards, run, config, preview_every=PREVIEW_EVERY, **alike, **of_lipgan)
+    raise InputError(f"there is no kind {what!r}; choose one of {', '.join(KINDS)}")
+
+
 class TrainingView:
     """Shows a run in place while the block lasts: where it stands, when it was saved, its curves, its newest faces.
 
@@ -209,9 +242,7 @@ def _progress(local: Path) -> str:
     if not log:
         return "nothing in its log yet"
     line, steps = log[-1], (read_config(local) or {}).get("steps", "?")
-    return (
-        f"step {line['step']} of {steps}, {line['samples_per_second']} samples/s, l1 {float(line['l1'] or 'nan'):.4f}"
-    )
+    return f"step {line['step']} of {steps}, {line['samples_per_second']} samples/s, {told_losses(line)}"
 
 
 def last_saved(run: str | Path, on_drive: bool = False) -> str:

@@ -206,11 +206,16 @@ def _mfcc_filters() -> np.ndarray:
 
 def _mel_filters() -> np.ndarray:
     """(80, 401): equally spaced on Slaney's mel scale, each of unit area (librosa's default)."""
-    points = np.linspace(_slaney_mel(MEL_LOWEST), _slaney_mel(MEL_HIGHEST), MEL_BANDS + 2)
-    # Slaney's scale: linear below 1000 Hz (15 mel), logarithmic above.
-    edges = np.where(points < 15, points * 200 / 3, 1000 * np.exp((points - 15) * math.log(6.4) / 27))
+    edges = mel_edges()
     filters = _triangles(edges, np.linspace(0, SAMPLE_RATE / 2, MEL_WINDOW // 2 + 1))
     return filters * (2 / (edges[2:] - edges[:-2]))[:, None]
+
+
+def mel_edges() -> np.ndarray:
+    """Where the mel's bands begin and end in Hz, float64 (82,): band b is around edge b + 1, between its neighbours."""
+    points = np.linspace(_slaney_mel(MEL_LOWEST), _slaney_mel(MEL_HIGHEST), MEL_BANDS + 2)
+    # Slaney's scale: linear below 1000 Hz (15 mel), logarithmic above.
+    return np.where(points < 15, points * 200 / 3, 1000 * np.exp((points - 15) * math.log(6.4) / 27))
 
 
 def _slaney_mel(hz: float) -> float:

@@ -18,6 +18,8 @@ PLOTS = (
     ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
     ("quality", "quality_judge"),
     ("grad_norm",),
+    ("loss", "velocity"),  # of mouth motion
+    ("follows", "range"),
 )
 
 
@@ -45,7 +47,7 @@ def write_curves(path: Path, log: Sequence[dict[str, str]]) -> None:
     from matplotlib.figure import Figure  # not pyplot: it would take over the notebook's own figures
 
     steps = np.array([int(line["step"]) for line in log])
-    plots = [[name for name in names if any(line[name] for line in log)] for names in PLOTS]
+    plots = [[name for name in names if any(line.get(name) for line in log)] for names in PLOTS]
     plots = [names for names in plots if names]
     figure = Figure(figsize=(5 * max(1, len(plots)), 3.5))
     figure.subplots_adjust(0.15 / max(1, len(plots)), 0.15, 0.98, 0.95)  # a layout engine takes twice as long

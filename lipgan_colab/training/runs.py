@@ -6,8 +6,8 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import is_alive, machine, written_whole
+from lipgan_colab.files import is_alive, machine, not_written, written_whole
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
-from lipgan_colab.training.checkpoint import Checkpoint, find_checkpoints, is_whole
-from lipgan_colab.training.lease import read_holder
+from lipgan_colab.training.checkpoint import Checkpoint, clear_unfinished, find_checkpoints, is_whole
+from lipgan_colab.training.lease import Lease, read_holder
 from lipgan_colab.training.step import TrainConfig
 
 CONFIG, LOG = "config.json", "log.csv"
@@ -28,6 +28,7 @@ LOG_FIELDS = (
     *("edges", "adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
     *("quality", "quality_judge"),  # new ones go to the end: a run that goes on has lines of before
 )
+TOLD = ("l1", "loss", "follows", "others", "range")  # of the columns, by `status`; see train_motion for the latter
 MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
 # Fields that came later, and what a run did before there was such a field: what that run still has to do.
 BEFORE_THERE_WAS = {"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0}
@@ -58,6 +59,21 @@ def describe_run(config: TrainConfig, dataset: LipSyncDataset) -> dict:
     return {**asdict(config), "clips": dataset.fingerprint}
 
 
+@contextmanager
+def held_run(run: Path, take_over: bool) -> Iterator[Lease]:
+    """This session's right to write into the run's folder, which is made."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        lease = Lease(run, take_over)
+    except OSError as error:
+        raise not_written(run, error) from error
+    try:
+        clear_unfinished(run / CHECKPOINTS, dead=lease.predecessor)
+        yield lease
+    finally:
+        lease.release()
+
+
 def check_config(run: Path, before: dict, now: dict, cure: str | None = None) -> None:
     """Compare how a run was begun with how it is to go on (both of `describe_run`). `cure` is what to do about it.
 
@@ -66,6 +82,8 @@ def check_config(run: Path, before: dict, now: dict, cure: str | None = None) ->
     """
     if not before:
         return
+    if before.get("what") != now.get("what"):
+        raise InputError(f"{run}: a run of another kind of network; choose another run folder")
     before = BEFORE_THERE_WAS | before
     unknown = [name for name in before if name not in now and name not in BEFORE_THERE_WAS]
     if unknown:
@@ -91,6 +109,7 @@ class Log:
     """
 
     path: Path | None  # None: of the processes only the first writes
+    columns: Sequence[str] = LOG_FIELDS
     lines: list[str] = field(default_factory=list)
     sums: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -109,7 +128,7 @@ class Log:
     def start(self) -> None:
         """Write the file anew, with all lines so far."""
         with written_whole(self.path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(LOG_FIELDS)
+            csv.writer(file).writerow(self.columns)
             file.writelines(self.lines)
         self.complete = True
 
@@ -131,7 +150,7 @@ class Log:
         self.counts.clear()
         text = io.StringIO(newline="")
         row = {**columns, **{name: f"{value:.6f}" for name, value in means.items()}}
-        csv.DictWriter(text, LOG_FIELDS, restval="").writerow(row)
+        csv.DictWriter(text, self.columns, restval="").writerow(row)
         self.lines.append(text.getvalue())
         self._append(text.getvalue())
         return means
@@ -238,13 +257,22 @@ def _told_by(about: dict, last: dict[str, str]) -> list[str]:
     step, rate = int(last["step"]), float(last["samples_per_second"])
     of = f" of {steps} ({step / steps:.0%})" if steps else ""
     lines = [
-        f"at       step {step}{of}, {last['samples']} samples, {float(last['minutes']) / 60:.1f} hours of training; "
-        f"l1 {float(last['l1'] or 'nan'):.4f}"
+        f"at       step {step}{of}, {last['samples']} samples, {_duration(float(last['minutes']))} of training; "
+        f"{told_losses(last)}"
     ]
     if steps and rate > 0:
         left = (steps - step) * about.get("batch_size", 0) / rate
         lines.append(f"speed    {rate:.1f} samples/s" + (f"; {ago(left)} to go" if left else "; done"))
     return lines
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.0f} minutes"
+
+
+def told_losses(line: dict[str, str]) -> str:
+    """What a line of log.csv tells of how good the network is: those of TOLD that it has."""
+    return ", ".join(f"{name} {float(line[name]):.4f}" for name in TOLD if line.get(name)) or "no loss yet"
 
 
 def _judge(checkpoint: Checkpoint) -> tuple[bool, str]:

@@ -6,8 +6,6 @@ the five frames must be told from the faces, and from the speech.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -32,9 +30,9 @@ from lipgan_colab.shards.dataset import cumulative_shares
 from lipgan_colab.shards.manifest import needed_shards
 from lipgan_colab.shards.shard_file import Shard, fingerprint_of
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
-from lipgan_colab.training.checkpoint import clear_unfinished, load_newest_checkpoint, prune, write_checkpoint
-from lipgan_colab.training.lease import Lease, TakenOver
-from lipgan_colab.training.runs import check_config
+from lipgan_colab.training.checkpoint import load_newest_checkpoint, prune, write_checkpoint
+from lipgan_colab.training.lease import TakenOver
+from lipgan_colab.training.runs import check_config, held_run
 from lipgan_colab.training.step import learning_rate_factor
 from lipgan_colab.training.train import stop_when_asked, undisturbed
 
@@ -179,7 +177,7 @@ def train_expert(
     pupil = _Pupil(SyncExpert(SyncExpertConfig(config.width))).to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(pupil.parameters(), config.learning_rate)
     step = 0
-    with _held(run, take_over) as lease, stop_when_asked() as asked:
+    with held_run(run, take_over) as lease, stop_when_asked() as asked:
         resumed = load_newest_checkpoint(run / CHECKPOINTS, say=tqdm.write)
         if resumed is not None:
             step = _go_on(run, resumed[1], about, pupil, optimizer)
@@ -220,21 +218,6 @@ def train_expert(
                 with undisturbed():
                     save()
     return run / EXPERT
-
-
-@contextmanager
-def _held(run: Path, take_over: bool) -> Iterator[Lease]:
-    """This session's right to write into the run's folder, which is made."""
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        lease = Lease(run, take_over)
-    except OSError as error:
-        raise not_written(run, error) from error
-    try:
-        clear_unfinished(run / CHECKPOINTS, dead=lease.predecessor)
-        yield lease
-    finally:
-        lease.release()
 
 
 def _go_on(run: Path, state: dict, about: dict, pupil: nn.Module, optimizer: torch.optim.Optimizer) -> int:

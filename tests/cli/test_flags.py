@@ -13,6 +13,7 @@ from lipgan_colab.cli.flags import add_flags, made_of
 from lipgan_colab.cli.verbs import VERBS, main
 from lipgan_colab.generation.generate import GenerateOptions
 from lipgan_colab.shards.gates import Gates
+from lipgan_colab.training.motion_data import MotionTrainConfig
 from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.training.train_expert import ExpertConfig
 
@@ -94,7 +95,13 @@ def test_every_flag_of_every_verb_tells_what_it_is_and_its_default(verb, capsys)
 
 @pytest.mark.parametrize(
     ("verb", "config"),
-    [("train", TrainConfig), ("train-expert", ExpertConfig), ("generate", GenerateOptions), ("preprocess", Gates)],
+    [
+        ("train", TrainConfig),
+        ("train-expert", ExpertConfig),
+        ("train-motion", MotionTrainConfig),
+        ("generate", GenerateOptions),
+        ("preprocess", Gates),
+    ],
 )
 def test_every_field_of_a_configuration_has_its_flag(verb, config, capsys):
     with pytest.raises(SystemExit):

@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from made_corpora import split, tar
@@ -15,6 +16,7 @@ from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import save_generator
 from lipgan_colab.notebook import cells
 from lipgan_colab.training.checkpoint import write_checkpoint
+from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.workspace import open_workspace
 
 
@@ -181,3 +183,22 @@ def test_runs_stand_side_by_side(tmp_path):
     assert head.split() == ["true", "still", "first", "a", "long", "name"]
     assert [line.split()[0] for line in lines] == list(MEASURES)
     assert all(line.split()[1:] == ["2.250", "3.250", "0.250", "0.250"] for line in lines)
+
+
+def test_what_was_chosen_is_trained(tmp_path, monkeypatch):
+    called = []
+    for name in ("train", "train_motion"):
+        monkeypatch.setattr(cells, name, lambda *given, name=name, **named: called.append((name, given, named)))
+    alike = {"save_minutes": 5, "take_over": False}
+    for what in cells.KINDS:
+        cells.train_chosen(what, "shards", tmp_path, TrainConfig(), **alike, max_hours=3)
+    motion, lipgan = called
+    assert motion == ("train_motion", ("shards", tmp_path), alike)
+    assert lipgan == ("train", ("shards", tmp_path, TrainConfig()), {**alike, "preview_every": 200, "max_hours": 3})
+    with pytest.raises(InputError, match="there is no kind 'painting'; choose one of motion"):
+        cells.train_chosen("painting", "shards", tmp_path, TrainConfig(), **alike)
+
+
+def test_the_form_offers_what_can_be_trained():
+    form = (Path(__file__).parents[2] / "notebooks" / "sources" / "02_train.md").read_text()
+    assert all(f'"{kind}"' in form for kind in cells.KINDS)
