@@ -1,7 +1,7 @@
 """What people really bring: every such file as a face and as speech gives the right video, or one clear line."""
 
 import os
-import wave
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,8 +14,8 @@ from lipgan_colab.media.image import is_image, read_image
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video
-from lipgan_colab.models.pretrained import ASSETS
 
+PASTED = GenerateOptions(detail="network")  # the generator's picture as it is
 EMPTY = "this file is empty; copy or upload it again"
 BROKEN = "this is no video or sound, or it is cut off; use another copy"
 GRID, OWN = (360, 288), "its own sound"
@@ -88,16 +88,6 @@ SPEECH = {
 }
 
 
-@pytest.fixture(scope="module")
-def one_second(tmp_path_factory):
-    """The first second of the sentence that comes with the package."""
-    path = tmp_path_factory.mktemp("speech") / "one.wav"
-    with wave.open(str(ASSETS / "sample.wav")) as sample, wave.open(str(path), "wb") as cut:
-        cut.setparams(sample.getparams())
-        cut.writeframes(sample.readframes(sample.getframerate()))
-    return path
-
-
 def greenness(frame: np.ndarray) -> np.ndarray:
     red, green, blue = frame.astype(int).transpose(2, 0, 1)
     return green - np.maximum(red, blue)
@@ -114,13 +104,13 @@ def test_as_a_face(shared, painter, one_second, tmp_path, name):
     face, expected, speech = shared / "data" / name, FACES[name], one_second
     if isinstance(expected, str):
         with pytest.raises(InputError) as caught:
-            generate(face, speech, painter, tmp_path / "out.mp4")
+            generate(face, speech, painter, tmp_path / "out.mp4", PASTED)
         assert str(caught.value) == f"{face}: {expected}"
         assert list(tmp_path.iterdir()) == []
         return
     if OWN in expected:
         expected, speech = expected[0], face
-    report = generate(face, speech, painter, tmp_path / "out.mp4")
+    report = generate(face, speech, painter, tmp_path / "out.mp4", PASTED)
     info = probe_video(report.path)
     assert (info.width, info.height) == expected
     assert abs(info.duration - len(read_speech(speech)) / SAMPLE_RATE) <= 0.0201
@@ -153,11 +143,11 @@ def test_as_speech(shared, painter, tmp_path, name):
         pytest.skip("three minutes of speech: only with LIPGAN_THOROUGH=1")
     if isinstance(expected, str):
         with pytest.raises(InputError) as caught:
-            generate(photo, speech, painter, tmp_path / "out.mp4")
+            generate(photo, speech, painter, tmp_path / "out.mp4", PASTED)
         assert str(caught.value) == f"{speech}: {expected}"
         assert list(tmp_path.iterdir()) == []
         return
-    report = generate(photo, speech, painter, tmp_path / "out.mp4", GenerateOptions(batch_size=64))
+    report = generate(photo, speech, painter, tmp_path / "out.mp4", replace(PASTED, batch_size=64))
     seconds, spoken = expected
     assert probe_video(report.path).duration == pytest.approx(seconds, abs=0.04)
     sound = read_speech(report.path)

@@ -6,6 +6,7 @@ import sys
 import threading
 import wave
 from contextlib import suppress
+from dataclasses import replace
 
 import av
 import cv2
@@ -26,6 +27,8 @@ from lipgan_colab.media.video import probe_video, read_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import load_generator
 
+PASTED = GenerateOptions(detail="network")  # the generator's picture as it is
+
 
 def is_green(frame: np.ndarray) -> np.ndarray:
     red, green, blue = frame.astype(int).transpose(2, 0, 1)
@@ -39,7 +42,7 @@ def read_back(path):
 def test_a_photo_speaks_for_as_long_as_the_speech(shared, painter, tmp_path):
     speech = shared / "data" / "speech" / "libri_44k_128.mp3"
     seconds = len(read_speech(speech)) / SAMPLE_RATE
-    report = generate(shared / "data" / "photos" / "obama_240p.jpg", speech, painter, tmp_path / "out.mp4")
+    report = generate(shared / "data" / "photos" / "obama_240p.jpg", speech, painter, tmp_path / "out.mp4", PASTED)
     frames = read_back(report.path)
     assert len(frames) == report.frames
     assert abs(len(frames) / 25 - seconds) <= 1 / 25
@@ -50,7 +53,7 @@ def test_a_photo_speaks_for_as_long_as_the_speech(shared, painter, tmp_path):
 
 
 def test_bfloat16_generates_the_same_face(drawn_videos, monkeypatch):
-    generator = load_generator("starter")
+    generator = load_generator("lipgan-starter")
     (clip, *_), hears = sorted(drawn_videos.glob("*.mp4")), generator.speech_input
     crops = np.stack([cv2.resize(frame, (96, 96)) for _, frame in read_video(clip)][:4])
     windows = hears.windows(hears.features(read_speech(clip)), len(crops), 25)
@@ -67,7 +70,7 @@ def test_a_short_video_is_played_forward_and_backward(shared, painter, tmp_path)
     face, speech = shared / "data" / "grid" / "s1" / "bbaf2n.mpg", shared / "data" / "speech" / "jfk.flac"
     if not face.exists():
         face = next((shared / "data" / "grid" / "s1").glob("b*.mpg"))
-    report = generate(face, speech, painter, tmp_path / "out.mp4")
+    report = generate(face, speech, painter, tmp_path / "out.mp4", PASTED)
     frames = read_back(report.path)
     assert len(frames) == round(len(read_speech(speech)) / SAMPLE_RATE * 25)
     for n, m in ((10, 138), (74, 74), (60, 88)):  # 75 frames: 148 - n shows what n shows
@@ -77,7 +80,7 @@ def test_a_short_video_is_played_forward_and_backward(shared, painter, tmp_path)
 
 def test_frames_without_the_face_pass_through(shared, painter, tmp_path):
     face = shared / "data" / "tricky" / "face_leaves_swiz3n.mp4"
-    report = generate(face, face, painter, tmp_path / "out.mp4")
+    report = generate(face, face, painter, tmp_path / "out.mp4", PASTED)
     green = [is_green(frame).mean() > 0.005 for frame in read_back(report.path)]
     assert 0 < report.passed_through < report.frames
     assert len(green) - sum(green) == report.passed_through
@@ -85,7 +88,7 @@ def test_frames_without_the_face_pass_through(shared, painter, tmp_path):
 
 def test_the_speech_sets_the_length_of_a_longer_video(shared, painter, tmp_path):
     face = shared / "data" / "tricky" / "fps60_s4.mp4"
-    report = generate(face, shared / "data" / "speech" / "very_short_0.1s.wav", painter, tmp_path / "out.mp4")
+    report = generate(face, shared / "data" / "speech" / "very_short_0.1s.wav", painter, tmp_path / "out.mp4", PASTED)
     assert report.fps == 60
     assert len(read_back(report.path)) == report.frames == 6
 
@@ -103,7 +106,7 @@ def test_the_speech_sets_the_length_of_a_longer_video(shared, painter, tmp_path)
 )
 def test_what_cannot_be_used_is_named_in_one_line(shared, painter, tmp_path, face, speech, message):
     with pytest.raises(InputError) as caught:
-        generate(shared / "data" / face, shared / "data" / speech, painter, tmp_path / "out.mp4")
+        generate(shared / "data" / face, shared / "data" / speech, painter, tmp_path / "out.mp4", PASTED)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -197,7 +200,7 @@ def test_picture_and_sound_are_together(shared, clicks, tmp_path, kind, face):
     speech = clicks
 
     lamp = Lamp(GeneratorConfig(0.25, kind)).eval()
-    report = generate(shared / "data" / face, speech, lamp, tmp_path / "out.mp4", GenerateOptions(pauses="off"))
+    report = generate(shared / "data" / face, speech, lamp, tmp_path / "out.mp4", replace(PASTED, pauses="off"))
     frames = [frame[::3, ::3] for _, frame in read_video(report.path)]  # a median of whole ones takes a minute
     steady = np.median(frames, axis=0)
     moving = np.abs(np.asarray(frames, np.int16) - steady).mean(axis=(0, 3))
@@ -221,7 +224,7 @@ def test_lips_can_be_moved_against_the_sound(shared, clicks, tmp_path):
     photo = shared / "data" / "photos" / "obama_240p.jpg"
     bright = []
     for offset in (0, 5):
-        options = GenerateOptions(pauses="off", sync_offset=offset)
+        options = replace(PASTED, pauses="off", sync_offset=offset)
         report = generate(photo, clicks, lamp, tmp_path / f"{offset}.mp4", options)
         bright.append(np.array([frame.mean() for frame in read_back(report.path)]))
     assert np.corrcoef(bright[0][:-5], bright[1][5:])[0, 1] > 0.99
@@ -237,14 +240,14 @@ def test_the_person_can_be_chosen(shared, painter, tmp_path):
     width = probe_video(face).width
     middles = {}
     for person in (0, 1):
-        report = generate(face, speech, painter, tmp_path / f"{person}.mp4", GenerateOptions(person=person))
+        report = generate(face, speech, painter, tmp_path / f"{person}.mp4", replace(PASTED, person=person))
         middles[person] = np.nonzero(is_green(read_back(report.path)[1]))[1].mean()
     assert middles[0] < middles[1]
     point = (middles[1], probe_video(face).height / 2)
-    report = generate(face, speech, painter, tmp_path / "point.mp4", GenerateOptions(person=point))
+    report = generate(face, speech, painter, tmp_path / "point.mp4", replace(PASTED, person=point))
     assert np.nonzero(is_green(read_back(report.path)[1]))[1].mean() == pytest.approx(middles[1], abs=width / 50)
     with pytest.raises(InputError, match=r"no person 2.*at most 2"):
-        generate(face, speech, painter, tmp_path / "none.mp4", GenerateOptions(person=2))
+        generate(face, speech, painter, tmp_path / "none.mp4", replace(PASTED, person=2))
     assert not (tmp_path / "none.mp4").exists()
 
 
@@ -256,7 +259,7 @@ def test_stopping_leaves_no_file_and_no_thread(shared, painter, tmp_path):
     before = threading.active_count()
     face = shared / "data" / "tricky" / "fps60_s4.mp4"
     with pytest.raises(KeyboardInterrupt):
-        generate(face, face, painter, tmp_path / "out.mp4", on_progress=stop)
+        generate(face, face, painter, tmp_path / "out.mp4", PASTED, on_progress=stop)
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == before
 
@@ -287,7 +290,7 @@ def test_a_cancelled_film_is_closed_whoever_keeps_what_has_been_going_on(
     face = min(drawn_videos.glob("*.mp4"))
     before = set(threading.enumerate())
     with pytest.raises(Cancelled):
-        generate(face, face, painter, tmp_path / "out.mp4", on_progress=stop)
+        generate(face, face, painter, tmp_path / "out.mp4", PASTED, on_progress=stop)
     assert kept
     assert set(threading.enumerate()) <= before
     assert str(face) not in open_files()
@@ -313,7 +316,7 @@ def test_a_film_that_ends_in_an_error_leaves_no_thread_and_no_open_file(drawn_vi
     face = min(drawn_videos.glob("*.mp4"))
     before = set(threading.enumerate())
     with pytest.raises(InputError, match="broken"):
-        generate(face, face, painter, tmp_path / "out.mp4")
+        generate(face, face, painter, tmp_path / "out.mp4", PASTED)
     assert set(threading.enumerate()) <= before
     assert str(face) not in open_files()
     assert list(tmp_path.iterdir()) == []
@@ -324,7 +327,7 @@ def test_what_killed_processes_left_beside_the_video_is_removed(drawn_videos, pa
     subprocess.run([sys.executable, "-c", code], check=True)
     assert len(os.listdir(tmp_path)) == 1
     face = min(drawn_videos.glob("*.mp4"))
-    generate(face, face, painter, tmp_path / "out.mp4")
+    generate(face, face, painter, tmp_path / "out.mp4", PASTED)
     assert os.listdir(tmp_path) == ["out.mp4"]
 
 
@@ -356,15 +359,15 @@ def test_a_full_disk_is_one_line(shared, painter, small_disk):
     photo, speech = shared / "data" / "photos" / "obama.jpg", shared / "data" / "speech" / "jfk.flac"
     (small_disk / "rest").write_bytes(bytes(900_000))
     with pytest.raises(InputError, match=r"out\.mp4: not written \(No space left on device\)") as told:
-        generate(photo, speech, painter, small_disk / "out.mp4")
+        generate(photo, speech, painter, small_disk / "out.mp4", PASTED)
     assert "\n" not in str(told.value)
     assert os.listdir(small_disk) == ["rest"]
 
 
 def test_metadata_and_mark_say_that_it_is_synthetic(shared, painter, tmp_path):
     photo, speech = shared / "data" / "photos" / "obama_240p.jpg", shared / "data" / "speech" / "very_short_0.1s.wav"
-    plain = generate(photo, speech, painter, tmp_path / "plain.mp4")
-    marked = generate(photo, speech, painter, tmp_path / "marked.mp4", GenerateOptions(mark=True, consent=True))
+    plain = generate(photo, speech, painter, tmp_path / "plain.mp4", PASTED)
+    marked = generate(photo, speech, painter, tmp_path / "marked.mp4", replace(PASTED, mark=True, consent=True))
     with av.open(str(marked.path)) as container:
         comment = container.metadata["comment"]
     for word in ("Synthetic", "Painter", "agreed", "UTC"):
@@ -380,14 +383,14 @@ def test_the_sound_keeps_its_quality(shared, painter, tmp_path):
         shared / "data" / "photos" / "obama_240p.jpg",
         shared / "data" / "speech" / "jfk_44k_24bit_stereo.wav",
     )
-    report = generate(photo, speech, painter, tmp_path / "out.mp4")
+    report = generate(photo, speech, painter, tmp_path / "out.mp4", PASTED)
     with av.open(str(report.path)) as container:
         assert container.streams.audio[0].rate == 44_100
 
 
 def test_a_sound_without_speech_is_told(shared, painter, tmp_path):
     photo = shared / "data" / "photos" / "obama_240p.jpg"
-    report = generate(photo, shared / "data" / "speech" / "noise_3s.wav", painter, tmp_path / "out.mp4")
+    report = generate(photo, shared / "data" / "speech" / "noise_3s.wav", painter, tmp_path / "out.mp4", PASTED)
     assert report.spoken == 0
     assert "no speech is heard" in str(report)
 
@@ -420,7 +423,7 @@ def test_lips_rest_in_pauses(shared, tmp_path):
     """What moves in the picture in pauses is at most a tenth of what moves in speech."""
     speech = shared / "data" / "speech" / "jfk_long_pauses.wav"
     photo = shared / "data" / "photos" / "obama_240p.jpg"
-    report = generate(photo, speech, Lamp(GeneratorConfig(0.25)).eval(), tmp_path / "out.mp4")
+    report = generate(photo, speech, Lamp(GeneratorConfig(0.25)).eval(), tmp_path / "out.mp4", PASTED)
     bright = np.array([frame.mean() for frame in read_back(report.path)])
     wave = read_speech(speech)
     loud = np.array([np.abs(wave[n * 640 : n * 640 + 640]).max() for n in range(len(bright))])
@@ -466,7 +469,7 @@ def test_an_open_mouth_is_seen_at_rest_by_weights_that_know_such(shared, tmp_pat
     mirror = Mirror(GeneratorConfig(0.25)).eval()
     mirror.about = {"painted_references": learnt}
     picture = shared / "data" / "photos" / f"{photo}.jpg"
-    options = GenerateOptions(reference_mouth=wish)
+    options = replace(PASTED, reference_mouth=wish)
     speech = shared / "data" / "speech" / "very_short_0.1s.wav"
     report = generate(picture, speech, mirror, tmp_path / "out.mp4", options)
     assert report.rested == rested == ("at rest" in str(report))

@@ -157,7 +157,7 @@ def test_a_generator_is_loaded_by_its_name(web, tmp_path, monkeypatch, capsys):
 def test_the_table_is_complete():
     assert {"lipgan", "lipgan-mel", "wav2lip", "wav2lip-gan", "syncnet"} <= PRETRAINED.keys()
     for weights in PRETRAINED.values():
-        assert weights.what and weights.licence and weights.megabytes > 1
+        assert weights.what and weights.licence and weights.megabytes >= 1
         assert weights.bundled or weights.page.startswith("https://")
         assert weights.bundled == (not weights.urls)
         assert all(url.startswith("https://") for url in weights.urls)

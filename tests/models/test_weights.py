@@ -90,7 +90,7 @@ def test_what_is_no_whole_network_is_refused(generator, tmp_path):
     other = tmp_path / "other.safetensors"
     save_file({"weights": torch.zeros(3)}, other)
     refused(other, "not a whole network of ours")
-    unknown, broken, odd = {"network": '"Painter"', "config": "{}"}, {"network": "{"}, {"generator": '{"a": 1}'}
+    unknown, broken, odd = {"network": '"Sculptor"', "config": "{}"}, {"network": "{"}, {"generator": '{"a": 1}'}
     for header in (unknown, broken, odd):
         save_file({"weights": torch.zeros(3)}, other, header)
         refused(other, "not a whole network of ours")
@@ -234,7 +234,8 @@ def talking(shared, tmp_path):
     def talk(weights, name: str, **options) -> np.ndarray:
         data = shared / "data"
         photo, speech = data / "photos" / "obama_240p.jpg", data / "speech" / "very_short_0.1s.wav"
-        report = generate(photo, speech, weights, tmp_path / name, GenerateOptions(pauses="off", **options))
+        options = GenerateOptions(pauses="off", detail="network", **options)
+        report = generate(photo, speech, weights, tmp_path / name, options)
         return np.stack([frame for _, frame in read_video(report.path)])
 
     return talk
