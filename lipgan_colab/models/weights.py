@@ -40,7 +40,6 @@ BUILD = {
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
     "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
-    "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
 }
 
 
