@@ -39,7 +39,6 @@ BUILD = {
     "Wav2LipGenerator": lambda config: Wav2LipGenerator(Wav2LipConfig(**config)),
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
-    "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
 }
 
 
