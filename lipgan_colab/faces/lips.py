@@ -82,8 +82,8 @@ def _carriers(points: tuple[int, ...]) -> np.ndarray:
 
 
 def at_rest(head: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """A face (468, 3) as it is when it says nothing: as it is, where its lips touch and do not smile broadly; else with
-    its mouth closed by the most usual movement (ridge regression), and the lips put together.
+    """A face (468, 3) as it is when it says nothing: as it is, where its lips touch; else with its mouth closed, and a
+    smile partly taken back, by the most usual movement (ridge regression), and the lips put together.
 
     Args:
         head: in its own frame.
@@ -91,7 +91,7 @@ def at_rest(head: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """
     open_by = np.maximum(gaps(head) - SHUT, 0)
     narrower = SMILE_GOES * max(0.0, width(head) - WIDEST)
-    if not open_by.any() and narrower == 0:
+    if not open_by.any():
         return head
     across = head[CORNERS[1]] - head[CORNERS[0]]
     across = across / np.linalg.norm(across)

@@ -101,7 +101,9 @@ def spoken(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarra
 def speaking_mesh(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
     """Where a face's points are in its head's frame as it speaks, (468, 3); arguments as of `spoken`."""
     least = np.minimum(lips.gaps(face.rest), lips.SHUT)
-    target = lips.meeting(lips.kept_apart(face.rest + movement, least), least)
+    target = lips.kept_apart(face.rest + movement, least)
+    if (lips.gaps(face.rest) <= lips.SHUT).all():
+        target = lips.meeting(target, least)
     return face.head + part * mesh.mobility()[:, None] * (target - face.head)
 
 

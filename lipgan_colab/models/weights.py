@@ -38,6 +38,7 @@ BUILD = {
     "LipGANDiscriminator": lambda config: LipGANDiscriminator(**config),
     "Wav2LipGenerator": lambda config: Wav2LipGenerator(Wav2LipConfig(**config)),
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
+    "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
 }
 
