@@ -138,8 +138,8 @@ def with_inside(
     if not seen and not was_open:
         return result
     left, top, right, bottom = region
-    soft = SOFT * float(face.pose.scale)
-    mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region), (0, 0), max(soft, 0.4))
+    soft = max(float(np.hypot(SOFT * face.pose.scale, 0.8 * face.look.blur)), 0.4)
+    mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region), (0, 0), soft)
     mask *= 1.0 if was_open else seen
     seam = inner_mouth.SEAM * face.look.lips
     painted = seam + seen * (painted - seam)
