@@ -353,9 +353,9 @@ def measure(network: MotionNetwork, clips: Sequence[Clip]) -> Measures:
 
 def _told_opening(network: MotionNetwork, clip: Clip, speaker: Clip) -> np.ndarray:
     """How far the mouth of a clip would be open, (F,), were it to say what is said in another one."""
-    basis = network.basis[:, list(MIDDLE)].cpu().numpy()
+    moves = network.moves[:, list(MIDDLE)]
     told = components(network, speaker.voices[0][0].astype(np.float32), clip.times)
-    return np.linalg.norm(clip.rest_gap + told @ (basis[:, 0] - basis[:, 1]), axis=1)
+    return np.linalg.norm(clip.rest_gap + told @ (moves[:, 0] - moves[:, 1]), axis=1)
 
 
 def _together(a: np.ndarray, b: np.ndarray) -> float:
