@@ -78,8 +78,8 @@ def check_motion(clip: Utterance, record: UtteranceRecord, sound_offset: int = 0
     assert record.mesh.shape == (len(record.jpegs), len(points), 3)
     lips = record.mesh[:, [points.index(point) for point in LIPS + INNER_LIPS]]
     assert np.abs(lips[..., :2] - record.lip_landmarks).max() < 1 / 500
-    nose, temples = (record.mesh[:, [points.index(p) for p in of], 2].mean(dtype=float) for of in ([4], [127, 356]))
-    assert 0.1 < temples - nose < 1.5  # the nose is nearer, by a part of the face's width
+    lip, temples = (record.mesh[:, [points.index(p) for p in of], 2].mean(dtype=float) for of in ([0], [127, 356]))
+    assert 0.1 < temples - lip < 1.5  # the nose is nearer, by a part of the face's width
     speech = read_speech(clip.path)[sound_offset * 640 :]
     assert record.voice.dtype == np.int16 and len(record.voice) == len(speech)
     assert np.abs(record.voice / 32767 - speech).max() < 1 / 32000
