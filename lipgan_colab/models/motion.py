@@ -18,7 +18,7 @@ from lipgan_colab.speech.features import MEL_BANDS, MEL_RATE, SpeechInput
 
 STRIDE = 2  # columns of the mel that one of the network's answers stands for
 RATE = Fraction(MEL_RATE, STRIDE)  # answers a second
-BOLDER, CRISPER = 0.95, 0.5  # how much further mouths go than the network says, and how much further from their mean
+BOLDER, CRISPER = 0.9, 0.5  # how much further mouths go than the network says, and how much further from their mean
 CRISP_OVER = 9  # answers that this mean is taken over
 
 
