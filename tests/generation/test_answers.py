@@ -88,6 +88,15 @@ def test_an_answer_like_the_question_changes_nothing(biden, answers):
     assert np.array_equal(answers.spoken(picture, face, original, original.copy()), picture)
 
 
+def test_a_mouth_that_is_a_little_open_stays_so_where_the_answer_does(photographed, movements, answers, finder):
+    widest = max(movements, key=lambda movement: lips.gaps(movement).max())
+    picture = spoken(photographed("biden"), 0.4 * widest)
+    face = finder.find(picture)[0]
+    assert 0.005 < geometry.mouth_opening(face.landmarks) < 0.05
+    crop = geometry.upright_crop(picture, face)
+    assert np.array_equal(answers.spoken(picture, face, crop, crop.copy()), picture)
+
+
 def test_part_of_the_way(biden, green_mouth, answers, finder):
     picture, face, original = biden
     assert np.array_equal(answers.spoken(picture, face, original, green_mouth, 0.0), picture)
