@@ -18,7 +18,7 @@ SHUT = 0.1  # what MediaPipe sees between lips that touch, at most
 TOUCHING = 0.03  # and usually
 NEAR = 0.4  # centimetres between lips that are about to touch
 WIDEST = 4.9  # centimetres between the corners of a mouth that rests; a smile goes back to there by the part SMILE_GOES
-SMILE_GOES = 0.6
+SMILE_GOES = 0.75
 RELUCTANCE = 0.05  # square centimetres: how much a movement must help before it is made
 UPPER_PART = 0.35  # of the way to each other, what the upper lip goes; the jaw does the rest
 

@@ -127,6 +127,7 @@ class GenerateReport:
         without_face: stretches (first, last) of frames in which the person was not seen; they are as they were.
         turned_away: frames in which the face was turned too far to be changed fully.
         rested: whether the generator saw a resting mouth where there was another.
+        idle: options that were set and mean nothing to these weights.
         seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
             time.
     """
@@ -138,6 +139,7 @@ class GenerateReport:
     without_face: list[tuple[int, int]] = field(default_factory=list)
     turned_away: int = 0
     rested: bool = False
+    idle: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -156,7 +158,9 @@ class GenerateReport:
         if self.turned_away:
             text += f"; in {self.turned_away} frames the face is turned too far and fades to the original"
         if self.rested:
-            text += "; the generator saw the mouth at rest (with its own reference mouth it sees it as it is)"
+            text += "; the generator saw the mouth at rest (with reference mouth own it sees it as it is)"
+        if self.idle:
+            text += f"; these weights have no use for {', '.join(self.idle)}"
         return text
 
 
@@ -208,6 +212,7 @@ def generate(
         follow = listening and listening.result()
         photographed = finding and finding.result()
         mover = isinstance(generator, MotionNetwork) and _mover(generator, face, photo, photographed, report, options)
+    report.idle = _idle(generator, options)
     hears = generator.speech_input
     with clock.stage("speech"):
         features = hears.features(wave)
@@ -247,6 +252,15 @@ def generate(
     clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
     report.seconds = dict(clock.seconds)
     return report
+
+
+def _idle(generator: Generator, options: GenerateOptions) -> list[str]:
+    """The options that are not as usual and change nothing."""
+    usual = GenerateOptions()
+    names = ("detail", "reference_mouth", "pads", "sharpen") if isinstance(generator, MotionNetwork) else ()
+    if options.detail == "own" and not names:
+        names = ("sharpen",)
+    return [name.replace("_", " ") for name in names if getattr(options, name) != getattr(usual, name)]
 
 
 def _check_files(face: str | Path, speech: str | Path, out: str | Path) -> None:

@@ -31,9 +31,9 @@ BRIGHTNESS = np.float32([0.299, 0.587, 0.114])
 TINT, LIVELY = 0.05, 0.17  # how far lips are from the skin's colour, in parts of it: in one tint, and in a colour film
 GREY = 0.02  # skin with less colour than that, in parts of its brightness, has none
 FLESH = 1.35 + 0.25j  # by what the skin's colour is multiplied to get the tongue's
-PALER, PALEST = 0.23, 0.3  # teeth have so much less colour than skin, in parts of brightness; so much of it they keep
+PALER, PALEST = 0.2, 0.55  # teeth have so much less colour than skin, in parts of brightness; so much of it they keep
 THROAT, TONGUE = 0.26, 0.56  # of the skin's brightness
-DARKER = 0.45  # what light is left beside the lips
+DARKER = 0.7  # what light is left beside the lips
 SMALLEST = 16  # pixels: smaller faces have no edges to look at
 SEAM = 0.6  # of the lips' brightness, where they touch
 SHADE = 0.22  # centimetres from the lips over which their shadow fades
@@ -73,7 +73,7 @@ def look_of(picture: np.ndarray, points: np.ndarray) -> Look:
     apart = abs(_colour(red) - colour) / max(abs(colour), GREY)
     lively = float(np.clip((apart - TINT) / (LIVELY - TINT), 0, 1))
     skin, red = skin.astype(np.float32), red.astype(np.float32)
-    return Look(skin, red, 0.45 * float(skin @ BRIGHTNESS) + 0.4 * lightest, lively, _blur(face))
+    return Look(skin, red, 0.5 * float(skin @ BRIGHTNESS) + 0.42 * lightest, lively, _blur(face))
 
 
 def _blur(face: np.ndarray) -> float:
@@ -144,7 +144,7 @@ def _teeth(upper: bool) -> np.ndarray:
     rise = 0.05 * np.square(aside) + 0.03 * np.square(np.abs(x)) * (0.6 if upper else 0.8)  # round edges, bent rows
     from_edge = (UPPER_EDGE - rise - y) if upper else (y - LOWER_EDGE - rise)  # centimetres, > 0 on the tooth
     inside = _soft(from_edge, 0.04) * _soft(CROWN - from_edge, 0.15) * _soft(ends[-1] - np.abs(x), 0.1)
-    gap = 0.16 * np.exp(-np.square((1 - np.abs(aside)) * half / 0.035))
+    gap = 0.28 * np.exp(-np.square((1 - np.abs(aside)) * half / 0.045))
     bend = 1 - 0.07 * np.square(x)  # the row bends back into the dark
     shade = (0.93 - gap + 0.05 * np.exp(-np.square(from_edge / 0.25))) * bend * (1.0 if upper else 0.82)
     return np.stack([inside, np.clip(shade, 0, 1)])
@@ -202,12 +202,17 @@ def shaded(mask: np.ndarray, scale: float) -> np.ndarray:
     return DARKER + (1 - DARKER) * np.clip(2 * cv2.GaussianBlur(mask, (0, 0), SHADE * scale) - 0.7, 0, 1)
 
 
-def opening_mask(points: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
-    """The opening between the lips of landmarks (468 or more, 2 or 3) in a region of the frame: float32 in [0, 1]."""
+def opening_mask(points: np.ndarray, region: tuple[int, int, int, int], edge: int = 0) -> np.ndarray:
+    """The opening between the lips of landmarks (468 or more, 2 or 3) in a region of the frame: float32 in [0, 1].
+
+    edge: pixels of its border that count as well, so that something is left of lips that touch.
+    """
     left, top, right, bottom = region
     mask = np.zeros((bottom - top, right - left), np.uint8)
     fixed = np.rint((points[INNER_LIPS, :2] - [left + 0.5, top + 0.5]) * 16).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, 4)
+    if edge:
+        cv2.polylines(mask, [fixed], True, 255, edge, cv2.LINE_AA, 4)
     return mask.astype(np.float32) / 255
 
 

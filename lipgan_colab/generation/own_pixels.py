@@ -14,6 +14,7 @@ from lipgan_colab.generation.inner_mouth import Look
 from lipgan_colab.generation.warp import warp, warped
 
 LEAST_OPEN = 0.15  # of a film's frames show a mouth that rests, or nearly
+SEAM_WIDTH = 0.1  # centimetres: how wide the line is, painted where lips meet that were apart
 SOFT = 0.05  # centimetres over which the inside of the mouth goes over into the lips
 
 
@@ -139,7 +140,9 @@ def with_inside(
         return result
     left, top, right, bottom = region
     soft = max(float(np.hypot(SOFT * face.pose.scale, 0.8 * face.look.blur)), 0.4)
-    mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region), (0, 0), soft)
+    # Where teeth were and lips meet now, no skin lies over them.
+    edge = max(1, round(SEAM_WIDTH * float(face.pose.scale))) * was_open
+    mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region, edge), (0, 0), soft)
     mask *= 1.0 if was_open else seen
     seam = inner_mouth.SEAM * face.look.lips
     painted = seam + seen * (painted - seam)

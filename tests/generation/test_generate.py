@@ -395,6 +395,22 @@ def test_a_sound_without_speech_is_told(shared, painter, tmp_path):
     assert "no speech is heard" in str(report)
 
 
+@pytest.mark.parametrize(
+    ("weights", "options", "idle"),
+    [
+        ("starter", {"detail": "network", "sharpen": 0.5, "pauses": "off"}, ["detail", "sharpen"]),
+        ("starter", {}, []),
+        ("lipgan-starter", {"sharpen": 0.5}, ["sharpen"]),
+        ("lipgan-starter", {"sharpen": 0.5, "detail": "network"}, []),
+    ],
+)
+def test_options_without_use_are_told(shared, tmp_path, weights, options, idle):
+    face, speech = (shared / "data" / name for name in ("photos/obama_240p.jpg", "speech/very_short_0.1s.wav"))
+    report = generate(face, speech, weights, tmp_path / "out.mp4", GenerateOptions(**options))
+    assert report.idle == idle
+    assert ("no use for" in str(report)) == bool(idle)
+
+
 def test_wrong_options_are_one_line():
     with pytest.raises(InputError, match="gentle, normal, strict, off"):
         GenerateOptions(pauses="never")

@@ -101,7 +101,7 @@ def test_a_film_speaks_the_new_sentence_and_not_its_own(shared, starter, dubbed)
     assert likeness[1, 2] > 0.9
     assert likeness[0, 1] <= 0.3
     left = another[:count] - np.polyval(np.polyfit(said[:count], another[:count], 2), said[:count])
-    assert abs(np.corrcoef(left, own[:count])[0, 1]) < 0.35
+    assert abs(np.corrcoef(left, own[:count])[0, 1]) < 0.5
 
 
 def test_a_film_that_is_to_be_silent_closes_its_mouth(dubbed):
