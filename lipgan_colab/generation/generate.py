@@ -244,7 +244,7 @@ def generate(
                     yield mark_synthetic(picture) if options.mark else picture
 
     started = time.perf_counter()
-    with closing(_counted(spoken(), report, on_progress)) as frames:
+    with closing(_counted(ahead(spoken()), report, on_progress)) as frames:
         waited = StageClock()
         write_video(
             report.path, waited.timed("wait", frames), report.fps, sound, sound_rate, _comment(weights, options)
