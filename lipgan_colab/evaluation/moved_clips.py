@@ -6,7 +6,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from lipgan_colab.faces import mesh
+from lipgan_colab.faces import geometry, mesh
 from lipgan_colab.faces.face import Face
 from lipgan_colab.faces.face_clip import AROUND, CROP, FPS, FaceClip
 from lipgan_colab.generation.moved_faces import spoken_parts
@@ -49,7 +49,7 @@ def _in_pose(face: Portrait, movement: np.ndarray) -> np.ndarray:
     there = face.pose.to_picture(face.head)
     to_there = _similarity(face.points[mesh.STABLE, :2], there[mesh.STABLE, :2])
     back = cv2.invertAffineTransform(to_there)
-    aligned = np.column_stack([face.points[:, :2] @ to_there[:, :2].T + to_there[:, 2], there[:, 2]])
+    aligned = np.column_stack([geometry.mapped(face.points[:, :2], to_there), there[:, 2]])
     head = speaking_mesh(face, movement)
     moved = face.pose.to_picture(head)
     height, width = face.picture.shape[:2]
@@ -58,13 +58,11 @@ def _in_pose(face: Portrait, movement: np.ndarray) -> np.ndarray:
     if moves is not None:
         left, top, right, bottom = moves.region
         places[top:bottom, left:right] = moves.source
-    sources = ((places + 0.5) @ back[:, :2].T + back[:, 2] - 0.5).astype(np.float32)  # OpenCV counts from centres
+    sources = (geometry.mapped(places + 0.5, back) - 0.5).astype(np.float32)  # OpenCV counts from centres
     result = cv2.remap(face.picture, sources, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
     if moves is None:
         return result
-    picture = cv2.warpAffine(
-        face.picture, _from_centres(to_there), (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    picture = geometry.warp(face.picture, to_there, (width, height), cv2.INTER_CUBIC)
     here = Portrait(picture, aligned, face.pose, face.head, face.rest, face.look)
     return with_inside(result, here, head, moves.region, painted_inside(here, head, moves.region))
 
@@ -75,12 +73,6 @@ def _similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     turn = np.vdot(a - a.mean(), b - b.mean()) / np.vdot(a - a.mean(), a - a.mean())
     shift = b.mean() - turn * a.mean()
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-
-
-def _from_centres(affine: np.ndarray) -> np.ndarray:
-    affine = affine.copy()
-    affine[:, 2] += affine[:, :2] @ [0.5, 0.5] - 0.5
-    return affine
 
 
 def _below(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:

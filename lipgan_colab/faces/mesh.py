@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from safetensors.numpy import load_file
 
-from lipgan_colab.faces.face import INNER_LIPS
+from lipgan_colab.faces.face import INNER_LIPS, Face
 from lipgan_colab.faces.model_file import MODEL
 
 POINTS = 468  # of the mesh; the landmarks after them are the irises'
@@ -93,3 +93,13 @@ def head_pose(points: np.ndarray, shape: np.ndarray | None = None) -> HeadPose:
     rotation = (u * signs[..., None, :]) @ vt
     scale = (s * signs).sum(axis=-1) / np.square(model).sum()
     return HeadPose(rotation, scale, centre - scale[..., None] * (rotation @ middle))
+
+
+def posed(face: Face) -> tuple[np.ndarray, HeadPose, np.ndarray]:
+    """A face's mesh in pixels, float64 (468, 3), its head's pose, and the mesh (468, 3) in the head's frame.
+
+    face: with its depth.
+    """
+    points = face.mesh[:POINTS].astype(np.float64)
+    pose = head_pose(points)
+    return points, pose, pose.to_head(points)

@@ -11,7 +11,7 @@ from lipgan_colab.faces import geometry, mesh
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import Face
 from lipgan_colab.faces.face_clip import CROP, with_surroundings
-from lipgan_colab.generation.inner_mouth import look_of
+from lipgan_colab.generation.inner_mouth import Look, look_of
 from lipgan_colab.generation.own_pixels import Portrait, speaking_mesh, with_inside
 from lipgan_colab.generation.paste import match_colour, place
 from lipgan_colab.generation.warp import warp, warped
@@ -22,7 +22,7 @@ class Answers:
 
     def __init__(self):
         self._finder: FaceFinder | None = None
-        self._before: tuple[np.ndarray, np.ndarray | None] | None = None  # the last crop, and the head found in it
+        self._before: tuple[np.ndarray, tuple[np.ndarray | None, Look]] | None = None  # the last crop, and of `_known`
 
     def close(self) -> None:
         """Free the finder."""
@@ -41,13 +41,11 @@ class Answers:
             generated: what a generator made of that.
             part: how much of the way from what the face does to what it should do, 0 to 1.
         """
-        before, after = self._head_before(picture, face, original), self._head(picture, face, generated)
+        (before, look), after = self._known(picture, face, original), self._head(picture, face, generated)
         if before is None or after is None:
             return None
-        points = face.mesh[: mesh.POINTS].astype(np.float64)
-        pose = mesh.head_pose(points)
-        head = pose.to_head(points)
-        who = Portrait(picture, points, pose, head, head, look_of(picture, points[:, :2]))
+        points, pose, head = mesh.posed(face)
+        who = Portrait(picture, points, pose, head, head, look)
         moved_head = speaking_mesh(who, mesh.mobility()[:, None] * (after - before), part)
         moved = pose.to_picture(moved_head)
         moves = warp(points[:, :2], moved[:, :2], moved[:, 2], picture.shape)
@@ -56,10 +54,10 @@ class Answers:
         inside = _inside(picture, face, original, generated, moves.region)
         return with_inside(warped(picture, moves), who, moved_head, moves.region, inside)
 
-    def _head_before(self, picture: np.ndarray, face: Face, original: np.ndarray) -> np.ndarray | None:
-        """As `_head`; a photo's crop is looked at once."""
+    def _known(self, picture: np.ndarray, face: Face, original: np.ndarray) -> tuple[np.ndarray | None, Look]:
+        """The head in a frame's own crop, as of `_head`, and the face's look; a photo is looked at once."""
         if self._before is None or self._before[0] is not original:
-            self._before = original, self._head(picture, face, original)
+            self._before = original, (self._head(picture, face, original), look_of(picture, face.landmarks))
         return self._before[1]
 
     def _head(self, picture: np.ndarray, face: Face, crop: np.ndarray) -> np.ndarray | None:
@@ -71,8 +69,7 @@ class Answers:
         found = self._finder.find(with_surroundings(picture, face, crop))
         if not found:
             return None
-        points = found[0].mesh[: mesh.POINTS].astype(np.float64)
-        return mesh.head_pose(points).to_head(points)
+        return mesh.posed(found[0])[2]
 
 
 def _inside(

@@ -23,8 +23,8 @@ from lipgan_colab.faces.tracking import Person
 from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.generation.answers import Answers
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
-from lipgan_colab.generation.moved_faces import film_likeness, spoken_parts
-from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
+from lipgan_colab.generation.moved_faces import Mover, film_likeness, spoken_parts, with_parts
+from lipgan_colab.generation.own_pixels import likeness
 from lipgan_colab.generation.paste import mark_synthetic, paste, place, shown
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock, ahead
@@ -209,9 +209,15 @@ def generate(
         finding = pool.submit(find, photo, face, options.person, options.pads) if is_photo else None
         with clock.stage("generator"):
             generator = ready_generator(weights, device, options.window_offset)
-        follow = listening and listening.result()
         photographed = finding and finding.result()
-        mover = isinstance(generator, MotionNetwork) and _mover(generator, face, photo, photographed, report, options)
+        mover = None
+        if isinstance(generator, MotionNetwork):
+            if is_photo:
+                who = likeness([(photo, photographed)], generator.moves)
+            else:
+                who = film_likeness(face, report.fps, options.person, generator.moves)
+            mover = Mover(generator.moves, who, own_teeth=is_photo)
+        follow = listening and listening.result()
     report.idle = _idle(generator, options)
     hears = generator.speech_input
     with clock.stage("speech"):
@@ -231,7 +237,7 @@ def generate(
         else:
             seen = ahead(see_film(face, report.fps, report.frames, options.person, options.pads, clock))
         if mover:
-            batches = _heard(seen, features, options)
+            batches = with_parts(seen, features, options.batch_size)
         else:
             batches = _generated(seen, generator, features, report, options, clock)
         # One batch ahead: while it is pasted and encoded, the next one is generated.
@@ -239,7 +245,7 @@ def generate(
             for batch in finished:
                 for frame in batch:
                     with clock.stage("paste"):
-                        picture = _moved(frame, mover, options) if mover else _pasted(frame, answers, options)
+                        picture = mover.moved(frame, options.largest_yaw) if mover else _pasted(frame, answers, options)
                         _note(frame, report, options)
                     yield mark_synthetic(picture) if options.mark else picture
 
@@ -377,51 +383,6 @@ def generate_crops(
     with autocast(device):
         generated = generator(both, torch.from_numpy(windows)[:, None].to(device))
     return (generated * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-@dataclass
-class _Mover:
-    """How a motion network moves a person: the network's `moves`, whether in a photo, and who (None until seen)."""
-
-    moves: np.ndarray
-    is_photo: bool
-    who: Likeness | None
-
-
-def _mover(
-    network: MotionNetwork,
-    face: str | Path,
-    photo: np.ndarray | None,
-    photographed: Face | None,
-    report: GenerateReport,
-    options: GenerateOptions,
-) -> _Mover:
-    if photo is not None:
-        who = likeness([(photo, photographed)], network.moves)
-    else:
-        who = film_likeness(face, report.fps, options.person, network.moves)
-    return _Mover(network.moves, photo is not None, who)
-
-
-def _heard(seen: Iterator[FaceFrame], parts: np.ndarray, options: GenerateOptions) -> Iterator[list[FaceFrame]]:
-    """The frames in batches, each with what its face is to do."""
-    with closing(seen):
-        while batch := list(islice(seen, options.batch_size)):
-            for frame in batch:
-                frame.parts = parts[frame.number]
-            yield batch
-
-
-def _moved(frame: FaceFrame, mover: _Mover, options: GenerateOptions) -> np.ndarray:
-    """The frame's finished picture, its own pixels moved."""
-    if frame.face is None:
-        return frame.picture
-    if mover.who is None:
-        mover.who = likeness([(frame.picture, frame.face)], mover.moves)
-    movement = np.tensordot(frame.parts, mover.moves, 1)
-    # A film's teeth are seen in some frames and not in others, so that they would come and go.
-    who = portrait(frame.picture, frame.face, mover.who, own_teeth=mover.is_photo)
-    return spoken(who, movement, shown(frame.face, options.largest_yaw))
 
 
 def _pasted(frame: FaceFrame, answers: Answers, options: GenerateOptions) -> np.ndarray:

@@ -10,7 +10,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from lipgan_colab.faces import lips
+from lipgan_colab.faces import geometry, lips
 from lipgan_colab.faces.face import INNER_LIPS
 from lipgan_colab.faces.mesh import HeadPose
 
@@ -187,11 +187,10 @@ def placed(
     seen = pose.to_picture(corners)[:, :2] - region[:2]
     height, width = inside.shape[:2]
     to_region = cv2.getAffineTransform(np.float32([[0, 0], [width, 0], [0, height]]), np.float32(seen))
-    to_region[:, 2] += to_region[:, :2] @ [0.5, 0.5] - 0.5  # OpenCV counts from pixel centres
     size = (region[2] - region[0], region[3] - region[1])
     scale = float(pose.scale) / PIXELS
     inside = cv2.GaussianBlur(inside, (0, 0), np.hypot(blur, 0.4) / scale)  # before it shrinks
-    return cv2.warpAffine(inside, to_region, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return geometry.warp(inside, to_region, size, cv2.INTER_LINEAR)
 
 
 def shaded(mask: np.ndarray, scale: float) -> np.ndarray:

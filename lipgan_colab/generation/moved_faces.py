@@ -1,7 +1,8 @@
-"""What a motion network makes of a speech, and whom it moves."""
+"""What a motion network makes of a speech, whom it moves, and the frames of it."""
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,9 @@ from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import Face
 from lipgan_colab.faces.tracking import Person
-from lipgan_colab.generation.own_pixels import Likeness, likeness
+from lipgan_colab.generation.face_frames import FaceFrame
+from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
+from lipgan_colab.generation.paste import shown
 from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.models.motion import MotionNetwork, components
 from lipgan_colab.speech.pauses import RATE
@@ -66,3 +69,38 @@ def _with_face(frames: Iterator[np.ndarray], finder: FaceFinder, person: Person)
     for face in tracking.follow(found(), person):
         if face is not None:
             yield picture, face
+
+
+def with_parts(seen: Iterator[FaceFrame], parts: np.ndarray, size: int) -> Iterator[list[FaceFrame]]:
+    """The frames in batches of so many, each with what its face is to do, of `spoken_parts`."""
+    with closing(seen):
+        while batch := list(islice(seen, size)):
+            for frame in batch:
+                frame.parts = parts[frame.number]
+            yield batch
+
+
+@dataclass
+class Mover:
+    """Moves one person through all frames.
+
+    Attributes:
+        moves: of the motion network.
+        who: is moved; None until it is seen.
+        own_teeth: as of `own_pixels.Portrait`. A film's are seen in some frames and not in others, so that they would
+            come and go.
+    """
+
+    moves: np.ndarray
+    who: Likeness | None
+    own_teeth: bool
+
+    def moved(self, frame: FaceFrame, largest_yaw: float) -> np.ndarray:
+        """The frame's finished picture, uint8 (H, W, 3); faces turned further fade as `paste.shown` says."""
+        if frame.face is None:
+            return frame.picture
+        if self.who is None:
+            self.who = likeness([(frame.picture, frame.face)], self.moves)
+        movement = np.tensordot(frame.parts, self.moves, 1)
+        who = portrait(frame.picture, frame.face, self.who, self.own_teeth)
+        return spoken(who, movement, shown(frame.face, largest_yaw))

@@ -63,8 +63,8 @@ def likeness(pictures: Iterable[tuple[np.ndarray, Face]], moves: np.ndarray) -> 
     """
     heads, looks = [], []
     for picture, face in pictures:
-        points = face.mesh[: mesh.POINTS].astype(np.float64)
-        heads.append(mesh.head_pose(points).to_head(points))
+        points, _, head = mesh.posed(face)
+        heads.append(head)
         looks.append(inner_mouth.look_of(picture, points[:, :2]))
     if not heads:
         return None
@@ -77,9 +77,7 @@ def likeness(pictures: Iterable[tuple[np.ndarray, Face]], moves: np.ndarray) -> 
 
 def portrait(picture: np.ndarray, face: Face, likeness: Likeness, own_teeth: bool = True) -> Portrait:
     """What is to be known of a face, found in a picture with its depth, before it speaks: see `Portrait`."""
-    points = face.mesh[: mesh.POINTS].astype(np.float64)
-    pose = mesh.head_pose(points)
-    return Portrait(picture, points, pose, pose.to_head(points), likeness.rest, likeness.look, own_teeth)
+    return Portrait(picture, *mesh.posed(face), likeness.rest, likeness.look, own_teeth)
 
 
 def spoken(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
