@@ -5,9 +5,8 @@ principal components over all that is learnt from.
 """
 
 import math
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces import lips, mesh
 from lipgan_colab.models.motion import STRIDE, MotionNetwork, answer_times, as_heard, components
 from lipgan_colab.shards.dataset import cumulative_shares
+from lipgan_colab.shards.held_out import held_out_ids
 from lipgan_colab.shards.manifest import needed_shards
 from lipgan_colab.shards.shard_file import Shard, fingerprint_of
 from lipgan_colab.speech.features import mel
@@ -31,9 +31,6 @@ STILLEST = 0.15  # of a clip's frames are its person at rest, the least open one
 FEWEST_STILL = 4  # frames
 FEWEST_SEEN, SHORTEST = 0.8, 10  # share of the frames in which the mesh must be known, and frames of a clip
 MOST_VOICES = 6000  # kept in memory, of all clips together: 0.3 GB of clips of three seconds
-SPEAKERS_APART = 4  # with fewer speakers clips are held out and not whole speakers
-ENOUGH_HELD_OUT = 8  # clips, of two speakers
-LARGE = 0.25  # of all clips: a speaker who has more of them is not held out without being asked for
 SLOW = 13  # frames: slower changes of the opening than this tell little of the sync
 
 
@@ -152,7 +149,7 @@ class Motions:
         self.fingerprint = fingerprint_of([shard.metadata for shard in shards])
         utterances = some_of_each(shards, config.most_clips, config.seed)
         clips = [c for s, u in tqdm(utterances, desc="movement", unit="clip") if (c := read_clip(s, u)) is not None]
-        held_out = held_out_ids(clips, config.held_out, config.seed)
+        held_out = held_out_ids({clip.id: clip.speaker for clip in clips}, config.held_out, config.seed)
         self.learnt = [clip for clip in clips if clip.id not in held_out]
         self.held_out = [clip for clip in clips if clip.id in held_out]
         if not self.learnt:
@@ -289,54 +286,6 @@ def principal(clips: Sequence[Clip], balance: float) -> tuple[np.ndarray, np.nda
 
 def _heard(wave: np.ndarray) -> np.ndarray:
     return as_heard(mel(wave)).astype(np.float16)
-
-
-def held_out_ids(clips: Sequence[Clip], asked: str, seed: int) -> set[str]:
-    """The ids of the clips to measure by; which they are does not depend on their order.
-
-    Args:
-        clips: all of them.
-        asked: "auto", "none", a share of the speakers from 0 to 1, or speakers with commas between (see
-            MotionTrainConfig).
-        seed: another one draws others.
-
-    Raises:
-        InputError: one of the speakers is not there.
-    """
-    speakers = {clip.speaker for clip in clips}
-    if asked == "none":
-        return set()
-    if re.fullmatch(r"0|1|[01]?\.\d+", asked):
-        chosen = sorted(speakers, key=_drawn(seed))[: round(float(asked) * len(speakers))]
-    elif asked != "auto":
-        chosen = [name for name in re.split(r"[,\s]+", asked) if name]
-        missing = sorted(set(chosen) - speakers)
-        if missing:
-            raise InputError(f"held_out: no clip of {missing[0]}; there are {', '.join(sorted(speakers)[:20])}")
-    elif len(speakers) < SPEAKERS_APART:
-        ids = sorted((clip.id for clip in clips), key=_drawn(seed))
-        return set(ids[: min(ENOUGH_HELD_OUT, len(ids) // 4)])
-    else:
-        chosen = _some_speakers(clips, sorted(speakers, key=_drawn(seed)))
-    return {clip.id for clip in clips if clip.speaker in chosen}
-
-
-def _drawn(seed: int) -> Callable[[str], str]:
-    return lambda name: draw_number(seed, name)
-
-
-def _some_speakers(clips: Sequence[Clip], drawn: Sequence[str]) -> list[str]:
-    """Of speakers in the order of the lot two, or more until they have enough clips; none who has a large share, and
-    never more than half of them."""
-    of = {name: sum(clip.speaker == name for clip in clips) for name in drawn}
-    chosen: list[str] = []
-    for name in drawn:
-        enough = len(chosen) >= 2 and sum(of[n] for n in chosen) >= ENOUGH_HELD_OUT
-        if enough or len(chosen) >= len(drawn) // 2:
-            break
-        if of[name] <= LARGE * len(clips):
-            chosen.append(name)
-    return chosen
 
 
 def measure(network: MotionNetwork, clips: Sequence[Clip]) -> Measures:

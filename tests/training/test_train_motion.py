@@ -18,7 +18,6 @@ from lipgan_colab.training.lease import Lease
 from lipgan_colab.training.motion_data import (
     Motions,
     MotionTrainConfig,
-    held_out_ids,
     measure,
     quick,
     read_clip,
@@ -163,30 +162,6 @@ def test_a_piece_longer_than_a_clip_stays_as_it_ends(shards):
     heard, answers = Motions(shards, replace(SMALL, piece=400), 3).sample(0)
     assert heard.shape == (80, 800) and answers.shape == (3, 400)
     assert (answers[:, -1:] == answers[:, 200:]).all() and (heard[:, -1:] == heard[:, 400:]).all()
-
-
-def test_who_is_held_out(shards):
-    shard = Shard.open(shards / "shard-00000.safetensors")
-    clips = [read_clip(shard, u) for u in range(10)]
-
-    def speakers(asked, clips=clips, seed=0):
-        return {name[0] for name in held_out_ids(clips, asked, seed)}
-
-    assert len(speakers("auto")) == 2 and speakers("auto") == speakers("auto", clips[::-1])
-    assert {frozenset(speakers("auto", seed=seed)) for seed in range(9)} != {frozenset(speakers("auto"))}
-    assert speakers("a, c") == {"a", "c"} and len(held_out_ids(clips, "a, c", 0)) == 4
-    assert speakers("none") == speakers("0") == set() and len(speakers("0.4")) == 2
-    few = clips[:4]
-    assert len(held_out_ids(few, "auto", 0)) == 1 and held_out_ids(clips[:2], "auto", 0) == set()
-    with pytest.raises(InputError, match="no clip of nobody; there are a, b"):
-        held_out_ids(clips, "nobody", 0)
-
-
-def test_no_one_with_a_large_share_is_held_out(tmp_path):
-    records = [speaking_clip(f"a{n}") for n in range(4)] + [speaking_clip(f"{p}1") for p in "bcde"]
-    shard = Shard.open(made_shards(tmp_path, records) / "shard-00000.safetensors")
-    clips = [read_clip(shard, u) for u in range(8)]
-    assert all("a" not in {name[0] for name in held_out_ids(clips, "auto", seed)} for seed in range(20))
 
 
 def test_it_learns_and_people_whom_it_does_not_know_tell(shards, tmp_path):
