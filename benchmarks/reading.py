@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from lipgan_colab.faces.mesh import kept_points
+from lipgan_colab.shards.augmentation import augmented
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
@@ -63,7 +64,7 @@ def training_rate(dataset: LipSyncDataset, width: float) -> float:
     """Samples/s of the training step alone."""
     config = TrainConfig(steps=100, batch_size=BATCH, width=width)
     networks = build_networks(config, torch.device("cpu"))
-    batch = next(iter(batches(dataset, 0, 1, BATCH)))
+    batch = augmented(next(iter(batches(dataset, 0, 1, BATCH))))
     seconds = []
     for step in range(STEPS):
         start = time.perf_counter()

@@ -49,12 +49,12 @@ def peak(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
 
 
 def random_batch(config: TrainConfig, device: torch.device) -> dict[str, torch.Tensor]:
-    """A batch of noise, as the dataset's."""
+    """A batch of noise, as `augmented` makes it."""
     size = config.batch_size
-    pictures = {n: torch.randint(0, 256, (size, 3, 96, 96), dtype=torch.uint8) for n in ("reference", "target")}
+    pictures = {n: torch.rand(size, 3, 96, 96) for n in ("reference", "target")}
     sounds = {n: torch.randn(size, 1, 12, 35) for n in ("speech", "unsynced_speech")}
-    lips = {"lips": torch.randint(0, 256, (size, 1, 96, 96), dtype=torch.uint8)}
-    return {name: value.to(device) for name, value in (pictures | sounds | lips).items()}
+    batch = pictures | sounds | {"lips": torch.rand(size, 1, 96, 96)}
+    return {name: value.to(device, memory_format=torch.channels_last) for name, value in batch.items()}
 
 
 def loader_rate(shards: str, config: TrainConfig, workers: int, count: int = 100) -> float:

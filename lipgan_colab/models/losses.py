@@ -1,4 +1,4 @@
-"""Losses: reconstruction (plain, lip-weighted, edges), sync (contrastive, matching), picture quality (gan_loss)."""
+"""Losses: of reconstruction (plain, lip-weighted, edges), sync (contrastive, matching, sync), quality (gan_loss)."""
 
 import torch
 import torch.nn.functional as F
@@ -69,6 +69,16 @@ def matching(lips: Tensor, sounds: Tensor, scale: float = 16.0) -> Tensor:
     """
     scores, own = scale * lips @ sounds.T, torch.arange(len(lips), device=lips.device)
     return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
+
+
+def sync(lips: Tensor, sounds: Tensor) -> Tensor:
+    """How far lips are from their own sounds: the negative logarithm of their cosines (Prajwal et al., "A lip sync
+    expert is all you need for speech to lip generation in the wild", ACM Multimedia 2020, equations 1 and 2).
+
+    Args:
+        lips, sounds: (N, D) of unit length, without negative values; row n of both belong together.
+    """
+    return -(lips * sounds).sum(dim=1).clamp_min(1e-4).log().mean()
 
 
 def gan_loss(real: bool, verdict: Tensor) -> Tensor:

@@ -340,6 +340,12 @@ class Shard:
         first, last = self.first_frame[utterance : utterance + 2]
         return np.flatnonzero(self.arrays["found"][first:last])
 
+    def runs(self, utterance: int, length: int) -> np.ndarray:
+        """The frames of an utterance, counted within it, with which as many consecutive frames with a face begin."""
+        seen = self.seen(utterance)
+        together = seen[length - 1 :] - seen[: max(0, len(seen) - length + 1)] == length - 1
+        return seen[: len(together)][together]
+
     def window(self, kind: str, utterance: int, frame: int, fps: float) -> np.ndarray:
         """The speech window of a frame, counted within its utterance: (12, 35), (80, 27) or for "wav2lip" (80, 16)."""
         feature = "mfcc" if kind == "mfcc" else "mel"

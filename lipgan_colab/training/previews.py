@@ -17,6 +17,8 @@ PLOTS = (
     ("l1", "weighted_l1", "edges"),
     ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
     ("quality", "quality_judge"),
+    ("sync", "held_out_sync"),
+    ("held_out_l1",),
     ("grad_norm",),
     ("loss", "velocity"),  # of mouth motion
     ("follows", "range"),
@@ -25,12 +27,11 @@ PLOTS = (
 
 @torch.no_grad()
 def preview(generator: LipGANGenerator, batch: dict[str, Tensor]) -> np.ndarray:
-    """A picture of a batch, one sample a row: reference, masked, generated, real; uint8 (B S, 4 S, 3)."""
-    device = next(generator.parameters()).device
-    reference, target = (batch[name].to(device).float() / 255 for name in ("reference", "target"))
-    faces = generator_input(reference, target)
-    generated = generator(faces, batch["speech"].to(device))
-    rows = torch.cat([faces[:, :3], faces[:, 3:], generated, target], dim=3)  # side by side
+    """A picture of a batch, as `augmented` makes it, on the generator's device: one sample a row, reference, masked,
+    generated, real; uint8 (B S, 4 S, 3)."""
+    faces = generator_input(batch["reference"], batch["target"])
+    generated = generator(faces, batch["speech"])
+    rows = torch.cat([faces[:, :3], faces[:, 3:], generated, batch["target"]], dim=3)  # side by side
     rows = (rows.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return rows.reshape(-1, *rows.shape[2:])
 

@@ -47,6 +47,7 @@ class Recorder:
         self._progress: tqdm | None = None
         self._checkpoint = None
         self._warned = 0.0
+        self._measured: dict[str, float] = {}
 
     def __enter__(self) -> "Recorder":
         return self
@@ -130,11 +131,18 @@ class Recorder:
             samples_per_second=f"{rate:.1f}",
             gpu_gb=memory,
             learning_rate=f"{learning_rate:.2e}",
+            **{name: f"{value:.6f}" for name, value in self._measured.items()},
         )
+        self._measured.clear()
         self._logged, self._logged_step = now, step
         if self.active:
             shown = {name: f"{means[name]:.4f}" for name in ("l1", "disc_synced", "adversarial") if name in means}
             self._progress.set_postfix({**shown, "samples/s": f"{rate:.0f}", **self._where_saved()})
+
+    def measured(self, found: dict[str, float]) -> None:
+        """Put what was measured into the next line of the log."""
+        if self.active:
+            self._measured |= found
 
     def picture(self, step: int, networks: Networks, shown: dict[str, Tensor]) -> None:
         """Make a preview of these samples, and draw the log's curves."""

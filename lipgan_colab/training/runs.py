@@ -27,11 +27,16 @@ LOG_FIELDS = (
     *("step", "samples", "minutes", "samples_per_second", "gpu_gb", "learning_rate", "l1", "weighted_l1"),
     *("edges", "adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
     *("quality", "quality_judge"),  # new ones go to the end: a run that goes on has lines of before
+    *("sync", "sync_counts", "held_out_l1", "held_out_sync"),
 )
 TOLD = ("l1", "loss", "follows", "others", "range")  # of the columns, by `status`; see train_motion for the latter
 MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
 # Fields that came later, and what a run did before there was such a field: what that run still has to do.
-BEFORE_THERE_WAS = {"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0}
+BEFORE_THERE_WAS = {
+    **{"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0},
+    **{"sync_weight": 0.0, "sync_runs": 2, "sync_bound": 0.75},
+    **{"references": "any", "held_out": "none"},
+}
 
 
 def read_config(run: Path) -> dict | None:
@@ -112,7 +117,7 @@ class Log:
     columns: Sequence[str] = LOG_FIELDS
     lines: list[str] = field(default_factory=list)
     sums: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, Tensor] = field(default_factory=dict)
     complete: bool = False  # whether the file holds all of the lines
 
     def state(self) -> dict:
@@ -123,7 +128,9 @@ class Log:
         """Go on from a state."""
         self.lines = state["lines"].splitlines(keepends=True)
         self.sums = {name: value.to(device) for name, value in state["sums"].items()}
-        self.counts = dict(state["counts"])
+        self.counts = {
+            n: torch.as_tensor(count, dtype=torch.float64, device=device) for n, count in state["counts"].items()
+        }
 
     def start(self) -> None:
         """Write the file anew, with all lines so far."""
@@ -133,19 +140,26 @@ class Log:
         self.complete = True
 
     def add(self, reported: dict[str, Tensor]) -> None:
-        """Count in what a step reported; does not wait for the device."""
+        """Count in what a step reported, but for the losses of one that was skipped; does not wait for the device."""
+        skipped = reported.get("skipped")
         for name, value in reported.items():
-            self.sums[name] = self.sums.get(name, 0) + value.detach().double()
-            self.counts[name] = self.counts.get(name, 0) + 1
+            value = value.detach().double()
+            counts = torch.ones_like(value)
+            if skipped is not None and name != "skipped":
+                counts = 1 - skipped.double()
+                value = torch.where(counts > 0, value, 0)
+            self.sums[name] = self.sums.get(name, 0) + value
+            self.counts[name] = self.counts.get(name, 0) + counts
 
     def write(self, **columns) -> dict[str, float]:
         """End a line; returns the means in it (and the sum of `skipped`).
 
         A line that the disk does not take is written later.
         """
-        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        counts = {name: float(count) for name, count in self.counts.items()}
+        means = {name: float(total) / counts[name] for name, total in self.sums.items() if counts[name]}
         if "skipped" in means:
-            means["skipped"] *= self.counts["skipped"]  # a number of steps
+            means["skipped"] *= counts["skipped"]  # a number of steps
         self.sums.clear()
         self.counts.clear()
         text = io.StringIO(newline="")

@@ -1,7 +1,10 @@
 """One training step: the networks, their optimizers, and how a batch changes them.
 
 LipGAN's generator alone, or against its contrastive discriminator (section 3.2 of the paper), which judges the sync,
-or against the quality discriminator, which judges the picture, or against both.
+or against the quality discriminator, which judges the picture, or against both; and it may have to please a sync expert
+that learns nothing any more.
+
+Nothing here waits for the device: whether a gradient was finite is known there, and acted upon there.
 """
 
 import copy
@@ -10,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,14 +24,17 @@ from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.models import losses
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.patchgan import PatchDiscriminator
+from lipgan_colab.models.wav2lip import SyncExpert, lower_halves
 from lipgan_colab.models.weights import load_generator
+from lipgan_colab.shards.dataset import REFERENCES, RUN
 from lipgan_colab.training import distributed
 
 RANGES = {  # of the configuration; batch_size depends on the number of processes
     "steps": (1, math.inf),
     "width": (0.01, 16),
-    **dict.fromkeys(("lip_weight", "edge_weight", "adversarial_weight", "quality_weight"), (0, 1e6)),
-    **dict.fromkeys(("learning_rate", "clip"), (0, 1e6)),
+    **dict.fromkeys(("lip_weight", "edge_weight", "adversarial_weight", "quality_weight", "sync_weight"), (0, 1e6)),
+    **dict.fromkeys(("learning_rate", "clip", "sync_bound"), (0, 1e6)),
+    "sync_runs": (1, math.inf),
     **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
     **dict.fromkeys(("ema", "augment", "balance"), (0, 1)),
 }
@@ -51,6 +58,13 @@ class TrainConfig:
         quality_weight: of the quality discriminator's verdict in the generator's loss, which makes sharp mouths at the
             price of some L1, such as 0.01; 0 trains without one. For the last part of a run, when the mouths move but
             are soft.
+        sync_weight: of the sync expert's verdict in the generator's loss, as in Wav2Lip (0.03 there); 0 leaves it out.
+        sync_runs: how many runs of five consecutive frames a batch then has, which the expert looks at.
+        sync_bound: the expert's verdict counts once its loss on generated clips that are held out is below this.
+        references: which frames are references: "any", or "informative", which are held as the target and have
+            another mouth (see `LipSyncDataset`).
+        held_out: whom not to learn from, to measure by: none; a share of the speakers, such as 0.2; their names, with
+            commas between; or auto: a few speakers, or clips where there are fewer than four.
         learning_rate: Adam's, after the warm-up.
         warmup: steps over which the learning rate rises.
         clip: a network's gradient is scaled down to this norm where it is longer; 0 leaves it alone.
@@ -70,6 +84,11 @@ class TrainConfig:
     edge_weight: float = 1.0
     adversarial_weight: float = 0.01
     quality_weight: float = 0.0
+    sync_weight: float = 0.0
+    sync_runs: int = 2
+    sync_bound: float = 0.75
+    references: str = "any"
+    held_out: str = "none"
     learning_rate: float = 3e-4
     warmup: int = 200
     clip: float = 1.0
@@ -80,6 +99,12 @@ class TrainConfig:
 
     def __post_init__(self):
         check_ranges(self, RANGES)
+        if self.references not in REFERENCES:
+            raise InputError(f"references {self.references!r}: choose one of {', '.join(REFERENCES)}")
+        if self.sync_weight and self.sync_runs * RUN > self.batch_size:
+            raise InputError(
+                f"sync_runs {self.sync_runs}: so many runs of {RUN} frames are more than a batch of {self.batch_size}"
+            )
 
 
 @dataclass
@@ -91,6 +116,8 @@ class Networks:
         discriminator: the contrastive one, which judges the sync.
         quality: the quality discriminator, which judges the picture.
         scaler: keeps small gradients from vanishing in float16; does nothing in the other types.
+        expert: the sync expert, which is no part of the state.
+        sync_counts: whether its verdict counts yet.
         dtype: what the networks compute in.
     """
 
@@ -102,21 +129,29 @@ class Networks:
     discriminator_optimizer: torch.optim.Optimizer | None = None
     quality: PatchDiscriminator | None = None
     quality_optimizer: torch.optim.Optimizer | None = None
+    expert: SyncExpert | None = None
+    sync_counts: bool = False
     dtype: torch.dtype = torch.float32
     _statistics: list[Tensor] = field(default_factory=list, repr=False)
     _unchanged: bool = False  # within a step: no weight has been changed yet
 
     def state(self) -> dict:
         """All states as plain data."""
-        return {name: part.state_dict() for name, part in vars(self).items() if hasattr(part, "state_dict")}
+        states = {name: part.state_dict() for name, part in self._learning()}
+        return states | {"sync_counts": self.sync_counts}
 
     def load(self, state: dict) -> None:
         """Take over the states that `state` gave. A scaler's is left out where either side has none in use, and a
         quality discriminator begins anew where there was none, as in runs begun before there was such a thing."""
         optional = ("scaler", "quality", "quality_optimizer")
-        for name, part in vars(self).items():
-            if hasattr(part, "load_state_dict") and (name not in optional or state.get(name)):
+        for name, part in self._learning():
+            if name not in optional or state.get(name):
                 part.load_state_dict(state[name])
+        self.sync_counts = bool(state.get("sync_counts", False))
+
+    def _learning(self) -> list[tuple[str, Any]]:
+        """All parts that training changes, with their names."""
+        return [(n, part) for n, part in vars(self).items() if hasattr(part, "state_dict") and n != "expert"]
 
     def compile(self) -> None:
         """Have PyTorch compile the networks, in place."""
@@ -130,14 +165,20 @@ class Networks:
         torch._foreach_copy_(self._statistics, list(self.generator.buffers()))
         self._unchanged = True
 
-    def restore_statistics(self) -> None:
-        """Undo what the forward pass has done to them."""
-        torch._foreach_copy_(list(self.generator.buffers()), self._statistics)
+    def restore_statistics(self, kept: Tensor) -> None:
+        """Undo what the forward pass has done to them, but where `kept`, a scalar on the device, is true."""
+        now = list(self.generator.buffers())
+        for floating in (True, False):
+            new, old = ([b for b in of if b.is_floating_point() == floating] for of in (now, self._statistics))
+            # All in one: a choice for each of hundreds of small tensors would take the GPU longer than the step.
+            chosen = torch.where(kept, *(torch.cat([b.reshape(-1) for b in of]) for of in (new, old)))
+            parts = chosen.split([b.numel() for b in new])
+            torch._foreach_copy_(new, [part.view_as(b) for part, b in zip(parts, new, strict=True)])
 
     def roll_back(self) -> bool:
         """Undo a step that an error broke off; False where half of it was done, which cannot be undone."""
         if self._unchanged:
-            self.restore_statistics()
+            torch._foreach_copy_(list(self.generator.buffers()), self._statistics)
         return self._unchanged
 
 
@@ -204,20 +245,17 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
 
     Args:
         networks: changed in place.
-        batch: of LipSyncDataset, on the networks' device; with several processes this one's slice.
+        batch: of LipSyncDataset, as `shards.augmentation.augmented` makes it; with several processes this one's slice.
         config: of the run.
         step: decides the learning rate and the discriminator's coin.
 
     Returns:
-        The losses, the generator's `grad_norm` before clipping, and `skipped` (1 where a gradient was not finite, and
-        then only that): each a scalar tensor, on the device but for `skipped`, which is known already.
+        The losses, the generator's `grad_norm` before clipping, and `skipped` (1 where a gradient was not finite; the
+        losses then mean nothing): each a scalar tensor on the device.
     """
     device, exact = batch["target"].device, next(networks.generator.parameters()).dtype
-    reference, target, lips = (
-        batch[name].to(exact, memory_format=torch.channels_last) / 255 for name in ("reference", "target", "lips")
-    )
-    batch = batch | {name: batch[name].to(exact) for name in ("speech", "unsynced_speech")}
-    speech = batch["speech"]
+    batch = {name: value.to(exact) if value.is_floating_point() else value for name, value in batch.items()}
+    reference, target, lips, speech = (batch[name] for name in ("reference", "target", "lips", "speech"))
     for optimizer in (networks.generator_optimizer, networks.discriminator_optimizer, networks.quality_optimizer):
         if optimizer is not None:
             for group in optimizer.param_groups:
@@ -227,31 +265,56 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
     with autocast(device, networks.dtype):
         generated = networks.generator(generator_input(reference, target), speech)
     loss, reported = _reconstruction(generated, target, lips, config)
-    good = True
+    finite = []  # of each network, whether its gradient was
     if networks.discriminator is not None:
-        judged, learnt = _discriminator_step(networks, generated.detach(), target, batch, config, step)
-        good = good and learnt
+        judged, good = _discriminator_step(networks, generated.detach(), target, batch, config, step)
+        finite.append(good)
         with _frozen(networks.discriminator), autocast(device, networks.dtype):
             distance = networks.discriminator(generated, speech)
         judged["adversarial"] = losses.contrastive_for(distance, in_sync=True)
         loss, reported = loss + config.adversarial_weight * judged["adversarial"], reported | judged
     if networks.quality is not None:
-        judged, learnt = _quality_step(networks, generated.detach(), target, config)
-        good = good and learnt
+        judged, good = _quality_step(networks, generated.detach(), target, config)
+        finite.append(good)
         with _frozen(networks.quality), autocast(device, networks.dtype):
             verdict = networks.quality(generated)
         judged["quality"] = losses.gan_loss(True, verdict)
         loss, reported = loss + config.quality_weight * judged["quality"], reported | judged
-    updated, reported["grad_norm"] = _update(networks, networks.generator, networks.generator_optimizer, loss, config)
+    if networks.expert is not None and networks.sync_counts:
+        reported["sync"] = sync_loss(networks, generated, batch["run_speech"])
+        loss = loss + config.sync_weight * reported["sync"]
+    good, reported["grad_norm"] = _update(networks, networks.generator, networks.generator_optimizer, loss, config)
     networks.scaler.update()
+    networks.restore_statistics(kept=good)
     networks._unchanged = False
-    if updated:
-        _update_average(networks.average, networks.generator, min(config.ema, (1 + step) / (10 + step)))
-    else:
-        networks.restore_statistics()
-    if not (good and updated):
-        return {"skipped": torch.ones(())}
-    return {name: value.detach() for name, value in reported.items()} | {"skipped": torch.zeros(())}
+    _update_average(networks.average, networks.generator, (1 - min(config.ema, (1 + step) / (10 + step))) * good)
+    reported["skipped"] = (~torch.stack([*finite, good]).all()).float()
+    return {name: value.detach() for name, value in reported.items()}
+
+
+def sync_loss(networks: Networks, generated: Tensor, run_speech: Tensor) -> Tensor:
+    """How far a batch's generated runs (see `dataset.run_places`) are from their speech, says the sync expert.
+
+    Args:
+        networks: has an expert.
+        generated: (B, 3, S, S) in [0, 1].
+        run_speech: (R, 1, 80, 16), of the R runs among them.
+    """
+    runs = generated.unflatten(0, (len(run_speech), -1))[:, :RUN].transpose(1, 2)  # (R, 3, RUN, S, S)
+    with autocast(generated.device, networks.dtype):
+        lips, sounds = networks.expert(lower_halves(runs), run_speech)
+    return losses.sync(lips, sounds)
+
+
+@torch.no_grad()
+def measure(networks: Networks, batch: dict[str, Tensor]) -> dict[str, float]:
+    """How well the averaged generator does on a batch of `augmented` runs: l1, and sync where there is an expert."""
+    with autocast(batch["target"].device, networks.dtype):
+        generated = networks.average(generator_input(batch["reference"], batch["target"]), batch["speech"])
+    found = {"held_out_l1": losses.l1(generated, batch["target"])}
+    if networks.expert is not None:
+        found["held_out_sync"] = sync_loss(networks, generated, batch["run_speech"])
+    return {name: float(value) for name, value in found.items()}
 
 
 def _reconstruction(
@@ -279,7 +342,7 @@ def _frozen(network: nn.Module) -> Iterator[None]:
 
 def _discriminator_step(
     networks: Networks, generated: Tensor, target: Tensor, batch: dict, config: TrainConfig, step: int
-) -> tuple[dict[str, Tensor], bool]:
+) -> tuple[dict[str, Tensor], Tensor]:
     """Real faces with their own speech are to be near; a coin decides what is to be far: generated faces with that
     speech, or real ones with another's (section 3.2.2 and the authors' train.py)."""
     coin = np.random.default_rng((config.seed, step, 1)).random() < 0.5
@@ -290,42 +353,48 @@ def _discriminator_step(
     far_loss = losses.contrastive_for(far, in_sync=False)
     near_loss = losses.contrastive_for(near, in_sync=True)
     loss = far_loss + near_loss
-    updated, _ = _update(networks, networks.discriminator, networks.discriminator_optimizer, loss, config)
-    return {"disc_fake" if coin else "disc_unsynced": far_loss, "disc_synced": near_loss}, updated
+    good, _ = _update(networks, networks.discriminator, networks.discriminator_optimizer, loss, config)
+    return {"disc_fake" if coin else "disc_unsynced": far_loss, "disc_synced": near_loss}, good
 
 
 def _quality_step(
     networks: Networks, generated: Tensor, target: Tensor, config: TrainConfig
-) -> tuple[dict[str, Tensor], bool]:
+) -> tuple[dict[str, Tensor], Tensor]:
     """The quality discriminator learns to tell this batch's generated faces from the real ones."""
     with autocast(target.device, networks.dtype):
         fake, real = networks.quality(torch.cat([generated, target])).chunk(2)
     loss = losses.gan_loss(False, fake) + losses.gan_loss(True, real)
-    updated, _ = _update(networks, networks.quality, networks.quality_optimizer, loss, config)
-    return {"quality_judge": loss}, updated
+    good, _ = _update(networks, networks.quality, networks.quality_optimizer, loss, config)
+    return {"quality_judge": loss}, good
 
 
 def _update(
     networks: Networks, network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, config: TrainConfig
-) -> tuple[bool, Tensor]:
-    """One step down a loss, unless its gradient is not finite; returns whether, and the gradient's norm."""
+) -> tuple[Tensor, Tensor]:
+    """One step down a loss, unless its gradient is not finite; returns whether it is, and its norm: both scalars on the
+    device, where this is decided."""
     optimizer.zero_grad(set_to_none=True)
     networks.scaler.scale(loss).backward()
     distributed.average_gradients(network.parameters())
     networks.scaler.unscale_(optimizer)
     norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip or math.inf)
-    finite = bool(norm.isfinite())
-    if finite:
-        networks._unchanged = False
-        networks.scaler.step(optimizer)
+    finite = norm.isfinite()
+    networks._unchanged = False
+    optimizer.found_inf = (~finite).float()  # by which PyTorch's scaler has a fused optimizer do nothing, on the device
+    optimizer.step()
     return finite, norm
 
 
 @torch.no_grad()
-def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Exponential moving average of the weights and of the batch norms' statistics."""
+def _update_average(average: nn.Module, network: nn.Module, share: Tensor) -> None:
+    """Move the average of the weights and of the batch norms' statistics towards the network by a share of the way, a
+    scalar on the device; where that is 0, nothing changes."""
     pairs = list(zip(average.state_dict().values(), network.state_dict().values(), strict=True))
-    averaged = [(old, new) for old, new in pairs if old.is_floating_point()]
-    counted = [(old, new) for old, new in pairs if not old.is_floating_point()]
-    torch._foreach_lerp_([old for old, _ in averaged], [new for _, new in averaged], 1 - decay)
-    torch._foreach_copy_([old for old, _ in counted], [new for _, new in counted])
+    averaged = [old for old, _ in pairs if old.is_floating_point()]
+    steps = torch._foreach_sub([new for old, new in pairs if old.is_floating_point()], averaged)
+    torch._foreach_mul_(steps, share)
+    torch._foreach_add_(averaged, steps)
+    torch._foreach_copy_(
+        [old for old, _ in pairs if not old.is_floating_point()],
+        [new for old, new in pairs if not old.is_floating_point()],
+    )

@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+import xxhash
 from torch import Tensor
-from torch.utils.data import default_collate
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
 from lipgan_colab.errors import InputError, check_range
-from lipgan_colab.models.weights import EXPORT
-from lipgan_colab.shards.dataset import LipSyncDataset, batches
+from lipgan_colab.models.wav2lip import SyncExpert
+from lipgan_colab.models.weights import EXPORT, load_expert
+from lipgan_colab.shards.augmentation import augmented
+from lipgan_colab.shards.dataset import RUN, LipSyncDataset, batches, collated
 from lipgan_colab.training import distributed
+from lipgan_colab.training.held_frames import hold_frames, pictures
 from lipgan_colab.training.recorder import Recorder, restore_random_state
 from lipgan_colab.training.runs import describe_run
 from lipgan_colab.training.step import (
@@ -25,13 +28,16 @@ from lipgan_colab.training.step import (
     TrainConfig,
     build_networks,
     learning_rate_factor,
+    measure,
     start_from_weights,
     train_step,
 )
 from lipgan_colab.workspace import local_folder, on_colab
 
 SHOWN = 8  # faces in a preview
+MEASURED = 8  # runs of frames that are held out, by which it is measured
 MOST_SKIPPED = 50  # steps in a row without a finite gradient; float16 finds its scale in fewer
+LOOKED_AT = 10  # steps: to ask a GPU whether it skipped some is to wait for it
 
 
 def train(
@@ -50,6 +56,8 @@ def train(
     precision: str = "auto",
     compile: bool = False,
     take_over: bool = False,
+    sync_expert: str | Path | None = None,
+    cache: str = "auto",
 ) -> Path:
     """Train a generator; the same call again goes on where the run stopped.
 
@@ -66,7 +74,8 @@ def train(
         workers: loader processes; None takes what the device needs.
         save_minutes: time between checkpoints; one is also written at the end, on interrupt and on an error.
         log_every: steps between lines of log.csv.
-        preview_every: steps between pictures (reference, masked, generated, real).
+        preview_every: steps between pictures (reference, masked, generated, real), and between measurements by what is
+            held out.
         max_hours: stop and save after so long, before the session's end does it.
         local: folder on this machine's own disk, where everything is written first; from there it is copied to `run`
             in the background. None takes one of Colab's disk for a run on Drive, and otherwise `run` itself.
@@ -74,6 +83,10 @@ def train(
         precision: float32, bfloat16, float16, or auto: the one that is fast on the device.
         compile: have PyTorch compile the networks; slow to begin with.
         take_over: go on with a run although another session is at work on it; that one then writes elsewhere.
+        sync_expert: who judges the sync where `sync_weight` is not 0: a run folder or file of train-expert, or
+            Wav2Lip's expert. Not the one by which `evaluate` judges: nobody marks his own work.
+        cache: where the decoded faces are kept, so that few cores can feed a GPU: device, memory, none, or auto: on a
+            GPU if they fit, else in memory if they fit, else nowhere.
 
     Returns:
         The path of the exported generator (the moving average).
@@ -96,11 +109,20 @@ def train(
     torch.backends.cudnn.benchmark = True  # every batch has the same shapes
     if config.batch_size < 2 or config.batch_size % distributed.count():
         raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
-    dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
-    about = describe_run(config, dataset)
+    if config.sync_weight and (config.batch_size % config.sync_runs or config.sync_runs % distributed.count()):
+        raise InputError(
+            f"sync_runs {config.sync_runs} does not divide the batch of {config.batch_size}, or is not the same for "
+            "each process"
+        )
+    dataset = LipSyncDataset(
+        shards, config.seed, config.speech, config.balance, config.references, held_out=config.held_out
+    )
+    expert = _expert(sync_expert, config, device)
+    about = describe_run(config, dataset) | {"sync_expert": _fingerprint(expert)}
     with Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over) as recorder:
         state = distributed.from_first(recorder.resume())
         networks = build_networks(config, device, pick_dtype(precision, device))
+        networks.expert = expert
         step = 0
         if state is not None:
             step = _go_on(networks, state, config, recorder)
@@ -108,31 +130,34 @@ def train(
             start_from_weights(networks, start_from)
         if compile:
             networks.compile()
-        shown = _shown(shards, config)
+        shown, measured = _of_held_out(dataset, device)
+        held = hold_frames(dataset, cache, device, recorder.say)
         recorder.start(step, config.steps, device, state)
         del state
-        skipped = 0  # steps in a row
+        in_a_row = torch.zeros((), device=device)  # steps that were skipped
         whole = False  # whether the networks are those of a finished step
         with stop_when_asked() as asked:
             try:
                 networks.generator.train()
-                for batch in _on_device(_batches(dataset, step, config, device, workers), device):
+                for batch in _batches(dataset, held, step, config, device, workers):
                     whole = False
                     reported = distributed.average(train_step(networks, batch, config, step))
                     step += 1
-                    skipped = skipped + 1 if reported["skipped"] else 0
-                    if skipped >= MOST_SKIPPED:
+                    in_a_row = (in_a_row + 1) * reported["skipped"]
+                    if (device.type == "cpu" or step % LOOKED_AT == 0) and in_a_row >= MOST_SKIPPED:
                         raise _diverged(run, recorder.last_saved())
                     whole = True
                     recorder.count(reported)
                     late = max_hours is not None and time.monotonic() - began > max_hours * 3600
                     stop = distributed.any_of(bool(asked) or late)
                     last = stop or step == config.steps
+                    if step % preview_every == 0 or last:
+                        recorder.picture(step, networks, shown)
+                    if step % preview_every == 0 or step == config.steps:  # not where it was stopped: nobody is to see
+                        _measure(networks, measured, config, recorder)
                     if step % log_every == 0 or last:
                         rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
                         recorder.line(step, config.batch_size, rate, device)
-                    if step % preview_every == 0 or last:
-                        recorder.picture(step, networks, shown)
                     if stop:
                         recorder.say(f"stopped after step {step}; run the same again to go on")
                         break
@@ -177,17 +202,64 @@ def _pick_device(device: str | torch.device | None) -> torch.device:
     return picked
 
 
-def _batches(dataset: LipSyncDataset, step: int, config: TrainConfig, device: torch.device, workers: int | None):
+def _expert(source: str | Path | None, config: TrainConfig, device: torch.device) -> SyncExpert | None:
+    """The sync expert that a run is to please, which learns nothing any more."""
+    if not config.sync_weight:
+        return None
+    if source is None:
+        raise InputError(f"sync_weight {config.sync_weight:g}: give sync_expert too, a run folder of train-expert")
+    return load_expert(source, device).requires_grad_(False)
+
+
+def _fingerprint(expert: SyncExpert | None) -> str | None:
+    """Tells experts apart, whatever their files are called."""
+    if expert is None:
+        return None
+    hashed = xxhash.xxh3_64()
+    for value in expert.state_dict().values():
+        hashed.update(value.cpu().contiguous().numpy().tobytes())
+    return hashed.hexdigest()
+
+
+def _batches(
+    dataset: LipSyncDataset,
+    held: Tensor | None,
+    step: int,
+    config: TrainConfig,
+    device: torch.device,
+    workers: int | None,
+) -> Iterator[dict[str, Tensor]]:
+    """The batches from a step on, as the networks see them, on the device."""
     if workers is None:
         workers = min(8, os.cpu_count() or 1) * (device.type == "cuda")
     rank, count = distributed.rank(), distributed.count()
-    return batches(dataset, step, config.steps, config.batch_size, workers, rank, count)
+    runs = config.sync_runs if config.sync_weight else 0
+    for batch in batches(dataset, step, config.steps, config.batch_size, workers, rank, count, runs):
+        yield _on_device(batch if held is None else batch | pictures(held, batch["frames"]), device, config.augment)
 
 
-def _shown(shards: str | Path, config: TrainConfig) -> dict[str, Tensor]:
-    """The samples that are previewed."""
-    dataset = LipSyncDataset(shards, config.seed + 1, config.speech, augment=0.0)
-    return default_collate([dataset[number] for number in range(SHOWN)])
+def _on_device(batch: dict[str, Tensor], device: torch.device, augment: float) -> dict[str, Tensor]:
+    """A batch of the dataset on the device, varied there; where that is no GPU but something else, before."""
+    where = device if device.type == "cuda" else torch.device("cpu")
+    batch = augmented({name: value.to(where, non_blocking=True) for name, value in batch.items()}, augment)
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+def _of_held_out(dataset: LipSyncDataset, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Samples to show, and runs of frames to measure by: of the clips that are held out, if there are any."""
+    held_out = dataset.of_held_out()
+    shown = collated([held_out[n] for n in range(SHOWN)])
+    measured = collated([held_out[n, k] for n in range(MEASURED) for k in range(RUN)])
+    return tuple(_on_device(batch, device, augment=0.0) for batch in (shown, measured))
+
+
+def _measure(networks: Networks, batch: dict[str, Tensor], config: TrainConfig, recorder: Recorder) -> None:
+    """Measure by what is held out; from when its faces please the expert well enough, its verdict counts."""
+    found = measure(networks, batch)
+    if networks.expert is not None and not networks.sync_counts and found["held_out_sync"] < config.sync_bound:
+        networks.sync_counts = True
+        recorder.say(f"the sync expert counts from here on: {found['held_out_sync']:.3f} < {config.sync_bound:g}")
+    recorder.measured(found | ({"sync_counts": float(networks.sync_counts)} if networks.expert else {}))
 
 
 def _diverged(run: Path, saved: str) -> InputError:
@@ -233,8 +305,3 @@ def _signals_to(handler: Callable) -> Iterator[None]:
     finally:
         for number, former in before.items():
             signal.signal(number, former)
-
-
-def _on_device(loader, device: torch.device) -> Iterator[dict[str, Tensor]]:
-    for batch in loader:
-        yield {name: value.to(device, non_blocking=True) for name, value in batch.items()}

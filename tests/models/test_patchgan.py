@@ -28,7 +28,7 @@ def test_only_the_lower_half_is_judged(judge):
 
 
 def test_it_learns_to_tell_soft_faces_from_sharp_ones_and_says_how_to_sharpen(judge, drawn_shards):
-    dataset = LipSyncDataset(drawn_shards, augment=False)
+    dataset = LipSyncDataset(drawn_shards)
     sharp = torch.stack([dataset[number]["target"] for number in range(24)]).float() / 255
     soft = F.avg_pool2d(sharp, 5, 1, 2, count_include_pad=False)
     optimizer = torch.optim.Adam(judge.parameters(), 2e-3, (0.5, 0.99))

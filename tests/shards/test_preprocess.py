@@ -68,7 +68,7 @@ def test_shards_hold_what_was_filmed_and_said(drawn_videos, drawn_shards):
     with Image.open(io.BytesIO(arrays["jpeg"][: arrays["jpeg_offsets"][1]].tobytes())) as picture:
         difference = np.asarray(picture).astype(int) - geometry.crop(frame, arrays["box"][0])
     assert np.abs(difference).mean(axis=(0, 1)).max() < 3  # in each colour
-    sample = LipSyncDataset(drawn_shards, augment=False)[0]
+    sample = LipSyncDataset(drawn_shards)[0]
     assert sample["target"].shape == (3, 96, 96)
 
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+from lipgan_colab.shards.augmentation import augmented
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.training import distributed
 from lipgan_colab.training.checkpoint import load_newest_checkpoint
@@ -72,7 +73,7 @@ def in_double(shards, steps: int = 2) -> dict[str, torch.Tensor]:
     networks.generator.train()
     loader = batches(LipSyncDataset(shards), 0, steps, CONFIG.batch_size, 0, distributed.rank(), distributed.count())
     for step, batch in enumerate(loader):
-        train_step(networks, batch, CONFIG, step)
+        train_step(networks, augmented(batch), CONFIG, step)
     parts = {"generator": networks.generator, "average": networks.average, "judge": networks.discriminator}
     parts["quality"] = networks.quality
     return {f"{p} {name}": value for p, part in parts.items() for name, value in part.state_dict().items()}

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lipgan_colab.models import losses
 from lipgan_colab.models.lipgan import LipGANGenerator
+from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig, lower_halves
 from lipgan_colab.training.step import TrainConfig, build_networks, generator_input, learning_rate_factor, train_step
 
 CPU = torch.device("cpu")
@@ -17,12 +19,9 @@ SMALL_STEP = replace(TINY, learning_rate=1e-5)  # or Adam steps over what it goe
 @pytest.fixture
 def batch():
     generator = torch.Generator().manual_seed(0)
-    pictures = {
-        name: torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8, generator=generator)
-        for name in ("reference", "target")
-    }
+    pictures = {name: torch.rand(2, 3, 96, 96, generator=generator) for name in ("reference", "target")}
     sounds = {name: torch.randn(2, 1, 12, 35, generator=generator) for name in ("speech", "unsynced_speech")}
-    return pictures | sounds | {"lips": torch.zeros(2, 1, 96, 96, dtype=torch.uint8)}
+    return pictures | sounds | {"lips": torch.zeros(2, 1, 96, 96)}
 
 
 def test_the_same_seed_gives_the_same_networks():
@@ -69,7 +68,7 @@ def test_a_step_that_is_not_finite_changes_nothing_at_all(batch):
     before = torch.utils._pytree.tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, before)
     batch["speech"][0, 0, 0, 0] = float("nan")
     reported = train_step(networks, batch, config, 1)
-    assert list(reported) == ["skipped"] and reported["skipped"] == 1
+    assert reported["skipped"] == 1
     after = networks.state()
     for name in ("generator", "average", "discriminator", "quality"):
         assert all(torch.equal(before[name][k], after[name][k]) for k in before[name]), name
@@ -112,7 +111,7 @@ def in_training(config: TrainConfig):
 
 
 def generate(generator: LipGANGenerator, batch) -> torch.Tensor:
-    return generator(generator_input(batch["reference"] / 255, batch["target"] / 255), batch["speech"])
+    return generator(generator_input(batch["reference"], batch["target"]), batch["speech"])
 
 
 def gradient(batch, **options) -> torch.Tensor:
@@ -131,7 +130,7 @@ def test_a_coin_decides_which_false_pair_the_discriminator_is_shown(batch):
     """Generated faces with their speech, or real ones with another's; beside real ones with their own."""
     config = replace(TINY, learning_rate=0.0)
     networks = in_training(config)
-    target, shown, tossed = batch["target"] / 255, [], []
+    target, shown, tossed = batch["target"], [], []
     networks.discriminator.register_forward_hook(lambda _, pair, __: shown.append(pair))
     for step in range(16):
         shown.clear()
@@ -155,7 +154,7 @@ def test_the_discriminator_learns_to_tell_false_pairs_from_true_ones(batch, kind
         fake = generate(deepcopy(networks.generator), batch).detach()
         if kind in train_step(networks, batch, SMALL_STEP, step):
             break
-    true = batch["target"] / 255, batch["speech"]
+    true = batch["target"], batch["speech"]
     false = (fake, batch["speech"]) if kind == "disc_fake" else (true[0], batch["unsynced_speech"])
     near, far = ([judge(*pair).mean() for judge in (before, networks.discriminator)] for pair in (true, false))
     assert 0.1 < far[0] < 0.9
@@ -182,18 +181,64 @@ def test_the_generator_learns_to_look_real_and_its_judge_to_find_it_out(batch):
     old, new = (networks.quality(generate(g, batch)).mean() for g in (generator, networks.generator))
     assert new > old + 1e-3
     fake = generate(generator, batch).detach()
-    old, new = (j(batch["target"] / 255).mean() - j(fake).mean() for j in (judge, networks.quality))
+    old, new = (j(batch["target"]).mean() - j(fake).mean() for j in (judge, networks.quality))
     assert new > old + 1e-3
 
 
+def to_please(expert: SyncExpert, **options):
+    """Networks whose generator is to please an expert, and a batch of one run."""
+    config = replace(TINY, batch_size=5, adversarial=False, sync_runs=1, **options)
+    networks = in_training(config)
+    networks.expert, networks.sync_counts = expert, True
+    return networks, config
+
+
+@pytest.fixture
+def run(batch):
+    """A batch of five samples, with the sound of their run."""
+    five = {name: torch.cat([value, value, value[:1]]) for name, value in batch.items()}
+    return five | {"run_speech": torch.randn(1, 1, 80, 16, generator=torch.Generator().manual_seed(1))}
+
+
+@pytest.fixture
+def expert():
+    torch.manual_seed(0)
+    return SyncExpert(SyncExpertConfig(0.05)).eval().requires_grad_(False)
+
+
+def test_the_generator_learns_to_please_a_sync_expert_that_stays_as_it_is(run, expert):
+    networks, config = to_please(expert, sync_weight=1e4, learning_rate=1e-3)
+    before, known = deepcopy(networks.generator), deepcopy(expert.state_dict())
+    reported = train_step(networks, run, config, 0)
+    old, new = (
+        losses.sync(*expert(lower_halves(generate(g, run).transpose(0, 1)[None]), run["run_speech"])).item()
+        for g in (before, networks.generator)
+    )
+    assert new < old - 1e-3 and reported["sync"].item() == pytest.approx(old, rel=1e-3)
+    assert all(torch.equal(value, known[name]) for name, value in expert.state_dict().items())
+
+
+def test_the_expert_pulls_as_hard_as_its_weight_says_and_not_before_it_counts(run, expert):
+    pulls = {}
+    for weight, counts in ((1e-9, True), (1.0, True), (3.0, True), (1.0, False)):
+        networks, config = to_please(expert, sync_weight=weight, clip=0.0)
+        networks.sync_counts = counts
+        assert ("sync" in train_step(networks, run, config, 0)) == counts
+        pulls[weight, counts] = torch.cat([p.grad.flatten() for p in networks.generator.parameters()])
+    none, once, thrice, off = pulls.values()
+    assert (once - none).norm() > 1e-3 * none.norm()
+    assert torch.allclose(thrice - none, 3 * (once - none), rtol=1e-2, atol=1e-3 * float((once - none).abs().max()))
+    assert torch.allclose(off, none, atol=1e-6)
+
+
 def test_lips_count_as_much_more_as_asked_for(batch):
-    batch["lips"][:, :, 60:80, 20:60] = 255
+    batch["lips"][:, :, 60:80, 20:60] = 1
     inside = torch.zeros(1, 1, 96, 96)
     inside[:, :, 60:80, 20:60] = 1
     for weight in (1.0, 3.0, 6.0):
         config = replace(TINY, adversarial=False, lip_weight=weight)
         networks = in_training(config)
-        error = (generate(deepcopy(networks.generator), batch) - batch["target"] / 255).abs()
+        error = (generate(deepcopy(networks.generator), batch) - batch["target"]).abs()
         counted = 1 + (weight - 1) * inside
         expected = (error * counted / counted.mean()).mean().item()
         reported = train_step(networks, batch, config, 0)

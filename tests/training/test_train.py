@@ -22,7 +22,8 @@ from sessions import LEASE_TIMES, TINY, assert_equal, kill, log_lines, read_repo
 from lipgan_colab import workspace
 from lipgan_colab.errors import InputError
 from lipgan_colab.models import losses
-from lipgan_colab.models.weights import load_generator
+from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig
+from lipgan_colab.models.weights import load_generator, save_network
 from lipgan_colab.training import async_checkpointer, lease
 from lipgan_colab.training.checkpoint import (
     KEEP,
@@ -296,6 +297,7 @@ def test_a_batch_that_is_not_finite_is_skipped_and_counted(drawn_shards, tmp_pat
     train(drawn_shards, tmp_path / "b", replace(config, steps=2), log_every=1)
     before, after = (newest(tmp_path / run)["networks"] for run in "ab")
     assert [line["skipped"] for line in log_lines(tmp_path / "b")] == ["0.000000", "1.000000"]
+    assert [bool(line["l1"]) for line in log_lines(tmp_path / "b")] == [True, False]  # a skipped step has no loss
     assert_equal(before["average"], after["average"])
     calls[1:] = [None] * 5
     train(drawn_shards, tmp_path / "b", replace(config, steps=3))
@@ -410,6 +412,65 @@ def test_a_new_run_can_begin_with_the_weights_of_another(drawn_shards, straight,
     with pytest.raises(InputError, match=r"width=0\.02.*width=0\.5"):
         train(drawn_shards, tmp_path / "third", replace(SMALL, width=0.5), start_from=first)
     assert list((tmp_path / "third").iterdir()) == []  # nothing was begun that would refuse the next try
+
+
+@pytest.fixture(scope="module")
+def expert(tmp_path_factory):
+    """A sync expert that knows nothing."""
+    path = tmp_path_factory.mktemp("expert") / "expert.safetensors"
+    torch.manual_seed(0)
+    save_network(path, SyncExpert(SyncExpertConfig(0.02)))
+    return path
+
+
+def test_a_run_that_is_to_please_an_expert_goes_on_as_if_it_had_not_stopped(drawn_shards, expert, tmp_path, capsys):
+    """Its verdict counts from a measurement on, also where that was before the interruption."""
+    config = replace(SMALL, batch_size=10, sync_weight=0.1, sync_bound=100.0, held_out="0.5", references="informative")
+    options = {"sync_expert": expert, "log_every": 1, "preview_every": 2}
+    train(drawn_shards, tmp_path / "straight", config, **options)
+    assert capsys.readouterr().out.count("the sync expert counts from here on") == 1
+    train(drawn_shards, tmp_path / "broken", replace(config, steps=3), **options)
+    told = capsys.readouterr()
+    train(drawn_shards, tmp_path / "broken", config, **options)
+    assert "counts from here on" not in capsys.readouterr().out and told
+    lines = read_log(tmp_path / "straight" / "log.csv")
+    assert [bool(line["sync"]) for line in lines] == [False, False, True, True]
+    assert [bool(line["held_out_l1"] and line["held_out_sync"]) for line in lines] == [False, True, False, True]
+    assert lines[1]["sync_counts"] == "1.000000"
+    state = newest(tmp_path / "straight")["networks"]
+    assert state["sync_counts"] is True and not any("expert" in name for name in state)
+
+
+def test_an_expert_that_is_missing_or_another_one_is_a_line(drawn_shards, expert, tmp_path):
+    config = replace(SMALL, steps=1, batch_size=10, sync_weight=0.1)
+    with pytest.raises(InputError, match=r"sync_weight 0\.1: give sync_expert too"):
+        train(drawn_shards, tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+    train(drawn_shards, tmp_path / "run", config, sync_expert=expert)
+    other = tmp_path / "other.safetensors"
+    save_network(other, SyncExpert(SyncExpertConfig(0.02)))
+    with pytest.raises(InputError, match=r"begun with another configuration: sync_expert was \w+ and is \w+"):
+        train(drawn_shards, tmp_path / "run", replace(config, steps=2), sync_expert=other)
+    with pytest.raises(InputError, match="sync_runs 3: so many runs of 5 frames are more than a batch of 10"):
+        replace(config, sync_runs=3)
+    with pytest.raises(InputError, match="references 'best': choose one of any, informative"):
+        replace(config, references="best")
+    for wrong, message in (
+        ({"batch_size": 11}, "sync_runs 2 does not divide the batch of 11"),
+        ({"held_out": "nobody"}, "no clip of nobody"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(drawn_shards, tmp_path / "x", replace(config, **wrong), sync_expert=expert)
+
+
+@pytest.mark.parametrize("cache", ["memory", "device"])
+def test_where_the_faces_are_kept_changes_nothing(drawn_shards, straight, tmp_path, cache, capsys):
+    train(drawn_shards, tmp_path, SMALL, log_every=1, cache=cache)
+    assert re.search(
+        rf"all \d+ faces are kept decoded in the {'machine' if cache == 'memory' else cache}'s memory",
+        capsys.readouterr().out,
+    )
+    assert_equal_runs(straight, tmp_path)
 
 
 def test_the_log_says_how_it_goes(straight):
