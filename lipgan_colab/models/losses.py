@@ -1,5 +1,7 @@
 """Losses: of reconstruction (plain, lip-weighted, edges), sync (contrastive, matching, sync), quality (gan_loss)."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -85,3 +87,10 @@ def gan_loss(real: bool, verdict: Tensor) -> Tensor:
     """Logistic loss of a discriminator's logits for pictures that are real (or meant to look so), or that are generated
     (Goodfellow et al., "Generative adversarial nets", NIPS 2014; the generator's is the non-saturating one)."""
     return F.softplus(-verdict if real else verdict).mean()
+
+
+def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """How unlike a discriminator's features of generated and of real pictures are: mean absolute difference of each
+    stage (Wang et al., "High-resolution image synthesis and semantic manipulation with conditional GANs", CVPR 2018,
+    equation 4)."""
+    return torch.stack([l1(one, other.detach()) for one, other in zip(fake, real, strict=True)]).mean()

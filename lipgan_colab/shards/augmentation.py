@@ -6,6 +6,7 @@ makes the processor wait for the device.
 """
 
 import math
+from functools import cache
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ FIELD = 5  # a face is bent by a field of so many random pushes each way
 UNIFORM, NORMAL = 28, 2 * FIELD**2 + 2  # how many numbers a sample's lots are: in [0, 1), and standard normal ones
 ANGLES = 24  # from which a mouth's hull is looked at
 COARSE = 24  # cells each way, in which skin is spread out
+USUAL = ((0.3, 0.68), (0.7, 0.68), (0.7, 0.9), (0.3, 0.9))  # corners of where lips usually are
+TEETH = (((1.0,),), ((0.95,),), ((0.88,),))  # their red, green and blue
 
 
 def drawn_lots(rng: np.random.Generator) -> np.ndarray:
@@ -97,8 +100,7 @@ def mouth_region(points: Tensor, size: int) -> Tensor:
         points: (B, L, 2) lip landmarks in [0, 1]; nan (no landmarks) gives the place where lips usually are.
         size: of the crops in pixels.
     """
-    usual = points.new_tensor([[0.3, 0.68], [0.7, 0.68], [0.7, 0.9], [0.3, 0.9]])
-    usual = usual.repeat(-(-points.shape[1] // 4), 1)[: points.shape[1]]
+    usual = _constant(USUAL, points.device).repeat(-(-points.shape[1] // 4), 1)[: points.shape[1]]
     points = torch.where(points.isfinite().all(dim=2).all(dim=1)[:, None, None], points, usual)
     angles = torch.arange(ANGLES, device=points.device) * (2 * math.pi / ANGLES)
     looks = torch.stack([angles.cos(), angles.sin()])
@@ -110,6 +112,12 @@ def mouth_region(points: Tensor, size: int) -> Tensor:
     distance = size * beyond.amax(dim=3)[:, None]
     region = _soft(size // 24 - distance, size / 48)
     return F.interpolate(region, (size, size), mode="bilinear")
+
+
+@cache
+def _constant(values: tuple, device: torch.device) -> Tensor:
+    """Numbers on a device, brought there once: to bring them is to wait for it."""
+    return torch.tensor(values, device=device)
 
 
 def _soft(inside: Tensor, sigma: float) -> Tensor:
@@ -139,8 +147,7 @@ def _painted_over(lots: _Lots, faces: Tensor, points: Tensor) -> Tensor:
     bend, opening = lots.between(-0.2, 0.8) * high, lots.between(0.3, 0.75)
     x, y = (points[:, 0] * size).long().clamp(0, size - 1).unbind(dim=1)
     lips = faces[torch.arange(len(faces), device=x.device), :, y, x][..., None, None] * lots.between(0.6, 1.0)
-    white = faces.new_tensor([1, 0.95, 0.88])[:, None, None]
-    teeth = lots.between(60 / 255, 240 / 255) * white
+    teeth = lots.between(60 / 255, 240 / 255) * _constant(TEETH, faces.device)
     smiling = painted
     for part, colour in ((1.0, lips), (opening, teeth)):
         there = _mouth_shape(size, middle, wide * (0.5 + part / 2), part * high, bend)

@@ -16,7 +16,7 @@ CURVES = "curves.png"
 PLOTS = (
     ("l1", "weighted_l1", "edges"),
     ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
-    ("quality", "quality_judge"),
+    ("quality", "quality_judge", "lip_quality", "lip_quality_judge"),
     ("sync", "held_out_sync"),
     ("held_out_l1",),
     ("grad_norm",),

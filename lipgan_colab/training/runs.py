@@ -28,6 +28,7 @@ LOG_FIELDS = (
     *("edges", "adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
     *("quality", "quality_judge"),  # new ones go to the end: a run that goes on has lines of before
     *("sync", "sync_counts", "held_out_l1", "held_out_sync"),
+    *("quality_features", "lip_quality", "lip_quality_judge", "lip_quality_features"),
 )
 TOLD = ("l1", "loss", "follows", "others", "range")  # of the columns, by `status`; see train_motion for the latter
 MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
@@ -35,7 +36,7 @@ MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have diffe
 BEFORE_THERE_WAS = {
     **{"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0},
     **{"sync_weight": 0.0, "sync_runs": 2, "sync_bound": 0.75},
-    **{"references": "any", "held_out": "none"},
+    **{"references": "any", "held_out": "none", "lip_quality_weight": 0.0, "feature_weight": 0.0},
 }
 
 

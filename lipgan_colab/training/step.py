@@ -1,8 +1,8 @@
 """One training step: the networks, their optimizers, and how a batch changes them.
 
 LipGAN's generator alone, or against its contrastive discriminator (section 3.2 of the paper), which judges the sync,
-or against the quality discriminator, which judges the picture, or against both; and it may have to please a sync expert
-that learns nothing any more.
+or against quality discriminators, which judge the picture, or against all of them; and it may have to please a sync
+expert that learns nothing any more.
 
 Nothing here waits for the device: whether a gradient was finite is known there, and acted upon there.
 """
@@ -23,16 +23,19 @@ from lipgan_colab.device import autocast
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.models import losses
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
-from lipgan_colab.models.patchgan import PatchDiscriminator
+from lipgan_colab.models.patchgan import PatchDiscriminator, lip_crops, lower_faces
 from lipgan_colab.models.wav2lip import SyncExpert, lower_halves
 from lipgan_colab.models.weights import load_generator
 from lipgan_colab.shards.dataset import REFERENCES, RUN
 from lipgan_colab.training import distributed
 
+# The quality discriminators, and what each of them looks at of faces and the masks of their lips.
+QUALITY = {"quality": lambda faces, lips: lower_faces(faces), "lip_quality": lip_crops}
 RANGES = {  # of the configuration; batch_size depends on the number of processes
     "steps": (1, math.inf),
     "width": (0.01, 16),
-    **dict.fromkeys(("lip_weight", "edge_weight", "adversarial_weight", "quality_weight", "sync_weight"), (0, 1e6)),
+    **dict.fromkeys(("lip_weight", "edge_weight", "adversarial_weight", "quality_weight"), (0, 1e6)),
+    **dict.fromkeys(("lip_quality_weight", "feature_weight", "sync_weight"), (0, 1e6)),
     **dict.fromkeys(("learning_rate", "clip", "sync_bound"), (0, 1e6)),
     "sync_runs": (1, math.inf),
     **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
@@ -58,6 +61,9 @@ class TrainConfig:
         quality_weight: of the quality discriminator's verdict in the generator's loss, which makes sharp mouths at the
             price of some L1, such as 0.01; 0 trains without one. For the last part of a run, when the mouths move but
             are soft.
+        lip_quality_weight: the same of a second quality discriminator, which looks at nothing but the lips, enlarged.
+        feature_weight: in the generator's loss, how unlike the quality discriminators' features of its faces and of the
+            real ones are, for one whose verdict weighs 1; 0 leaves it out.
         sync_weight: of the sync expert's verdict in the generator's loss, as in Wav2Lip (0.03 there); 0 leaves it out.
         sync_runs: how many runs of five consecutive frames a batch then has, which the expert looks at.
         sync_bound: the expert's verdict counts once its loss on generated clips that are held out is below this.
@@ -84,6 +90,8 @@ class TrainConfig:
     edge_weight: float = 1.0
     adversarial_weight: float = 0.01
     quality_weight: float = 0.0
+    lip_quality_weight: float = 0.0
+    feature_weight: float = 0.0
     sync_weight: float = 0.0
     sync_runs: int = 2
     sync_bound: float = 0.75
@@ -114,7 +122,8 @@ class Networks:
     Attributes:
         average: moving average of the generator.
         discriminator: the contrastive one, which judges the sync.
-        quality: the quality discriminator, which judges the picture.
+        quality: the quality discriminator, which judges the picture's lower half.
+        lip_quality: the one that judges the lips.
         scaler: keeps small gradients from vanishing in float16; does nothing in the other types.
         expert: the sync expert, which is no part of the state.
         sync_counts: whether its verdict counts yet.
@@ -129,6 +138,8 @@ class Networks:
     discriminator_optimizer: torch.optim.Optimizer | None = None
     quality: PatchDiscriminator | None = None
     quality_optimizer: torch.optim.Optimizer | None = None
+    lip_quality: PatchDiscriminator | None = None
+    lip_quality_optimizer: torch.optim.Optimizer | None = None
     expert: SyncExpert | None = None
     sync_counts: bool = False
     dtype: torch.dtype = torch.float32
@@ -143,7 +154,7 @@ class Networks:
     def load(self, state: dict) -> None:
         """Take over the states that `state` gave. A scaler's is left out where either side has none in use, and a
         quality discriminator begins anew where there was none, as in runs begun before there was such a thing."""
-        optional = ("scaler", "quality", "quality_optimizer")
+        optional = ("scaler", *QUALITY, *(f"{name}_optimizer" for name in QUALITY))
         for name, part in self._learning():
             if name not in optional or state.get(name):
                 part.load_state_dict(state[name])
@@ -155,7 +166,7 @@ class Networks:
 
     def compile(self) -> None:
         """Have PyTorch compile the networks, in place."""
-        for network in (self.generator, self.discriminator, self.quality):
+        for network in (self.generator, self.discriminator, self.quality, self.lip_quality):
             if network is not None:
                 network.compile()
 
@@ -200,10 +211,11 @@ def build_networks(config: TrainConfig, device: torch.device, dtype: torch.dtype
         networks.discriminator = LipGANDiscriminator(config.width, config.speech)
         networks.discriminator.to(device, memory_format=torch.channels_last)
         networks.discriminator_optimizer = _adam(networks.discriminator, config)
-    if config.quality_weight:
-        networks.quality = PatchDiscriminator()
-        networks.quality.to(device, memory_format=torch.channels_last)
-        networks.quality_optimizer = _adam(networks.quality, config, betas=(0.5, 0.99))
+    for name in QUALITY:
+        if getattr(config, f"{name}_weight"):
+            judge = PatchDiscriminator().to(device, memory_format=torch.channels_last)
+            setattr(networks, name, judge)
+            setattr(networks, f"{name}_optimizer", _adam(judge, config, betas=(0.5, 0.99)))
     return networks
 
 
@@ -256,9 +268,9 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
     device, exact = batch["target"].device, next(networks.generator.parameters()).dtype
     batch = {name: value.to(exact) if value.is_floating_point() else value for name, value in batch.items()}
     reference, target, lips, speech = (batch[name] for name in ("reference", "target", "lips", "speech"))
-    for optimizer in (networks.generator_optimizer, networks.discriminator_optimizer, networks.quality_optimizer):
-        if optimizer is not None:
-            for group in optimizer.param_groups:
+    for part in vars(networks).values():
+        if isinstance(part, torch.optim.Optimizer):
+            for group in part.param_groups:
                 group["lr"] = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
 
     networks.begin_step()
@@ -273,13 +285,14 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
             distance = networks.discriminator(generated, speech)
         judged["adversarial"] = losses.contrastive_for(distance, in_sync=True)
         loss, reported = loss + config.adversarial_weight * judged["adversarial"], reported | judged
-    if networks.quality is not None:
-        judged, good = _quality_step(networks, generated.detach(), target, config)
+    for name, view in QUALITY.items():
+        if getattr(networks, name) is None:
+            continue
+        fake, real = view(generated, lips), view(target, lips)
+        judged, good = _quality_step(networks, name, fake.detach(), real, config)
         finite.append(good)
-        with _frozen(networks.quality), autocast(device, networks.dtype):
-            verdict = networks.quality(generated)
-        judged["quality"] = losses.gan_loss(True, verdict)
-        loss, reported = loss + config.quality_weight * judged["quality"], reported | judged
+        pleased, judged_by = _pleasing(networks, name, fake, real, config)
+        loss, reported = loss + getattr(config, f"{name}_weight") * pleased, reported | judged | judged_by
     if networks.expert is not None and networks.sync_counts:
         reported["sync"] = sync_loss(networks, generated, batch["run_speech"])
         loss = loss + config.sync_weight * reported["sync"]
@@ -358,14 +371,31 @@ def _discriminator_step(
 
 
 def _quality_step(
-    networks: Networks, generated: Tensor, target: Tensor, config: TrainConfig
+    networks: Networks, name: str, fake: Tensor, real: Tensor, config: TrainConfig
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """The quality discriminator learns to tell this batch's generated faces from the real ones."""
-    with autocast(target.device, networks.dtype):
-        fake, real = networks.quality(torch.cat([generated, target])).chunk(2)
-    loss = losses.gan_loss(False, fake) + losses.gan_loss(True, real)
-    good, _ = _update(networks, networks.quality, networks.quality_optimizer, loss, config)
-    return {"quality_judge": loss}, good
+    """A quality discriminator learns to tell this batch's generated pictures from the real ones."""
+    judge, optimizer = getattr(networks, name), getattr(networks, f"{name}_optimizer")
+    with autocast(real.device, networks.dtype):
+        verdicts = judge(torch.cat([fake, real]))
+    loss = losses.gan_loss(False, verdicts[: len(fake)]) + losses.gan_loss(True, verdicts[len(fake) :])
+    good, _ = _update(networks, judge, optimizer, loss, config)
+    return {f"{name}_judge": loss}, good
+
+
+def _pleasing(
+    networks: Networks, name: str, fake: Tensor, real: Tensor, config: TrainConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What the generator has to make less to please a quality discriminator, and what that is made of."""
+    judge = getattr(networks, name)
+    with _frozen(judge), autocast(real.device, networks.dtype):
+        seen = judge.features(fake)
+        known = judge.features(real) if config.feature_weight else []
+    loss = losses.gan_loss(True, seen[-1])
+    reported = {name: loss}
+    if config.feature_weight:
+        reported[f"{name}_features"] = losses.feature_matching(seen[:-1], known[:-1])
+        loss = loss + config.feature_weight * reported[f"{name}_features"]
+    return loss, reported
 
 
 def _update(

@@ -2,14 +2,23 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from lipgan_colab.models import losses
 from lipgan_colab.models.lipgan import LipGANGenerator
+from lipgan_colab.models.patchgan import lower_faces
 from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig, lower_halves
-from lipgan_colab.training.step import TrainConfig, build_networks, generator_input, learning_rate_factor, train_step
+from lipgan_colab.training.step import (
+    QUALITY,
+    TrainConfig,
+    build_networks,
+    generator_input,
+    learning_rate_factor,
+    train_step,
+)
 
 CPU = torch.device("cpu")
 TINY = TrainConfig(steps=100, batch_size=2, width=0.02, warmup=1, adversarial=True)
@@ -173,16 +182,39 @@ def test_the_generator_learns_to_look_in_sync(batch):
     assert new < old - 1e-3
 
 
-def test_the_generator_learns_to_look_real_and_its_judge_to_find_it_out(batch):
-    config = replace(SMALL_STEP, adversarial=False, quality_weight=1e4)
+@pytest.mark.parametrize("name", QUALITY)
+def test_the_generator_learns_to_look_real_and_its_judge_to_find_it_out(batch, name):
+    batch["lips"][:, :, 60:80, 20:60] = 1
+    config = replace(SMALL_STEP, adversarial=False, **{f"{name}_weight": 1e4})
     networks = in_training(config)
-    generator, judge = deepcopy(networks.generator), deepcopy(networks.quality)
+    view, judge = partial(QUALITY[name], lips=batch["lips"]), getattr(networks, name)
+    generator, before = deepcopy(networks.generator), deepcopy(judge)
+    reported = train_step(networks, batch, config, 0)
+    assert {name, f"{name}_judge"} <= set(reported)
+    old, new = (judge(view(generate(g, batch))).mean() for g in (generator, networks.generator))
+    assert new > old + 1e-3
+    fake = view(generate(generator, batch).detach())
+    old, new = (j(view(batch["target"])).mean() - j(fake).mean() for j in (before, judge))
+    assert new > old + 1e-3
+
+
+def test_faces_are_to_look_to_a_judge_as_the_real_ones_do(batch):
+    pulls = {}
+    for weight in (0.0, 1.0, 3.0):
+        pulls[weight] = gradient(batch, quality_weight=1.0, feature_weight=weight)
+    none, once, thrice = pulls.values()
+    assert (once - none).norm() > 1e-3 * none.norm()
+    assert torch.allclose(thrice - none, 3 * (once - none), rtol=1e-2, atol=1e-3 * float((once - none).abs().max()))
+    config = replace(SMALL_STEP, adversarial=False, quality_weight=1.0, feature_weight=1e5)
+    networks = in_training(config)
+    generator = deepcopy(networks.generator)
     train_step(networks, batch, config, 0)
-    old, new = (networks.quality(generate(g, batch)).mean() for g in (generator, networks.generator))
-    assert new > old + 1e-3
-    fake = generate(generator, batch).detach()
-    old, new = (j(batch["target"]).mean() - j(fake).mean() for j in (judge, networks.quality))
-    assert new > old + 1e-3
+    real = networks.quality.features(lower_faces(batch["target"]))
+    old, new = (
+        losses.feature_matching(networks.quality.features(lower_faces(generate(g, batch))), real).item()
+        for g in (generator, networks.generator)
+    )
+    assert new < old - 1e-5
 
 
 def to_please(expert: SyncExpert, **options):
@@ -248,7 +280,12 @@ def test_lips_count_as_much_more_as_asked_for(batch):
 
 @pytest.mark.parametrize(
     ("weight", "options"),
-    [("edge_weight", {}), ("adversarial_weight", {"adversarial": True}), ("quality_weight", {})],
+    [
+        ("edge_weight", {}),
+        ("adversarial_weight", {"adversarial": True}),
+        ("quality_weight", {}),
+        ("lip_quality_weight", {}),
+    ],
 )
 def test_a_loss_pulls_as_hard_as_its_weight_says(batch, weight, options):
     # Not 0 for the least: then there would be no judge, and no random numbers drawn for it.
