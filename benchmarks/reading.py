@@ -3,11 +3,14 @@
 PYTHONPATH=. python benchmarks/reading.py [--shards DIR] [--samples 100000] [--workers 2] [--width 0.25]
 
 Without --shards: half an hour of noise. The training step is a generator's alone, without a GPU: at width 0.25 the
-fastest that there is, so the hardest to keep fed; the full one at width 1.0 needs far fewer samples.
+fastest that there is, so the hardest to keep fed; the full one at width 1.0 needs far fewer samples. Samples are read
+twice: decoded by the workers, and with the faces held decoded (`train --cache`). How many samples two cores would read
+that have nothing else to do is told by the processors' time, of which a busy machine takes nothing away.
 """
 
 import argparse
 import os
+import resource
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +23,7 @@ from lipgan_colab.shards.augmentation import augmented
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
+from lipgan_colab.training.held_frames import hold_frames, pictures
 from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 
 BATCH, STEPS = 32, 4
@@ -73,6 +77,27 @@ def training_rate(dataset: LipSyncDataset, width: float) -> float:
     return BATCH / min(seconds[1:])
 
 
+def reading_rate(
+    dataset: LipSyncDataset, held: torch.Tensor | None, steps: int, workers: int
+) -> tuple[float, float, dict[int, float]]:
+    """Samples/s as it is, and as two cores would read them; and how much memory is held after how many samples."""
+    memory, start, spent = {}, None, 0.0
+    before = processor_seconds()
+    for n, batch in enumerate(batches(dataset, 0, steps, BATCH, workers)):
+        if held is not None:
+            pictures(held, batch["frames"])
+        start = start or time.perf_counter()  # the workers are there
+        if n in (steps // 10, steps // 2, steps - 1):
+            memory[n * BATCH] = private_megabytes()
+            spent = time.perf_counter() - start
+    return (steps - 1) * BATCH / spent, 2 * steps * BATCH / (processor_seconds() - before), memory
+
+
+def processor_seconds() -> float:
+    """What this process and its children that have ended have computed for."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=Path)
@@ -85,17 +110,15 @@ def main() -> None:
             write_noise(Path(folder))
         dataset = LipSyncDataset(args.shards or folder)
         needed = training_rate(dataset, args.width)
-        steps = args.samples // BATCH
-        held, start = {}, None
-        for n, _ in enumerate(batches(dataset, 0, steps, BATCH, args.workers)):
-            start = start or time.perf_counter()  # the workers are there
-            if n in (steps // 10, steps // 2, steps - 1):
-                held[n * BATCH] = private_megabytes()
-        read = (steps - 1) * BATCH / (time.perf_counter() - start)
-    print(f"read by {args.workers} workers at random from {len(dataset)} frames: {read:.0f} samples/s")
-    print(f"a training step of width {args.width} on {torch.get_num_threads()} threads: {needed:.0f} samples/s")
-    print(f"reading is {read / needed:.1f} times as fast as training needs")
-    print("memory held: " + ", ".join(f"{megabytes:.0f} MB after {n} samples" for n, megabytes in held.items()))
+        print(f"a training step of width {args.width} on {torch.get_num_threads()} threads: {needed:.0f} samples/s")
+        for cache in ("none", "memory"):
+            held = hold_frames(dataset, cache, torch.device("cpu"))
+            read, of_two_cores, memory = reading_rate(dataset, held, args.samples // BATCH, args.workers)
+            print(f"cache {cache}: {args.workers} workers read {read:.0f} samples/s at random,")
+            print(
+                f"  {read / needed:.1f} times as fast as training needs; two idle cores would read {of_two_cores:.0f}"
+            )
+            print("  memory: " + ", ".join(f"{megabytes:.0f} MB after {n} samples" for n, megabytes in memory.items()))
 
 
 if __name__ == "__main__":

@@ -31,10 +31,12 @@ WEIGHTS = {
 
 def _train(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.device import PRECISIONS
+    from lipgan_colab.shards.dataset import REFERENCES
+    from lipgan_colab.training.held_frames import CACHES
     from lipgan_colab.training.train import TrainConfig, train
 
-    names = add_flags(parser, train, precision={"choices": ("auto", *PRECISIONS)})
-    add_flags(parser, TrainConfig, speech={"choices": ("mfcc", "mel")})
+    names = add_flags(parser, train, precision={"choices": ("auto", *PRECISIONS)}, cache={"choices": CACHES})
+    add_flags(parser, TrainConfig, speech={"choices": ("mfcc", "mel")}, references={"choices": REFERENCES})
     parser.add_argument("--no-augment", dest="augment", action="store_const", const=0.0, help="the same as --augment 0")
 
     def run(args: argparse.Namespace) -> None:
