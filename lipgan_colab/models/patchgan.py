@@ -19,7 +19,7 @@ class PatchDiscriminator(nn.Module):
     """Which patches of these faces look real? Patches are 38 pixels high and wide, 8 apart.
 
     Called as `discriminator(faces)`: faces (B, 3, H, W) in [0, 1]; of each the lower half is looked at. Answers logits
-    (B, 1, rows, columns), 6 x 12 for faces of 96 pixels: above 0 real, below 0 generated.
+    (B, 1, rows, columns), 6 x 12 for faces of 96 pixels, 12 x 24 for 192: above 0 real, below 0 generated.
     """
 
     def __init__(self, channels: int = CHANNELS):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import is_alive, machine, not_written, written_whole
+from lipgan_colab.models.lipgan import FACE_SIZE
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import Checkpoint, clear_unfinished, find_checkpoints, is_whole
@@ -31,7 +32,10 @@ LOG_FIELDS = (
 TOLD = ("l1", "loss", "follows", "others", "range")  # of the columns, by `status`; see train_motion for the latter
 MAY_CHANGE = {"steps"}  # configuration fields that a resumed run may have different
 # Fields that came later, and what a run did before there was such a field: what that run still has to do.
-BEFORE_THERE_WAS = {"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0}
+BEFORE_THERE_WAS = {
+    **{"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0},
+    "face_size": FACE_SIZE,
+}
 
 
 def read_config(run: Path) -> dict | None:

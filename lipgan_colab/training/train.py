@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
 from lipgan_colab.errors import InputError, check_range
+from lipgan_colab.models.lipgan import FACE_SIZES
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.training import distributed
@@ -79,9 +80,9 @@ def train(
         The path of the exported generator (the moving average).
 
     Raises:
-        InputError: no usable shards; the run was begun with another configuration or other shards, cannot be read, or
-            another session is at work on it; `start_from` is no generator of this width and speech feature; a Colab
-            without a GPU; the training diverged; no disk took its end.
+        InputError: no usable shards, or faces of another size in them; the run was begun with another configuration or
+            other shards, cannot be read, or another session is at work on it; `start_from` is no generator of this
+            width and speech feature; a Colab without a GPU; the training diverged; no disk took its end.
     """
     began = time.monotonic()
     check_range("workers", workers, 0)
@@ -97,6 +98,7 @@ def train(
     if config.batch_size < 2 or config.batch_size % distributed.count():
         raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
     dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
+    _check_size(dataset, config)
     about = describe_run(config, dataset)
     with Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over) as recorder:
         state = distributed.from_first(recorder.resume())
@@ -175,6 +177,16 @@ def _pick_device(device: str | torch.device | None) -> torch.device:
             "the device cpu trains without"
         )
     return picked
+
+
+def _check_size(dataset: LipSyncDataset, config: TrainConfig) -> None:
+    size, wanted = dataset.settings["size"], config.face_size
+    if size != wanted:
+        fits = f", or train with --face-size {size}" if size in FACE_SIZES else ""
+        raise InputError(
+            f"{dataset.folder}: holds faces of {size} pixels, and the run trains on {wanted}; "
+            f"preprocess with --size {wanted}{fits}"
+        )
 
 
 def _batches(dataset: LipSyncDataset, step: int, config: TrainConfig, device: torch.device, workers: int | None):
