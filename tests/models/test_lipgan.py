@@ -98,7 +98,7 @@ def test_layers_have_no_more_channels_than_asked_for(tmp_path):
 @pytest.mark.parametrize("size", [192, 288])
 def test_a_generator_of_larger_faces_has_that_of_96_pixels_within(size, tmp_path):
     torch.manual_seed(0)
-    small, large = LipGANGenerator(GeneratorConfig(0.1)), LipGANGenerator(GeneratorConfig(0.1, face_size=size))
+    small, large = LipGANGenerator(GeneratorConfig(0.02)), LipGANGenerator(GeneratorConfig(0.02, face_size=size))
     shapes = {name: value.shape for name, value in large.state_dict().items() if not name.startswith("outer.")}
     assert shapes == {name: value.shape for name, value in small.state_dict().items()}
     torch.nn.init.normal_(large.outer.out[-1].weight)
@@ -112,11 +112,12 @@ def test_a_generator_of_larger_faces_has_that_of_96_pixels_within(size, tmp_path
         answers = large.eval()(faces, speech)
         assert answers.shape == (2, 3, size, size) and answers.min() >= 0 and answers.max() <= 1
         assert not torch.allclose(answers[0], answers[1], atol=1e-3)
-        assert torch.allclose(fuse(large)(faces, speech), answers, atol=1e-5)
         save_generator(tmp_path / "large.safetensors", large)
         loaded = load_generator(tmp_path / "large.safetensors")
         assert (loaded.face_size, loaded.config) == (size, large.config)
-        assert torch.equal(loaded(faces, speech), answers)
+        assert all(torch.equal(value, large.state_dict()[name]) for name, value in loaded.state_dict().items())
+        large, faces, speech = large.double(), faces.double(), speech.double()
+        assert torch.allclose(fuse(large)(faces, speech), large(faces, speech))
 
 
 @pytest.mark.parametrize("size", [0, 95, 128, 384, "192", True, None, 192.0])
