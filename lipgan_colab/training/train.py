@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
 from lipgan_colab.errors import InputError, check_range
-from lipgan_colab.models.lipgan import FACE_SIZES
+from lipgan_colab.models.lipgan import FACE_SIZE, FACE_SIZES
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.training import distributed
@@ -180,7 +180,8 @@ def _pick_device(device: str | torch.device | None) -> torch.device:
 
 
 def _check_size(dataset: LipSyncDataset, config: TrainConfig) -> None:
-    size, wanted = dataset.settings["size"], config.face_size
+    wanted, sizes = config.face_size, [shard.metadata["settings"].get("size", FACE_SIZE) for shard in dataset.shards]
+    size = next((size for size in sizes if size != wanted), wanted)
     if size != wanted:
         fits = f", or train with --face-size {size}" if size in FACE_SIZES else ""
         raise InputError(
