@@ -141,7 +141,7 @@ def evaluate(
         with suppress(OSError):  # something lies in it
             out.rmdir()
         raise InputError(f"{videos}: no clip can be judged ({skipped[0]['reason'] if skipped else 'it is empty'})")
-    evaluation = Evaluation(out, scores, skipped)
+    evaluation = Evaluation(out, scores, skipped, size)
     try:
         write_csv(evaluation)
         write_table(evaluation)

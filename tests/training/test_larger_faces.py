@@ -1,6 +1,7 @@
 """Faces of more than 96 pixels, from the weights of those to a film: shards, training, generating, judging."""
 
 import math
+import sys
 from dataclasses import replace
 
 import cv2
@@ -46,8 +47,10 @@ def large_shards(drawn_videos, tmp_path_factory):
 def trained(large_shards, small_weights, tmp_path_factory):
     """A run of 192 pixels that began with weights of 96, broken off and gone on with."""
     run = tmp_path_factory.mktemp("run")
-    train(large_shards, run, replace(LARGE, steps=1), start_from=small_weights)
-    train(large_shards, run, LARGE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[train.__module__], "SHOWN", 2)  # faces in a preview
+        train(large_shards, run, replace(LARGE, steps=1), start_from=small_weights)
+        train(large_shards, run, LARGE)
     return run
 
 
@@ -66,7 +69,7 @@ def test_a_larger_run_begins_with_the_smaller_ones_answers_enlarged(size, small_
 
 def test_a_run_does_not_begin_with_weights_of_larger_faces(trained):
     for size in (96, 288):
-        networks = build_networks(replace(LARGE, face_size=size), torch.device("cpu"))
+        networks = build_networks(TrainConfig(width=0.02, face_size=size), torch.device("cpu"))
         with pytest.raises(InputError, match=rf"face_size=192\), and the run trains a .*face_size={size}\)"):
             start_from_weights(networks, trained)
 
@@ -113,7 +116,9 @@ def short_clip(tmp_path_factory):
 
 def judged(videos, weights, out, size=None) -> dict[str, dict[str, float]]:
     """What is said of the one clip there; `out` shows it at 192 pixels."""
-    (clip,) = evaluate(videos, weights, out, size=size).clips
+    evaluation = evaluate(videos, weights, out, size=size)
+    (clip,) = evaluation.clips
+    assert "judged at 192 x 192 pixels" in str(evaluation)
     assert cv2.imread(str(out / "frames.png")).shape[1] == 12 * 192
     return clip.scores
 
