@@ -31,12 +31,14 @@ WEIGHTS = {
 
 def _train(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.device import PRECISIONS
+    from lipgan_colab.models.lipgan import FACE_SIZES
     from lipgan_colab.shards.dataset import REFERENCES
     from lipgan_colab.training.held_frames import CACHES
     from lipgan_colab.training.train import TrainConfig, train
 
     names = add_flags(parser, train, precision={"choices": ("auto", *PRECISIONS)}, cache={"choices": CACHES})
-    add_flags(parser, TrainConfig, speech={"choices": ("mfcc", "mel")}, references={"choices": REFERENCES})
+    choices = {"speech": ("mfcc", "mel"), "references": REFERENCES, "face_size": FACE_SIZES}
+    add_flags(parser, TrainConfig, **{name: {"choices": of} for name, of in choices.items()})
     parser.add_argument("--no-augment", dest="augment", action="store_const", const=0.0, help="the same as --augment 0")
 
     def run(args: argparse.Namespace) -> None:
@@ -109,9 +111,10 @@ def _person(text: str) -> str | int | tuple[float, float]:
 def _evaluate(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.corpora.subset import read_ids
     from lipgan_colab.evaluation.evaluate import evaluate
+    from lipgan_colab.models.lipgan import FACE_SIZES
 
-    asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert")
-    names = add_flags(parser, evaluate, asked, weights=WEIGHTS)
+    asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert", "size")
+    names = add_flags(parser, evaluate, asked, weights=WEIGHTS, size={"type": int, "choices": FACE_SIZES})
     parser.add_argument("--only", type=Path, help="text file of clip ids: paths below the folder (default: all)")
 
     def run(args: argparse.Namespace) -> None:

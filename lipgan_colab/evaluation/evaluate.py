@@ -25,7 +25,7 @@ from lipgan_colab.evaluation.scores import ClipScores, Evaluation, write_csv, wr
 from lipgan_colab.evaluation.syncnet import SyncNet, lip_sync_error, load_syncnet, syncnet_pictures
 from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face_clip import FPS, FaceClip, detected_clip, upright_clip
+from lipgan_colab.faces.face_clip import CROP, FPS, FaceClip, detected_clip, resized, upright_clip
 from lipgan_colab.files import NotWritten, make_folder, written_whole
 from lipgan_colab.generation.generate import generate_crops, ready_generator
 from lipgan_colab.media.pipeline import ahead
@@ -34,6 +34,7 @@ from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.models.expert import lips_seen, sound_heard, verdict
 from lipgan_colab.models.fusing import fuse
+from lipgan_colab.models.lipgan import check_face_size
 from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
 from lipgan_colab.models.weights import Generator, load_expert
@@ -59,7 +60,7 @@ class _Speech:
 class _Clip:
     """A clip as it truly is.
 
-    `crops` is the true clip as every generated one is judged: its face found in frames made of 96 x 96 crops. `full`
+    `crops` is the true clip as every generated one is judged: its face found in frames made of crops. `full`
     has the same frames, but the face found in the video itself.
     """
 
@@ -86,6 +87,7 @@ def evaluate(
     window_offset: int | None = None,
     syncnet: str | Path | None = None,
     expert: str | Path = "expert",
+    size: int | None = None,
 ) -> Evaluation:
     """Generate clips from their first frame and their speech, and compare; once more with another clip's speech.
 
@@ -101,6 +103,8 @@ def evaluate(
         syncnet: the authors' syncnet_v2.model, for LSE-D and LSE-C; slow without a GPU.
         expert: the sync expert that expert_d and expert_c are of: a run folder or file of train-expert, or
             "expert", which comes with the package.
+        size: width and height in pixels (96, 192, 288) of the crops that are judged, to which a generator of another
+            size has its faces scaled: so that the sharpness of several can be compared. None takes the generator's.
 
     Raises:
         InputError: no clip can be judged, the weights cannot be used, or the results not be written.
@@ -112,6 +116,9 @@ def evaluate(
     if ids is not None:
         utterances = only(utterances, ids, str(videos))
     generator = ready_generator(weights, device, window_offset)
+    if size is None:
+        size = CROP if isinstance(generator, MotionNetwork) else generator.face_size
+    check_face_size(size)
     judges = _Judges(
         fuse(load_expert(expert, pick_device(device))), load_syncnet(syncnet, device) if syncnet is not None else None
     )
@@ -121,7 +128,7 @@ def evaluate(
     scores: list[ClipScores] = []
     samples: list[Sample] = []
     shapes = []
-    stages = ahead(_seen(ahead(_generated(ahead(_clips(speeches, skipped), 1), speeches, generator), 1)), 1)
+    stages = ahead(_seen(ahead(_generated(ahead(_clips(speeches, skipped, size), 1), speeches, generator), 1)), 1)
     with closing(stages), tqdm(total=len(speeches), unit="clip", desc="evaluate") as progress:
         for clip, own, another in stages:
             scores.append(_scores(clip, own, another, judges))
@@ -134,7 +141,7 @@ def evaluate(
         with suppress(OSError):  # something lies in it
             out.rmdir()
         raise InputError(f"{videos}: no clip can be judged ({skipped[0]['reason'] if skipped else 'it is empty'})")
-    evaluation = Evaluation(out, scores, skipped)
+    evaluation = Evaluation(out, scores, skipped, size)
     try:
         write_csv(evaluation)
         write_table(evaluation)
@@ -159,20 +166,20 @@ def _speeches(utterances: list[Utterance], hears: SpeechInput, skipped: list[dic
     return speeches
 
 
-def _clips(speeches: list[_Speech], skipped: list[dict]) -> Iterator[_Clip]:
-    """The clips; those in which no face can be judged go to `skipped`."""
+def _clips(speeches: list[_Speech], skipped: list[dict], size: int) -> Iterator[_Clip]:
+    """The clips, their crops of this size; those in which no face can be judged go to `skipped`."""
     with FaceFinder() as finder:
         for speech in speeches:
             try:
-                yield _read_clip(speech, finder)
+                yield _read_clip(speech, finder, size)
             except InputError as error:
                 skipped.append({"id": speech.utterance.id, "reason": str(error)})
 
 
-def _read_clip(speech: _Speech, finder: FaceFinder) -> _Clip:
+def _read_clip(speech: _Speech, finder: FaceFinder, size: int) -> _Clip:
     pictures = list(islice(resample_frames(read_video(speech.utterance.path), FPS), LONGEST))
     followed = tracking.fill_gaps(tracking.smooth_boxes(tracking.track(pictures, finder)))
-    full = upright_clip(pictures, followed)
+    full = upright_clip(pictures, followed, size)
     # The truth goes through the same crop as the generated faces, so that only the generator makes a difference.
     seen = detected_clip(full.frames, finder)
     face_shape(seen)  # raises where nothing is seen
@@ -182,14 +189,15 @@ def _read_clip(speech: _Speech, finder: FaceFinder) -> _Clip:
 def _generated(
     clips: Iterator[_Clip], speeches: list[_Speech], generator: Generator
 ) -> Iterator[tuple[_Clip, np.ndarray, np.ndarray]]:
-    """Each clip, and its crops (F, 96, 96, 3) generated from its own and from another clip's speech."""
+    """Each clip, and its crops (F, S, S, 3) generated from its own and from another clip's speech."""
     with closing(clips):
         for clip in clips:
             said = [speech.features for speech in (clip.speech, _another(speeches, clip.speech))]
             if isinstance(generator, MotionNetwork):
                 yield clip, *moved_crops(clip.full, generator, said)
             else:
-                yield clip, *_generate(generator, clip.full.crops, said)
+                answers = _generate(generator, resized(clip.full.crops, generator.face_size), said)
+                yield clip, *(resized(crops, clip.full.size) for crops in answers)
 
 
 def _another(speeches: list[_Speech], own: _Speech) -> _Speech:
@@ -204,7 +212,7 @@ def _another(speeches: list[_Speech], own: _Speech) -> _Speech:
 def _generate(
     generator: Generator, crops: np.ndarray, speeches: Sequence[np.ndarray], batch_size: int = 32
 ) -> list[np.ndarray]:
-    """The clip's crops as they speak each of several speeches, generated from the first one: uint8 (F, 96, 96, 3)."""
+    """The clip's crops as they speak each of several speeches, generated from the first one: uint8 (F, S, S, 3)."""
     windows = [generator.speech_input.windows(features, len(crops), FPS) for features in speeches]
     parts = []
     for start in range(0, len(crops), batch_size):
@@ -259,7 +267,7 @@ def _listening(expert: SyncExpert, wave: np.ndarray, frames: int) -> Callable[[F
     sounds, looked = sound_heard(expert, wave, heard), {}
 
     def says(variant: FaceClip) -> dict[str, float]:
-        found = verdict(lips_seen(expert, variant.crops[:heard], looked), sounds)
+        found = verdict(lips_seen(expert, resized(variant.crops[:heard], CROP), looked), sounds)
         return {"expert_d": found.distance, "expert_c": found.confidence}
 
     return says

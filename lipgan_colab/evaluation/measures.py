@@ -40,7 +40,7 @@ MEASURES = {
     "closures": f"which part of the true closures of the lips (p, b, m) are made, within {NEAR} frames; 1 is best",
     "false_closures": "closures that the true lips do not make, a second of speech; 0 is best",
     "lmd": "lip landmark distance, in distances between the eyes, after alignment; 0 is best",
-    "lmd_pixels": "the original definition (Chen et al. 2018): lips centred, in pixels of the crop",
+    "lmd_pixels": "the original definition (Chen et al. 2018): lips centred, in 96ths of the crop",
     "psnr": "lower half, dB",
     "psnr_whole": "whole crop, dB",
     "psnr_lips": "lips, dB",
@@ -72,7 +72,7 @@ def measure(clip: FaceClip, true: FaceClip, silent: np.ndarray) -> dict[str, flo
         true: the true clip of the same frames.
         silent: of `silent_frames`.
     """
-    crops, truth = clip.crops, true.crops
+    crops, truth, half = clip.crops, true.crops, true.size // 2
     errors, similar = squared_errors(crops, truth), similarity(crops, truth)
     skin = np.maximum(true.chin, true.cheeks)
     shape = face_shape(true)
@@ -83,11 +83,11 @@ def measure(clip: FaceClip, true: FaceClip, silent: np.ndarray) -> dict[str, flo
         "range": ratio(float(np.std(clip.opening)), float(np.std(true.opening))),
         **closures_made(clip.opening, true.opening, silent),
         "lmd": distance(own[:, MOUTH], real[:, MOUTH]),
-        "lmd_pixels": distance(centred(clip.landmarks[:, MOUTH]), centred(true.landmarks[:, MOUTH])),
-        "psnr": psnr(errors[:, CROP // 2 :].mean()),
+        "lmd_pixels": distance(centred(clip.landmarks[:, MOUTH]), centred(true.landmarks[:, MOUTH])) * CROP / true.size,
+        "psnr": psnr(errors[:, half:].mean()),
         "psnr_whole": psnr(errors.mean()),
         "psnr_lips": psnr(_average(errors, true.lips)),
-        "ssim": float(similar[:, CROP // 2 :].mean()),  # of windows that lie wholly in the lower half
+        "ssim": float(similar[:, half:].mean()),  # of windows that lie wholly in the lower half
         "ssim_whole": float(similar.mean()),
         "ssim_lips": _average(similar, true.lips[:, 3:-3, 3:-3]),
         "sharpness": ratio(detail(crops, true.lips), detail(truth, true.lips)),
@@ -111,7 +111,7 @@ def _average(values: np.ndarray, weights: np.ndarray) -> float:
     return float(np.average(values, weights=weights)) if weights.any() else float("nan")
 
 
-# Pictures: crops are uint8 (F, 96, 96, 3), regions (F, 96, 96), 1 inside.
+# Pictures: crops are uint8 (F, S, S, 3), regions (F, S, S), 1 inside.
 
 
 def squared_errors(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def _grey(crop: np.ndarray) -> np.ndarray:
 
 
 def skin_movement(flow: np.ndarray, region: np.ndarray) -> float:
-    """How far the skin in a region (F, 96, 96) moves from one frame to the next, in pixels; flow is a clip's."""
+    """How far the skin in a region (F, S, S) moves from one frame to the next, in pixels; flow is a clip's."""
     return _average(flow, region[1:])
 
 
@@ -163,8 +163,8 @@ def shimmer(crops: np.ndarray, region: np.ndarray) -> float:
     Movement alone does not tell: skin whose light or grain changes in every frame does not go anywhere.
     """
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    y, x = np.mgrid[:CROP, :CROP].astype(np.float32)
-    changes = np.zeros((len(crops) - 1, CROP, CROP), np.uint8)
+    y, x = np.mgrid[: crops.shape[1], : crops.shape[2]].astype(np.float32)
+    changes = np.zeros((len(crops) - 1, *x.shape), np.uint8)
     for change, (before, after) in zip(changes, pairwise(map(_grey, crops)), strict=True):
         flow = search.calc(before, after, None)
         back = cv2.remap(after, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -8,17 +8,17 @@ import numpy as np
 
 from lipgan_colab.faces import geometry, mesh
 from lipgan_colab.faces.face import Face
-from lipgan_colab.faces.face_clip import AROUND, CROP, FPS, FaceClip
+from lipgan_colab.faces.face_clip import FPS, FaceClip, around
 from lipgan_colab.generation.moved_faces import spoken_parts
 from lipgan_colab.generation.own_pixels import Portrait, likeness, painted_inside, speaking_mesh, with_inside
 from lipgan_colab.generation.warp import warp
 from lipgan_colab.models.motion import MotionNetwork
 
-SEAM = 4  # rows of the crop over which its true upper half goes over into the lower
+SEAM = 1 / 24  # of the crop: rows over which its true upper half goes over into the lower
 
 
 def moved_crops(clip: FaceClip, network: MotionNetwork, speeches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The clip's crops as they speak each of several speeches, uint8 (F, 96, 96, 3). As a generator does, they take
+    """The clip's crops as they speak each of several speeches, uint8 (F, S, S, 3). As a generator does, they take
     from the truth the pose and the upper half, and everything else from the first frame.
 
     Args:
@@ -26,9 +26,11 @@ def moved_crops(clip: FaceClip, network: MotionNetwork, speeches: Sequence[np.nd
         network: what moves the mouth.
         speeches: features of each, as the network hears them.
     """
-    meshes = np.concatenate([clip.landmarks + AROUND, clip.depth[..., None]], axis=2)[:, : mesh.POINTS]
+    border = around(clip.size)
+    inner = slice(border, -border)
+    meshes = np.concatenate([clip.landmarks + border, clip.depth[..., None]], axis=2)[:, : mesh.POINTS]
     meshes = meshes.astype(np.float64)
-    first = Face(clip.landmarks[0] + AROUND, np.zeros(4), 0.0, 0.0, 0.0, depth=clip.depth[0])
+    first = Face(clip.landmarks[0] + border, np.zeros(4), 0.0, 0.0, 0.0, depth=clip.depth[0])
     who = likeness([(clip.frames[0], first)], network.moves)
     head = mesh.head_pose(meshes[0]).to_head(meshes[0])
     moves, spoken = network.moves, []
@@ -38,8 +40,8 @@ def moved_crops(clip: FaceClip, network: MotionNetwork, speeches: Sequence[np.nd
         for frame, points, said in zip(clip.frames, meshes, parts, strict=True):
             pose = mesh.head_pose(points)
             face = Portrait(clip.frames[0], meshes[0], pose, head, who.rest, who.look)
-            crop = _in_pose(face, np.tensordot(said, moves, 1))[AROUND:-AROUND, AROUND:-AROUND]
-            crops.append(_below(frame[AROUND:-AROUND, AROUND:-AROUND], crop))
+            crop = _in_pose(face, np.tensordot(said, moves, 1))[inner, inner]
+            crops.append(_below(frame[inner, inner], crop))
         spoken.append(np.stack(crops))
     return spoken
 
@@ -77,5 +79,6 @@ def _similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def _below(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """The upper half of one crop and the lower half of another."""
-    part = np.clip((np.arange(CROP) + 0.5 - CROP / 2) / SEAM + 0.5, 0, 1)[:, None, None]
+    down = (np.arange(len(upper)) + 0.5) / len(upper)
+    part = np.clip((down - 0.5) / SEAM + 0.5, 0, 1)[:, None, None]
     return np.rint(upper + part * (lower.astype(np.float32) - upper)).astype(np.uint8)

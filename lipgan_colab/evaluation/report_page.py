@@ -7,7 +7,7 @@ import numpy as np
 from scipy.interpolate import griddata
 
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
-from lipgan_colab.faces.face_clip import CROP, FaceClip
+from lipgan_colab.faces.face_clip import FaceClip
 
 COLUMNS = 12  # frames of a clip that are shown
 SHOWN = 3  # best clips, and as many worst ones
@@ -21,7 +21,7 @@ class Sample:
 
     Attributes:
         id, score: which it is, and the high-passed correlation by which it is ranked.
-        strip: uint8 (192, 1152, 3): true frames, below them the generated ones.
+        strip: uint8 (2 S, 12 S, 3): true frames, below them the generated ones.
         errors: of `errors_at_landmarks`.
     """
 
@@ -46,7 +46,7 @@ def errors_at_landmarks(true: FaceClip, generated: FaceClip) -> np.ndarray:
     """
     errors = np.full(true.landmarks.shape[:2], np.nan, np.float32)
     for row, a, b, points in zip(errors, true.crops, generated.crops, true.landmarks, strict=True):
-        inside = ((points > 1) & (points < CROP - 1)).all(axis=1)
+        inside = ((points > 1) & (points < true.size - 1)).all(axis=1)
         if inside.any():
             difference = cv2.blur(np.abs(a.astype(np.float32) - b).mean(axis=2), (3, 3))
             places = points[None, inside] - np.float32(0.5)  # OpenCV counts from pixel centres
@@ -76,13 +76,13 @@ def heat_map(shape: np.ndarray, errors: np.ndarray, side: int = 288) -> np.ndarr
 
 
 def page(samples: list[Sample], shape: np.ndarray) -> np.ndarray:
-    """The heat map over all samples, then the best and the worst by their score: uint8 (H, 1152, 3).
+    """The heat map over all samples, then the best and the worst by their score: uint8 (H, 12 S, 3).
 
     Args:
-        samples: at least one.
+        samples: at least one, all of one size.
         shape: landmarks (478, 2) of the face on which the heat map is drawn.
     """
-    width = COLUMNS * CROP
+    width = samples[0].strip.shape[1]
     errors = np.stack([s.errors for s in samples])
     known = np.isfinite(errors)
     mean = np.where(known, errors, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)

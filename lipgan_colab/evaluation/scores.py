@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lipgan_colab.evaluation.measures import MEASURES
+from lipgan_colab.faces.face_clip import CROP
 from lipgan_colab.files import written_whole
 from lipgan_colab.speech.sync import FEWEST, group_sync
 
@@ -52,12 +53,14 @@ class Evaluation:
     """All clips' scores, and what could not be judged.
 
     In the folder lie table.txt (`str` of this, and what the measures mean), clips.csv (a line for every clip and
-    variant) and frames.png (where the error sits; the best and the worst clips).
+    variant) and frames.png (where the error sits; the best and the worst clips). `size` is that of the crops that were
+    judged, in pixels.
     """
 
     folder: Path
     clips: list[ClipScores]
     skipped: list[dict]
+    size: int = CROP
 
     def mean(self, measure: str, speaker: str | None = None, variant: str = "generated") -> float:
         """Mean of a measure over the clips (of one speaker) that have it; nan where none has."""
@@ -127,7 +130,7 @@ def _groups_table(evaluation: Evaluation) -> list[str]:
 
 
 def _notes(evaluation: Evaluation) -> list[str]:
-    notes = []
+    notes = [f"judged at {evaluation.size} x {evaluation.size} pixels"]
     if len(evaluation.clips) >= FEWEST:
         for variant in ("generated", "true"):
             sync = group_sync(np.stack([clip.sync[variant] for clip in evaluation.clips]))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lipgan_colab.device import pick_device
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.faces import geometry
-from lipgan_colab.faces.face_clip import AROUND, FaceClip, filled
+from lipgan_colab.faces.face_clip import FaceClip, around, filled
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.models.state_dict import read_state_dict
 
@@ -190,7 +190,7 @@ def syncnet_pictures(clip: FaceClip) -> np.ndarray:
     pictures = []
     for frame, s, cx, cy in zip(clip.frames, half[inside], x[inside], y[inside], strict=True):
         scale = SIZE / (2 * (1 + CROP_SCALE) * s)
-        corner = np.array([cx - (1 + CROP_SCALE) * s, cy - s]) + AROUND
+        corner = np.array([cx - (1 + CROP_SCALE) * s, cy - s]) + around(clip.size)
         to_new = np.column_stack([np.eye(2) * scale, -corner * scale])
         pictures.append(geometry.warp(frame, to_new, (SIZE, SIZE), cv2.INTER_LINEAR))
     return np.stack(pictures)

@@ -1,4 +1,4 @@
-"""A generator's answer in the person's own pixels: of its 96 x 96 picture, the shape and the inside of the mouth count.
+"""A generator's answer in the person's own pixels: of its picture, the shape and the inside of the mouth count.
 
 The face is found in the crop as it was and in the answer, both made alike, and the difference moves the person's mesh.
 So skin and lips keep their sharpness and colours, whatever the generator makes of them.
@@ -10,7 +10,7 @@ import numpy as np
 from lipgan_colab.faces import geometry, mesh
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import Face
-from lipgan_colab.faces.face_clip import CROP, with_surroundings
+from lipgan_colab.faces.face_clip import with_surroundings
 from lipgan_colab.generation.inner_mouth import Look, look_of
 from lipgan_colab.generation.own_pixels import Portrait, speaking_mesh, with_inside
 from lipgan_colab.generation.paste import match_colour, place
@@ -37,7 +37,7 @@ class Answers:
         Args:
             picture: the frame, uint8 (H, W, 3).
             face: found in it, with its depth.
-            original: its crop, uint8 (96, 96, 3).
+            original: its crop, uint8 (S, S, 3).
             generated: what a generator made of that.
             part: how much of the way from what the face does to what it should do, 0 to 1.
         """
@@ -62,8 +62,6 @@ class Answers:
 
     def _head(self, picture: np.ndarray, face: Face, crop: np.ndarray) -> np.ndarray | None:
         """The mesh (468, 3) found in a crop, in its head's frame; None where no face is seen."""
-        if len(crop) != CROP:
-            crop = cv2.resize(crop, (CROP, CROP), interpolation=cv2.INTER_AREA)
         if self._finder is None:
             self._finder = FaceFinder(max_faces=1)
         found = self._finder.find(with_surroundings(picture, face, crop))

@@ -35,7 +35,7 @@ class FaceFrame:
         number: of the result's frame.
         picture: uint8 (H, W, 3), RGB.
         face: the person's, None where it is not seen.
-        original: the crop, uint8 (96, 96, 3), where a generator makes another one.
+        original: the crop, uint8 (S, S, 3), where a generator of faces of that size makes another one.
         generated: what becomes of it, of the same shape.
         parts: float32 (components,), where a motion network moves the face: see `moved_faces.spoken_parts`.
     """

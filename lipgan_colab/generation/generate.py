@@ -367,13 +367,13 @@ def generate_crops(
 
     Args:
         generator: in evaluation mode.
-        references: uint8 (B, 96, 96, 3): who speaks.
+        references: uint8 (B, S, S, 3), S the generator's `face_size`: who speaks.
         targets: the same shape: the pose; the lower half is not looked at.
         windows: float32 (N, rows, columns), of the generator's `speech_input`. Where N is a multiple of B, they are of
             several speeches, one after the other, and each face is encoded only once.
 
     Returns:
-        uint8 (N, 96, 96, 3), RGB.
+        uint8 (N, S, S, 3), RGB.
     """
     device = next(generator.parameters()).device
     masked = targets.copy()

@@ -4,6 +4,9 @@ Translation", ACM Multimedia 2019, section 3.2), layer for layer as the authors'
 What Keras does differently from PyTorch is kept, so that the authors' weights mean the same here: 'same' padding puts
 the odd pixel at the bottom and right, transposed convolutions are cropped there, BatchNorm has epsilon 1e-3 and
 momentum 0.8, and the discriminator's instance norm is over height, width and channels together.
+
+The published networks see faces of 96 x 96 pixels. For larger ones our generator has `OuterStages` around the same
+network, whose weights keep their names.
 """
 
 from dataclasses import dataclass
@@ -15,7 +18,8 @@ from torch import Tensor, nn
 from lipgan_colab.errors import InputError
 from lipgan_colab.speech.features import SpeechInput
 
-FACE_SIZE = 96
+FACE_SIZE = 96  # pixels, of the published networks
+FACE_SIZES = (96, 192, 288)
 WIDEST = 4  # times the original's channels
 SPEECH_SHAPE = {"mfcc": (12, 35), "mel": (80, 27)}
 
@@ -49,15 +53,18 @@ class GeneratorConfig:
         residual: the residual network, or the authors' first, basic one.
         most_channels: no layer has more. The deep layers hold most of the weights and need few of them: at width 0.5,
             112 makes a file of 11 MB (float16) instead of 36 and changes next to nothing.
+        face_size: S, width and height of the faces in pixels: 96 as published, 192 or 288.
     """
 
     width: float = 1.0
     speech: str = "mfcc"
     residual: bool = True
     most_channels: int | None = None
+    face_size: int = FACE_SIZE
 
     def __post_init__(self):
         check_shape(self.width, self.speech, self.most_channels)
+        check_face_size(self.face_size)
         if not isinstance(self.residual, bool):
             raise InputError(f"residual is true or false, not {self.residual!r}")
 
@@ -86,6 +93,12 @@ def check_shape(width: float, speech: str | None = None, most_channels: int | No
         raise InputError(f"unknown speech feature {speech!r}: choose one of {', '.join(SPEECH_SHAPE)}")
     if most_channels is not None and (type(most_channels) is not int or most_channels < 1):
         raise InputError(f"a layer cannot have at most {most_channels!r} channels; take a whole number above 0")
+
+
+def check_face_size(size: int) -> None:
+    """InputError where no generator makes faces of that size."""
+    if type(size) is not int or size not in FACE_SIZES:
+        raise InputError(f"faces cannot be {size!r} pixels wide; take one of {', '.join(map(str, FACE_SIZES))}")
 
 
 def scaled(channels: int, width: float) -> int:
@@ -189,23 +202,60 @@ def _repeated(x: Tensor, times: int) -> Tensor:
     return x.repeat(times, 1, 1, 1)
 
 
+def _zero(conv: nn.Conv2d) -> nn.Conv2d:
+    """A convolution that answers nothing until it has learnt."""
+    nn.init.zeros_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+class OuterStages(nn.Module):
+    """What a generator of larger faces has around the network of 96 pixels: one more stage at either end, of stride 2
+    (192 pixels) or 3 (288).
+
+    Both ends add what they have learnt to what would be without them, and have learnt nothing at first. The inner
+    network then sees the faces scaled down, and the answer is its own, enlarged: so weights of a generator of 96 pixels
+    are a beginning.
+    """
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        self.stride = config.face_size // FACE_SIZE
+        wide, narrow = config.channels(32), config.channels(16)
+        self.face = ConvBlock(6, wide, 5)
+        self.down = nn.Sequential(ConvBlock(wide, wide, 3, self.stride), _zero(nn.Conv2d(wide, 6, 1)))
+        self.up = UpBlock(2 * wide, wide, self.stride)
+        self.out = nn.Sequential(ConvBlock(2 * wide, wide), ConvBlock(wide, narrow), _zero(nn.Conv2d(narrow, 3, 1)))
+
+    def shrunk(self, faces: Tensor) -> tuple[Tensor, Tensor]:
+        """What the inner network sees of faces (B, 6, S, S): (B, 6, 96, 96); and the skip connection (B, C, S, S)."""
+        skip = self.face(faces)
+        return F.avg_pool2d(faces, self.stride) + self.down(skip), skip
+
+    def enlarged(self, answer: Tensor, x: Tensor, skip: Tensor) -> Tensor:
+        """The answer (B, 3, S, S) in [0, 1], from the inner network's (B, 3, 96, 96), the feature maps (B, 2 C, 96, 96)
+        that it was painted from, and the skip connection."""
+        larger = F.interpolate(answer, scale_factor=self.stride, mode="bilinear")
+        # What is learnt is added before the sigmoid: so the sum stays in [0, 1], and has a gradient everywhere.
+        return torch.sigmoid(torch.logit(larger, 1e-6) + self.out(join(skip, self.up(x))))
+
+
 class LipGANGenerator(nn.Module):
     """A face and a speech window in, the face speaking out (figure 3 of the paper).
 
-    Called as `generator(faces, speech)`:
-        faces: (B, 6, 96, 96) float in [0, 1], RGB: the reference face, then the target face with its lower half zero.
+    Called as `generator(faces, speech)`, where S is its `face_size`:
+        faces: (B, 6, S, S) float in [0, 1], RGB: the reference face, then the target face with its lower half zero.
         speech: (B, 1, 12, 35) MFCC or (B, 1, 80, 27) mel windows.
-        answer: (B, 3, 96, 96) in [0, 1], RGB.
+        answer: (B, 3, S, S) in [0, 1], RGB.
     Fewer faces may speak all windows, several speeches one after the other; each is encoded only once then.
 
     Its `speech_input` says which speech windows it was trained with.
     """
 
-    face_size = FACE_SIZE
-
     def __init__(self, config: GeneratorConfig = GeneratorConfig()):
         super().__init__()
         self.config = config
+        self.face_size = config.face_size
         self.speech_input = SpeechInput(config.speech)
         residual = config.residual
         face_rows = RESIDUAL_FACE if residual else BASIC_FACE
@@ -234,8 +284,16 @@ class LipGANGenerator(nn.Module):
             c_in = c_out + skips[-1 - level]
         narrow = config.channels(16)
         self.out = nn.Sequential(ConvBlock(c_in, narrow), ConvBlock(narrow, narrow), nn.Conv2d(narrow, 3, 1))
+        self.outer = OuterStages(config) if config.face_size > FACE_SIZE else None
 
     def forward(self, faces: Tensor, speech: Tensor) -> Tensor:
+        if self.outer is None:
+            return self._answer(faces, speech)[0]
+        faces, skip = self.outer.shrunk(faces)
+        return self.outer.enlarged(*self._answer(faces, speech), skip)
+
+    def _answer(self, faces: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
+        """The published network's answer to faces of 96 pixels, and the feature maps that it is painted from."""
         skips = []
         x = faces
         for stage in self.face:
@@ -244,9 +302,9 @@ class LipGANGenerator(nn.Module):
         x = join(self.face_code(x), self.speech_code(self.speech(speech)))
         for stage in self.up:
             x = join(skips.pop(), stage(x))
-        x = self.out(x)
+        painted = self.out(x)
         # At half precision a sigmoid has too few steps near white.
-        return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
+        return torch.sigmoid(painted.to(torch.promote_types(painted.dtype, torch.float32))), x
 
 
 class WholeInstanceNorm(nn.Module):
@@ -280,8 +338,10 @@ def _judge_stages(c_in: int, rows: list, width: float) -> list[nn.Module]:
 class LipGANDiscriminator(nn.Module):
     """How far a face is from the speech it should be saying (section 3.2.2 of the paper).
 
-    Called as `discriminator(faces, speech)`: faces (B, 3, 96, 96) in [0, 1] and speech windows as the generator's;
+    Called as `discriminator(faces, speech)`: faces (B, 3, S, S) in [0, 1] and speech windows as the generator's;
     answers the distances of the unit face and speech embeddings, (B,) in [0, 2]: 0 means in sync and real.
+
+    It looks at 96 x 96 pixels, to which larger faces (S a multiple) are scaled down: what is in sync shows there.
     """
 
     def __init__(self, width: float = 1.0, speech: str = "mfcc"):
@@ -300,6 +360,8 @@ class LipGANDiscriminator(nn.Module):
         self.speech = nn.Sequential(*_judge_stages(1, speech_rows, width), *tail)
 
     def forward(self, faces: Tensor, speech: Tensor) -> Tensor:
+        if faces.shape[-1] > FACE_SIZE:
+            faces = F.avg_pool2d(faces, faces.shape[-1] // FACE_SIZE)
         face, sound = self.face(faces).flatten(1), self.speech(speech).flatten(1)
         exact = torch.promote_types(face.dtype, torch.float32)
         # TensorFlow's l2_normalize takes the length to be 1e-6 at least.

@@ -47,8 +47,8 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Ge
     """A generator ready to generate (evaluation mode).
 
     Whatever it is, it is called as `generator(faces, speech)` with RGB faces, the reference before the masked target.
-    It carries what else must be known: `speech_input` (feature, window, offset), `face_size`, `config`, and `about`
-    (where the weights are from, their licence), which is said where the licence restricts their use.
+    It carries what else must be known: `speech_input` (feature, window, offset), `face_size` (pixels), `config`, and
+    `about` (where the weights are from, their licence), which is said where the licence restricts their use.
 
     Args:
         source: a run folder; a .safetensors file of ours; LipGAN's Keras .h5; Wav2Lip's .pth; or the name of

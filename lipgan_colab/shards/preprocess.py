@@ -42,7 +42,7 @@ KEPT_FRAMES = (
 
 RANGES = {  # of the settings
     "fps": (1, 240),
-    "size": (96, 1024),  # the networks see 96
+    "size": (96, 1024),
     "jpeg_quality": (1, 100),
     "utterances_per_shard": (1, 100_000),
     "sound_offset": (-250, 250),
@@ -56,7 +56,7 @@ class PreprocessConfig:
 
     Attributes:
         fps: frames a second in the shards, 1 to 240; other videos are resampled by their time stamps.
-        size: width and height of the face crops in pixels, 96 to 1024.
+        size: width and height of the face crops in pixels, 96 to 1024; a generator learns from 96, 192 or 288.
         jpeg_quality: 1 to 100.
         utterances_per_shard: clips (kept or skipped) that one shard stands for.
         sound_offset: frames by which the sound of this corpus is late (early where < 0), 250 at most; it is moved back

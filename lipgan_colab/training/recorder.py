@@ -226,7 +226,12 @@ class Recorder:
         """Write generator.safetensors from a saved state into a folder; runs in the background."""
         config = self.about
         with torch.device("meta"):  # no memory of its own: it is given the saved tensors
-            shape = GeneratorConfig(config["width"], config["speech"], most_channels=config["most_channels"])
+            shape = GeneratorConfig(
+                config["width"],
+                config["speech"],
+                most_channels=config["most_channels"],
+                face_size=config["face_size"],
+            )
             average = LipGANGenerator(shape)
         average.load_state_dict(state["networks"]["average"], assign=True)
         samples = state["step"] * config["batch_size"]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import is_alive, machine, not_written, written_whole
+from lipgan_colab.models.lipgan import FACE_SIZE
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import Checkpoint, clear_unfinished, find_checkpoints, is_whole
@@ -37,6 +38,7 @@ BEFORE_THERE_WAS = {
     **{"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0},
     **{"sync_weight": 0.0, "sync_runs": 2, "sync_bound": 0.75},
     **{"references": "any", "held_out": "none", "lip_quality_weight": 0.0, "feature_weight": 0.0},
+    "face_size": FACE_SIZE,
 }
 
 

@@ -11,18 +11,25 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipgan_colab.device import autocast
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.models import losses
-from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+from lipgan_colab.models.lipgan import (
+    FACE_SIZE,
+    GeneratorConfig,
+    LipGANDiscriminator,
+    LipGANGenerator,
+    check_face_size,
+)
 from lipgan_colab.models.patchgan import PatchDiscriminator, lip_crops, lower_faces
 from lipgan_colab.models.wav2lip import SyncExpert, lower_halves
 from lipgan_colab.models.weights import load_generator
@@ -53,6 +60,8 @@ class TrainConfig:
         width: factor on the networks' channels; 1.0 is the original, 0.5 and 0.25 suit small machines.
         most_channels: no layer of the generator has more; 128 at width 0.5 makes a file a third as big (None: as many
             as the width gives).
+        face_size: width and height of the faces in pixels, which are those of the shards: 96, 192 or 288. A larger run
+            best begins with the weights of one of 96 (`start_from` takes them), whose answer it learns to sharpen.
         speech: the speech feature, "mfcc" or "mel".
         adversarial: train against the contrastive discriminator, as in the paper.
         lip_weight: how many times as much a pixel near the lips counts in the reconstruction loss; 1 is plain L1.
@@ -84,6 +93,7 @@ class TrainConfig:
     batch_size: int = 32
     width: float = 1.0
     most_channels: int | None = None
+    face_size: int = FACE_SIZE
     speech: str = "mfcc"
     adversarial: bool = False
     lip_weight: float = 6.0
@@ -113,6 +123,7 @@ class TrainConfig:
             raise InputError(
                 f"sync_runs {self.sync_runs}: so many runs of {RUN} frames are more than a batch of {self.batch_size}"
             )
+        check_face_size(self.face_size)
 
 
 @dataclass
@@ -195,7 +206,7 @@ class Networks:
 
 def generator_config(config: TrainConfig) -> GeneratorConfig:
     """The generator that a run trains."""
-    return GeneratorConfig(config.width, config.speech, most_channels=config.most_channels)
+    return GeneratorConfig(config.width, config.speech, most_channels=config.most_channels, face_size=config.face_size)
 
 
 def build_networks(config: TrainConfig, device: torch.device, dtype: torch.dtype = torch.float32) -> Networks:
@@ -220,16 +231,17 @@ def build_networks(config: TrainConfig, device: torch.device, dtype: torch.dtype
 
 
 def start_from_weights(networks: Networks, source: str | Path) -> None:
-    """Give a new run's generator, and its average, the weights of another.
+    """Give a new run's generator, and its average, the weights of another; one of larger faces takes those of 96 pixels
+    for its inner network, and its `OuterStages` begin anew.
 
     Raises:
         InputError: they are no generator of this width and speech feature.
     """
-    weights = load_generator(source)
-    if weights.config != networks.generator.config:
-        raise InputError(f"{source}: is a {weights.config}, and the run trains a {networks.generator.config}")
+    weights, wanted = load_generator(source), networks.generator.config
+    if weights.config not in (wanted, replace(wanted, face_size=FACE_SIZE)):
+        raise InputError(f"{source}: is a {weights.config}, and the run trains a {wanted}")
     for network in (networks.generator, networks.average):
-        network.load_state_dict(weights.state_dict())
+        network.load_state_dict(network.state_dict() | weights.state_dict())
 
 
 def _adam(network: nn.Module, config: TrainConfig, betas=(0.9, 0.999)) -> torch.optim.Optimizer:
@@ -313,6 +325,8 @@ def sync_loss(networks: Networks, generated: Tensor, run_speech: Tensor) -> Tens
         generated: (B, 3, S, S) in [0, 1].
         run_speech: (R, 1, 80, 16), of the R runs among them.
     """
+    if generated.shape[2] > FACE_SIZE:
+        generated = F.interpolate(generated, (FACE_SIZE, FACE_SIZE), mode="area")
     runs = generated.unflatten(0, (len(run_speech), -1))[:, :RUN].transpose(1, 2)  # (R, 3, RUN, S, S)
     with autocast(generated.device, networks.dtype):
         lips, sounds = networks.expert(lower_halves(runs), run_speech)

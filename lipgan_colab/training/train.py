@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
 from lipgan_colab.errors import InputError, check_range
+from lipgan_colab.models.lipgan import FACE_SIZE, FACE_SIZES
 from lipgan_colab.models.wav2lip import SyncExpert
 from lipgan_colab.models.weights import EXPORT, load_expert
 from lipgan_colab.shards.augmentation import augmented
@@ -92,9 +93,9 @@ def train(
         The path of the exported generator (the moving average).
 
     Raises:
-        InputError: no usable shards; the run was begun with another configuration or other shards, cannot be read, or
-            another session is at work on it; `start_from` is no generator of this width and speech feature; a Colab
-            without a GPU; the training diverged; no disk took its end.
+        InputError: no usable shards, or faces of another size in them; the run was begun with another configuration or
+            other shards, cannot be read, or another session is at work on it; `start_from` is no generator of this
+            width and speech feature; a Colab without a GPU; the training diverged; no disk took its end.
     """
     began = time.monotonic()
     check_range("workers", workers, 0)
@@ -107,16 +108,11 @@ def train(
     local = Path(os.path.abspath(local)) if local is not None else local_folder(run)
     device = distributed.join(_pick_device(device))
     torch.backends.cudnn.benchmark = True  # every batch has the same shapes
-    if config.batch_size < 2 or config.batch_size % distributed.count():
-        raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
-    if config.sync_weight and (config.batch_size % config.sync_runs or config.sync_runs % distributed.count()):
-        raise InputError(
-            f"sync_runs {config.sync_runs} does not divide the batch of {config.batch_size}, or is not the same for "
-            "each process"
-        )
+    _check_batch(config)
     dataset = LipSyncDataset(
         shards, config.seed, config.speech, config.balance, config.references, held_out=config.held_out
     )
+    _check_size(dataset, config)
     expert = _expert(sync_expert, config, device)
     about = describe_run(config, dataset) | {"sync_expert": _fingerprint(expert)}
     with Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over) as recorder:
@@ -219,6 +215,25 @@ def _fingerprint(expert: SyncExpert | None) -> str | None:
     for value in expert.state_dict().values():
         hashed.update(value.cpu().contiguous().numpy().tobytes())
     return hashed.hexdigest()
+
+
+def _check_batch(config: TrainConfig) -> None:
+    size, runs, processes = config.batch_size, config.sync_runs, distributed.count()
+    if size < 2 or size % processes:
+        raise InputError(f"batch_size {size} is not 2 or more, and the same for each process")
+    if config.sync_weight and (size % runs or runs % processes):
+        raise InputError(f"sync_runs {runs} does not divide the batch of {size}, or is not the same for each process")
+
+
+def _check_size(dataset: LipSyncDataset, config: TrainConfig) -> None:
+    wanted, sizes = config.face_size, [shard.metadata["settings"].get("size", FACE_SIZE) for shard in dataset.shards]
+    size = next((size for size in sizes if size != wanted), wanted)
+    if size != wanted:
+        fits = f", or train with --face-size {size}" if size in FACE_SIZES else ""
+        raise InputError(
+            f"{dataset.folder}: holds faces of {size} pixels, and the run trains on {wanted}; "
+            f"preprocess with --size {wanted}{fits}"
+        )
 
 
 def _batches(

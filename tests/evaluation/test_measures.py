@@ -31,7 +31,7 @@ from lipgan_colab.evaluation.measures import (
 )
 from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face_clip import CROP, FaceClip, detected_clip, upright_clip
+from lipgan_colab.faces.face_clip import CROP, FaceClip, detected_clip, resized, upright_clip
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.video import read_video
 from lipgan_colab.speech.features import mel
@@ -189,6 +189,28 @@ def test_alignment_takes_off_every_movement_of_the_head():
     shape = face_shape(clip)
     assert distance(aligned(FaceClip(clip.frames, moved), shape), aligned(clip, shape)) < 1e-5
     assert movement(aligned(FaceClip(clip.frames, moved), shape)) < 1e-5
+
+
+def test_a_clip_of_larger_crops_measures_the_same():
+    rng = np.random.default_rng(0)
+    points = rng.uniform(20, 70, (3, 478, 2)).astype(np.float32)
+    moved = points + rng.normal(0, 1, points.shape).astype(np.float32)
+    frames = rng.integers(0, 256, (3, 192, 192, 3)).astype(np.uint8)
+    larger = np.repeat(np.repeat(frames, 2, axis=1), 2, axis=2)
+    small, large = (
+        (FaceClip(pictures, scale * points), FaceClip(pictures[::-1], scale * moved))
+        for pictures, scale in ((frames, 1), (larger, 2))
+    )
+    assert (small[0].size, large[0].size) == (96, 192)
+    assert np.array_equal(resized(large[0].crops, 96), small[0].crops)
+    for region in ("lips", "inner_mouth", "chin", "cheeks"):
+        here, there = (getattr(clip, region) for clip in (small[0], large[0]))
+        assert there.shape == (3, 192, 192) and there.mean() == pytest.approx(here.mean(), rel=0.05), region
+    silent = np.zeros(3, bool)
+    here, there = (measure(own, true, silent) for true, own in (small, large))
+    for name in ("lmd", "lmd_pixels", "correlation", "range"):
+        assert there[name] == pytest.approx(here[name], rel=1e-4), name
+    assert there["psnr"] == pytest.approx(here["psnr"], abs=0.01)
 
 
 def test_lip_distance_is_counted_in_distances_between_the_eyes():

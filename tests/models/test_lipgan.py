@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+from lipgan_colab.errors import InputError
+from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.lipgan import SPEECH_SHAPE, GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.weights import load_generator, save_generator
 
@@ -91,3 +93,49 @@ def test_layers_have_no_more_channels_than_asked_for(tmp_path):
     assert capped(torch.zeros(2, 6, 96, 96), torch.zeros(2, 1, 12, 35)).shape == (2, 3, 96, 96)
     save_generator(tmp_path / "capped.safetensors", capped)
     assert load_generator(tmp_path / "capped.safetensors").config == capped.config
+
+
+@pytest.mark.parametrize("size", [192, 288])
+def test_a_generator_of_larger_faces_has_that_of_96_pixels_within(size, tmp_path):
+    torch.manual_seed(0)
+    small, large = LipGANGenerator(GeneratorConfig(0.02)), LipGANGenerator(GeneratorConfig(0.02, face_size=size))
+    shapes = {name: value.shape for name, value in large.state_dict().items() if not name.startswith("outer.")}
+    assert shapes == {name: value.shape for name, value in small.state_dict().items()}
+    torch.nn.init.normal_(large.outer.out[-1].weight)
+    faces, speech = torch.rand(2, 6, size, size), torch.randn(2, 1, 12, 35)
+    with torch.no_grad():
+        for module in large.modules():  # statistics of what really flows, without which little comes through
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        large(faces, speech)
+        faces = faces[:1]  # who says both
+        answers = large.eval()(faces, speech)
+        assert answers.shape == (2, 3, size, size) and answers.min() >= 0 and answers.max() <= 1
+        assert not torch.allclose(answers[0], answers[1], atol=1e-3)
+        save_generator(tmp_path / "large.safetensors", large)
+        loaded = load_generator(tmp_path / "large.safetensors")
+        assert (loaded.face_size, loaded.config) == (size, large.config)
+        assert all(torch.equal(value, large.state_dict()[name]) for name, value in loaded.state_dict().items())
+        large, faces, speech = large.double(), faces.double(), speech.double()
+        assert torch.allclose(fuse(large)(faces, speech), large(faces, speech))
+
+
+@pytest.mark.parametrize("size", [0, 95, 128, 384, "192", True, None, 192.0])
+def test_faces_are_of_three_sizes(size):
+    with pytest.raises(InputError, match="take one of 96, 192, 288"):
+        GeneratorConfig(face_size=size)
+
+
+def test_weights_from_before_there_were_sizes_are_of_96_pixels():
+    assert load_generator("lipgan-starter").face_size == 96
+
+
+@pytest.mark.parametrize("size", [192, 288])
+def test_the_discriminator_looks_at_larger_faces_scaled_down(size):
+    torch.manual_seed(0)
+    discriminator, faces = LipGANDiscriminator(0.25), torch.rand(2, 3, 96, 96)
+    speech, enlarged = (
+        torch.randn(2, 1, 12, 35),
+        faces.repeat_interleave(size // 96, 2).repeat_interleave(size // 96, 3),
+    )
+    assert torch.allclose(discriminator(enlarged, speech), discriminator(faces, speech), atol=1e-5)
