@@ -122,7 +122,7 @@ class Log:
     def load(self, state: dict, device: torch.device) -> None:
         """Go on from a state."""
         self.lines = state["lines"].splitlines(keepends=True)
-        self.sums = {name: value.to(device) for name, value in state["sums"].items()}
+        self.sums = {name: value.float().to(device) for name, value in state["sums"].items()}
         self.counts = dict(state["counts"])
 
     def start(self) -> None:
@@ -133,9 +133,9 @@ class Log:
         self.complete = True
 
     def add(self, reported: dict[str, Tensor]) -> None:
-        """Count in what a step reported; does not wait for the device."""
+        """Count in what a step reported; does not wait for the device, which may have no float64."""
         for name, value in reported.items():
-            self.sums[name] = self.sums.get(name, 0) + value.detach().double()
+            self.sums[name] = self.sums.get(name, 0) + value.detach().float()
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def write(self, **columns) -> dict[str, float]:

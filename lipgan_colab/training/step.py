@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipgan_colab.device import autocast
+from lipgan_colab.device import autocast, memory_format
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.models import losses
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
@@ -150,18 +150,18 @@ def build_networks(config: TrainConfig, device: torch.device, dtype: torch.dtype
     """The networks and optimizers of a run at step 0; the same for the same seed."""
     torch.manual_seed(config.seed)
     generator = LipGANGenerator(generator_config(config))
-    generator.to(device, memory_format=torch.channels_last)
+    generator.to(device, memory_format=memory_format(device))
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
     generator = distributed.synchronise_batch_norms(generator)
     networks = Networks(generator, average, _adam(generator, config), scaler, dtype=dtype)
     if config.adversarial:
         networks.discriminator = LipGANDiscriminator(config.width, config.speech)
-        networks.discriminator.to(device, memory_format=torch.channels_last)
+        networks.discriminator.to(device, memory_format=memory_format(device))
         networks.discriminator_optimizer = _adam(networks.discriminator, config)
     if config.quality_weight:
         networks.quality = PatchDiscriminator()
-        networks.quality.to(device, memory_format=torch.channels_last)
+        networks.quality.to(device, memory_format=memory_format(device))
         networks.quality_optimizer = _adam(networks.quality, config, betas=(0.5, 0.99))
     return networks
 
@@ -214,7 +214,7 @@ def train_step(networks: Networks, batch: dict[str, Tensor], config: TrainConfig
     """
     device, exact = batch["target"].device, next(networks.generator.parameters()).dtype
     reference, target, lips = (
-        batch[name].to(exact, memory_format=torch.channels_last) / 255 for name in ("reference", "target", "lips")
+        batch[name].to(exact, memory_format=memory_format(device)) / 255 for name in ("reference", "target", "lips")
     )
     batch = batch | {name: batch[name].to(exact) for name in ("speech", "unsynced_speech")}
     speech = batch["speech"]

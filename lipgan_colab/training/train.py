@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,14 @@ from torch import Tensor
 from torch.utils.data import default_collate
 from tqdm.auto import tqdm
 
-from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
+from lipgan_colab.device import (
+    describe,
+    keep_freed_memory,
+    pick_device,
+    pick_dtype,
+    ran_out_of_memory,
+    without_gpu,
+)
 from lipgan_colab.errors import InputError, check_range
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
@@ -60,7 +68,7 @@ def train(
         run: folder of the run, which lasts: config.json, checkpoints/, log.csv, curves.png, previews/,
             generator.safetensors.
         config: what is trained, and how.
-        device: cuda, cuda:1, cpu; None takes the GPU where there is one, and a Colab without one is refused.
+        device: cuda, cuda:1, mps, cpu; None takes the GPU where there is one, and a Colab without one is refused.
         start_from: weights (run folder, file or name) that a new run begins with, to
             learn further on other data; a run that goes on has its own.
         workers: loader processes; None takes what the device needs.
@@ -81,7 +89,7 @@ def train(
     Raises:
         InputError: no usable shards; the run was begun with another configuration or other shards, cannot be read, or
             another session is at work on it; `start_from` is no generator of this width and speech feature; a Colab
-            without a GPU; the training diverged; no disk took its end.
+            without a GPU, or one with too little memory; the training diverged; no disk took its end.
     """
     began = time.monotonic()
     check_range("workers", workers, 0)
@@ -98,7 +106,8 @@ def train(
         raise InputError(f"batch_size {config.batch_size} is not 2 or more, and the same for each process")
     dataset = LipSyncDataset(shards, config.seed, config.speech, config.augment, config.balance)
     about = describe_run(config, dataset)
-    with Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over) as recorder:
+    recording = Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over)
+    with recording as recorder, _enough_memory(recorder, config, device):
         state = distributed.from_first(recorder.resume())
         networks = build_networks(config, device, pick_dtype(precision, device))
         step = 0
@@ -170,11 +179,27 @@ def _go_on(networks: Networks, state: dict, config: TrainConfig, recorder: Recor
 def _pick_device(device: str | torch.device | None) -> torch.device:
     picked = pick_device(device)
     if device is None and picked.type == "cpu" and on_colab():
-        raise InputError(
-            "this Colab has NO GPU, training would take weeks: choose one in Runtime > Change runtime type; "
-            "the device cpu trains without"
-        )
+        raise InputError(f"{without_gpu()}; the device cpu trains without")
     return picked
+
+
+@contextmanager
+def _enough_memory(recorder: Recorder, config: TrainConfig, device: torch.device) -> Iterator[None]:
+    """Says in one line, and after the end has been saved, that a batch is too large for the device's memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
+        # The step's activations hang on the frames that it was in, and would fill the memory of a next try as well.
+        traceback.clear_frames(error.__traceback__)
+        half = config.batch_size // 2 // distributed.count() * distributed.count()
+        smaller = f"batch_size {half}" if half >= 2 else "a smaller width"
+        raise InputError(
+            f"{recorder.run}: the memory of {describe(device)}, is too small for batch_size {config.batch_size} at "
+            f"width {config.width:g}; try {smaller} in another run folder, which can start from this one, of which "
+            f"{recorder.last_saved()} is saved: it goes on as it is where there is more memory"
+        ) from None
 
 
 def _batches(dataset: LipSyncDataset, step: int, config: TrainConfig, device: torch.device, workers: int | None):
@@ -237,4 +262,4 @@ def _signals_to(handler: Callable) -> Iterator[None]:
 
 def _on_device(loader, device: torch.device) -> Iterator[dict[str, Tensor]]:
     for batch in loader:
-        yield {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+        yield {name: value.to(device, non_blocking=device.type == "cuda") for name, value in batch.items()}

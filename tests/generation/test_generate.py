@@ -18,8 +18,9 @@ from lipgan_colab.device import PRECISION_VARIABLE
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.generation import face_frames
+from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import bounced_frames, find_in_photo
-from lipgan_colab.generation.generate import GenerateOptions, generate, generate_crops
+from lipgan_colab.generation.generate import GenerateOptions, generate
 from lipgan_colab.media.image import read_image
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
