@@ -26,7 +26,7 @@ from lipgan_colab.shards import augmentation
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
 from lipgan_colab.training.checkpoint import load_newest_checkpoint
-from lipgan_colab.training.step import TrainConfig, build_networks, train_step
+from lipgan_colab.training.step import Networks, TrainConfig, build_networks, train_step
 from lipgan_colab.training.train import train
 
 pytestmark = pytest.mark.gpu
@@ -36,6 +36,7 @@ CPU = torch.device("cpu")
 CONFIG = TrainConfig(
     steps=4, batch_size=4, width=0.05, learning_rate=1e-3, warmup=1, adversarial=True, quality_weight=0.01
 )
+LEARNING = replace(CONFIG, steps=1000, learning_rate=3e-3)
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +48,15 @@ def device() -> torch.device:
 
 
 @pytest.fixture
-def exact(monkeypatch):
+def exact():
     """float32 without TF32's rounding, and the same bits each time."""
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, cudnn.allow_tf32, cudnn.deterministic
+    products.allow_tf32, cudnn.allow_tf32, cudnn.deterministic = False, False, True
     torch.use_deterministic_algorithms(True, warn_only=True)
     yield
     torch.use_deterministic_algorithms(False)
+    products.allow_tf32, cudnn.allow_tf32, cudnn.deterministic = before
 
 
 def pictures(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -105,40 +107,53 @@ def on(device: torch.device, batch: dict[str, torch.Tensor]) -> dict[str, torch.
     return {name: value.to(device) for name, value in batch.items()}
 
 
-def in_training(device: torch.device, precision: str = "float32", config: TrainConfig = CONFIG):
+def in_training(device: torch.device, precision: str = "float32", config: TrainConfig = CONFIG) -> Networks:
     networks = build_networks(config, device, PRECISIONS[precision])
     networks.generator.train()
     return networks
 
 
-@pytest.mark.parametrize(
-    ("precision", "compiled"), [("float32", False), ("bfloat16", False), ("float16", False), ("bfloat16", True)]
-)
-def test_steps_lower_the_loss(device, batch, precision, compiled):
-    config = replace(CONFIG, steps=1000)
-    networks = in_training(device, precision, config)
-    if compiled:
-        networks.compile()
-    batch = on(device, batch)
-    reported = [train_step(networks, batch, config, step) for step in range(16)]
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_steps_lower_the_loss(device, batch, precision):
+    learn(in_training(device, precision, LEARNING), on(device, batch), skipping=6 if precision == "float16" else 0)
+
+
+def learn(networks: Networks, batch: dict[str, torch.Tensor], skipping: int = 0) -> None:
+    """Twenty steps on one batch, of which some may be skipped: float16 has to find its scale."""
+    reported = [train_step(networks, batch, LEARNING, step) for step in range(20)]
     taken = [losses for losses in reported if not losses["skipped"]]
-    assert len(taken) >= (10 if precision == "float16" else 16)  # float16 has to find its scale
+    assert len(taken) >= 20 - skipping
     assert all(value.isfinite() for losses in taken for value in losses.values())
-    assert taken[-1]["weighted_l1"] < 0.8 * taken[0]["weighted_l1"]
-    assert {value.device.type for value in networks.average.state_dict().values()} == {device.type}
+    assert sum(losses["weighted_l1"] for losses in taken[-4:]) / 4 < 0.95 * taken[0]["weighted_l1"]
+    devices = {value.device.type for value in networks.average.state_dict().values()}
+    assert devices == {batch["target"].device.type}
+
+
+def a_step(device: torch.device, batch: dict[str, torch.Tensor], double: bool = False) -> tuple[dict, list]:
+    """The losses of a first step, and the three networks' gradients."""
+    networks = in_training(device)
+    parts = networks.generator, networks.discriminator, networks.quality
+    if double:
+        for part in (*parts, networks.average):
+            part.double()
+    losses = train_step(networks, on(device, batch), CONFIG, 0)
+    gradients = [torch.cat([p.grad.flatten().cpu().double() for p in part.parameters()]) for part in parts]
+    return {name: float(value) for name, value in losses.items()}, gradients
 
 
 def test_a_step_is_the_cpus(device, batch, exact):
-    gradients, losses = [], []
-    for where in (CPU, device):
-        networks = in_training(where)
-        reported = train_step(networks, on(where, batch), CONFIG, 0)
-        losses.append({name: float(value) for name, value in reported.items()})
-        parts = networks.generator, networks.discriminator, networks.quality
-        gradients.append([torch.cat([p.grad.flatten().cpu() for p in part.parameters()]) for part in parts])
-    assert losses[1] == pytest.approx(losses[0], rel=1e-3, abs=1e-6)
-    for expected, found in zip(*gradients, strict=True):
-        assert (found - expected).norm() < 5e-3 * expected.norm()
+    """As far as float32 goes: batch norms over few samples, and Adam's first step, which takes the gradient's signs,
+    enlarge what rounding does."""
+    (losses, true), (_, on_cpu), (found, on_device) = (
+        a_step(CPU, batch, double=True),
+        a_step(CPU, batch),
+        a_step(device, batch),
+    )
+    for name in ("l1", "weighted_l1", "edges", "disc_fake", "disc_synced", "quality_judge"):
+        assert found[name] == pytest.approx(losses[name], rel=1e-4, abs=1e-6), name
+    for exactly, cpu, there in zip(true, on_cpu, on_device, strict=True):
+        allowed = 4 * (cpu - exactly).norm() + 1e-3 * exactly.norm()
+        assert (there - exactly).norm() < allowed
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
@@ -202,3 +217,10 @@ def test_faces_are_varied_as_on_the_cpu(device, shards):
         off = (found[name].cpu().float() - value.float()).abs()
         assert off.max() <= (1 if value.dtype == torch.uint8 else 1e-4), name  # levels of 255
         assert off.mean() < 0.02, name
+
+
+def test_compiled_steps_lower_the_loss(device, batch):
+    """The last, because to compile takes a minute."""
+    networks = in_training(device, "bfloat16", LEARNING)
+    networks.compile()
+    learn(networks, on(device, batch))
