@@ -60,7 +60,7 @@ from lipgan_colab.training.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("machine", "checks", "step", "loader", "train")
-LONGEST = {"machine": 40, "checks": 130, "step": 150, "loader": 100}  # seconds; training gets the rest
+LONGEST = {"machine": 40, "checks": 130, "step": 140, "loader": 90}  # seconds; training gets the rest
 CLOSING, STARTING = 20, 25  # seconds kept for the end, and for a process to begin, save and export
 FILE_LIMIT = 16 << 20  # bytes: larger files do not come back
 RUN = Path(tempfile.gettempdir(), "lipgan-gpu")  # too large to come back
@@ -315,8 +315,13 @@ def training_rate(args: argparse.Namespace, config: TrainConfig, for_seconds: fl
     """Samples/s of the whole training, once it is under way."""
     with tempfile.TemporaryDirectory() as folder:
         run_for(args, Path(folder, "run"), config, for_seconds, log_every=1 if args.tiny else 10)
-        rates = [float(line["samples_per_second"]) for line in read_log(Path(folder, "run", LOG))]
-    settled = rates[len(rates) // 3 :]  # each of as many samples, so that their times add up
+        return rate_of(Path(folder, "run"))
+
+
+def rate_of(run: Path) -> float:
+    """Samples/s by a run's log, without its beginning."""
+    rates = [float(line["samples_per_second"]) for line in read_log(run / LOG)]
+    settled = rates[len(rates) // 3 :]  # each of as many samples, so that it is their times that add up
     return len(settled) / sum(1 / rate for rate in settled)
 
 
@@ -342,20 +347,24 @@ def training_config(args: argparse.Namespace, steps: int) -> TrainConfig:
 def trained(args: argparse.Namespace) -> None:
     """All the time that is left: first plain, then against the quality discriminator, each down to the learning rate's
     end as far as the time can be told beforehand."""
-    config, begun = training_config(args, 1_000_000), args.start_from
+    config = training_config(args, 1_000_000)
     rate = training_rate(args, config, 3 if args.tiny else 10)
-    left = args.until - time.monotonic() - STARTING
-    for name, share, quality in (("plain", 1 - FINISH, 0.0), ("finish", FINISH, args.quality_weight)):
-        if name == "finish" and not quality:
-            break
-        span = left if not args.quality_weight else left * share
-        # The judge takes some of the speed, and the end must come before the time is up.
-        planned = max(2, int(rate * span * (0.7 if quality else 0.9) / config.batch_size))
-        learning_rate = args.learning_rate * (FINISH if quality else 1)
-        config = replace(config, steps=planned, quality_weight=quality, learning_rate=learning_rate)
-        note(args.out, "train", {name: f"{planned} steps of {config.batch_size} planned in {span:.0f} s: {config}"})
-        run_for(args, RUN / name, config, span, start_from=begun, log_every=2 if args.tiny else 50)
-        begun = RUN / name
+    share = 1 - FINISH if args.quality_weight else 1.0
+    span = (args.until - time.monotonic() - STARTING) * share
+    planned_run(args, "plain", config, rate, span, args.start_from)
+    if args.quality_weight:
+        config = replace(config, quality_weight=args.quality_weight, learning_rate=args.learning_rate * FINISH)
+        span = args.until - time.monotonic() - STARTING
+        planned_run(args, "finish", config, 0.7 * rate_of(RUN / "plain"), span, RUN / "plain")  # the judge takes time
+
+
+def planned_run(
+    args: argparse.Namespace, name: str, config: TrainConfig, rate: float, span: float, begun: str | Path | None
+) -> None:
+    """Train for as many steps as `span` seconds have at `rate` samples/s, nearly: the end is not to be cut off."""
+    config = replace(config, steps=max(2, int(0.9 * rate * span / config.batch_size)))
+    note(args.out, "train", {name: f"{span:.0f} s at {rate:.0f} samples/s: {config}"})
+    run_for(args, RUN / name, config, span, start_from=begun, log_every=2 if args.tiny else 50)
 
 
 def brought_back(out: Path) -> dict:
@@ -367,7 +376,8 @@ def brought_back(out: Path) -> dict:
         if not lines:
             continue
         shutil.copy(run / LOG, out / ("log.csv" if name == "plain" else "log-finish.csv"))
-        found[f"{name} end"] = {k: lines[-1][k] for k in ("step", "samples", "minutes", "samples_per_second", "l1")}
+        told = ("step", "samples", "minutes", "samples_per_second", "gpu_gb", "l1")
+        found[f"{name} end"] = {column: lines[-1][column] for column in told}
         for picture in sorted(run.glob("previews/*.png"))[-1:]:
             shutil.copy(picture, out / "preview.png")
         if (run / EXPORT).exists():
