@@ -362,6 +362,8 @@ def planned_run(
     args: argparse.Namespace, name: str, config: TrainConfig, rate: float, span: float, begun: str | Path | None
 ) -> None:
     """Train for as many steps as `span` seconds have at `rate` samples/s, nearly: the end is not to be cut off."""
+    if span < 5:
+        return note(args.out, "train", {name: "no time was left for it"})
     config = replace(config, steps=max(2, int(0.9 * rate * span / config.batch_size)))
     note(args.out, "train", {name: f"{span:.0f} s at {rate:.0f} samples/s: {config}"})
     run_for(args, RUN / name, config, span, start_from=begun, log_every=2 if args.tiny else 50)
