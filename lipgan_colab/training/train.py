@@ -195,10 +195,12 @@ def _enough_memory(recorder: Recorder, config: TrainConfig, device: torch.device
         traceback.clear_frames(error.__traceback__)
         half = config.batch_size // 2 // distributed.count() * distributed.count()
         smaller = f"batch_size {half}" if half >= 2 else "a smaller width"
+        saved = recorder.last_saved()
+        begun = "" if saved == "nothing" else f" (it can start from this one, of which {saved} is saved)"
         raise InputError(
             f"{recorder.run}: the memory of {describe(device)}, is too small for batch_size {config.batch_size} at "
-            f"width {config.width:g}; try {smaller} in another run folder, which can start from this one, of which "
-            f"{recorder.last_saved()} is saved: it goes on as it is where there is more memory"
+            f"width {config.width:g}; try {smaller} in another run folder{begun}, or go on with this one where there "
+            "is more memory"
         ) from None
 
 

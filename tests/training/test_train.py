@@ -414,10 +414,19 @@ def test_a_full_gpu_is_one_line_and_the_run_goes_on(drawn_shards, tmp_path, monk
     at_step(monkeypatch, 2, fill)
     with pytest.raises(InputError, match=rf"memory of CPU.*batch_size {batch_size} at width 0\.02; {advice}") as told:
         train(drawn_shards, tmp_path, config)
-    assert "\n" not in str(told.value) and "step 1 is saved" in str(told.value)
+    assert "\n" not in str(told.value) and "start from this one, of which step 1 is saved" in str(told.value)
     assert newest(tmp_path)["step"] == 1
     train(drawn_shards, tmp_path, config)
     assert newest(tmp_path)["step"] == 2
+
+
+def test_a_gpu_that_is_full_before_the_first_step_is_one_line(drawn_shards, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(train_module, "build_networks", full)
+    with pytest.raises(InputError, match=r"in another run folder, or go on with this one where there is more memory$"):
+        train(drawn_shards, tmp_path, replace(SMALL, batch_size=8))
 
 
 def test_training_needs_no_float64(drawn_shards, tmp_path):
