@@ -157,12 +157,12 @@ class Workspace:
         """Say what this machine is and how much room there is; returns whether it can train well (has a GPU)."""
         import torch
 
-        from lipgan_colab.device import describe, pick_device
+        from lipgan_colab.device import describe, pick_device, without_gpu
 
         device, free = pick_device(), self.free_space()
         if device.type == "cpu":
             say("!" * 79)
-            say("NO GPU: training would take weeks. On Colab: Runtime > Change runtime type > a GPU")
+            say(without_gpu())
             say("!" * 79)
         say(f"device     {describe(device)}")
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

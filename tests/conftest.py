@@ -18,19 +18,24 @@ SHARED = ROOT.parent / "shared"
 
 # The same everywhere, in this process before anything else is imported, and in every process that a test starts:
 # numbers in one precision, whatever is fast here (what bfloat16 does is tested where it is asked for), and added up by
-# one thread; no GPU; an empty home; and the package found from any folder.
+# one thread; an empty home; and the package found from any folder. (No GPU: see pytest_configure.)
 _home = tempfile.TemporaryDirectory(prefix="lipgan-home-")
-_foreign = r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|(LOCAL_)?RANK$|WORLD_SIZE$|LIPGAN_FACE_MODEL$"
+_foreign = r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|TPU_|(LOCAL_)?RANK$|WORLD_SIZE$|LIPGAN_FACE_MODEL$"
 for _name in [n for n in os.environ if re.match(_foreign, n)]:
     del os.environ[_name]
 os.environ |= {
     "LIPGAN_PRECISION": "float32",
     "LIPGAN_WEIGHTS": str(Path(_home.name) / "weights"),
-    "CUDA_VISIBLE_DEVICES": os.environ.get("LIPGAN_TEST_GPUS", ""),
     "OMP_NUM_THREADS": "1",
     "HOME": _home.name,
     "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
 }
+
+
+def pytest_configure(config):
+    """Only tests that are asked for as such (`-m gpu`) see the GPUs; LIPGAN_TEST_GPUS shows some to the others too."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("LIPGAN_TEST_GPUS", "")
 
 
 @pytest.fixture(scope="session")

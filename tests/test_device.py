@@ -1,7 +1,17 @@
 import pytest
 import torch
 
-from lipgan_colab.device import PRECISION_VARIABLE, autocast, describe, fast_dtype, pick_device, pick_dtype
+from lipgan_colab.device import (
+    PRECISION_VARIABLE,
+    autocast,
+    describe,
+    fast_dtype,
+    memory_format,
+    pick_device,
+    pick_dtype,
+    ran_out_of_memory,
+    without_gpu,
+)
 from lipgan_colab.errors import InputError
 
 CPU = torch.device("cpu")
@@ -17,7 +27,11 @@ def test_precisions_have_names():
 
 @pytest.mark.parametrize(
     ("device", "said"),
-    [("gpu", "choose cuda, cuda:1 or cpu"), ("cuda:9", "no such GPU here"), ("meta", "does not compute here")],
+    [
+        ("gpu", "choose cuda, cuda:1, mps or cpu"),
+        ("cuda:9", "no such GPU here"),
+        ("meta", "does not compute here"),
+    ],
 )
 def test_a_device_that_is_not_there_is_one_line(device, said):
     with pytest.raises(InputError, match=said):
@@ -41,3 +55,44 @@ def test_networks_compute_in_the_type_asked_for():
         with autocast(CPU, dtype):
             assert layer(x).dtype == dtype
     assert "threads" in describe(CPU)
+
+
+def test_what_is_known_of_apple_gpus(monkeypatch):
+    """No promise that they compute rightly: only what is asked of PyTorch on their account."""
+    mps = torch.device("mps")
+    assert fast_dtype(mps) == torch.float32
+    assert memory_format(mps) == torch.contiguous_format and memory_format(CPU) == torch.channels_last
+    assert "Apple" in describe(mps)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device() == CPU  # only where it is asked for
+    if torch.backends.mps.is_built():
+        return
+    with pytest.raises(InputError, match="'mps' does not compute here; leave it out, or choose cpu"):
+        pick_device("mps")
+
+
+@pytest.mark.parametrize(
+    ("variables", "tpu"),
+    [
+        ({}, False),
+        ({"COLAB_TPU_1VM": "", "COLAB_GPU": ""}, False),  # as on Colab's other runtimes
+        ({"COLAB_TPU_1VM": "1", "TPU_ACCELERATOR_TYPE": "v5e-1", "TPU_WORKER_ID": "0"}, True),
+        ({"COLAB_TPU_ADDR": "10.63.28.250:8470"}, True),
+    ],
+)
+def test_a_tpu_is_told_where_there_is_no_gpu(monkeypatch, variables, tpu):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    line = without_gpu()
+    assert "\n" not in line and "NO GPU" in line and "Runtime > Change runtime type" in line
+    assert ("a TPU, which is not used here" in line) == tpu
+
+
+def test_full_memory_is_known_from_other_errors():
+    full = (
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 17.00 GB, other allocations: 1.00 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    )
+    assert all(ran_out_of_memory(error) for error in full)
+    assert not ran_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

@@ -33,7 +33,7 @@ def _train(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.device import PRECISIONS
     from lipgan_colab.models.lipgan import FACE_SIZES
     from lipgan_colab.shards.dataset import REFERENCES
-    from lipgan_colab.training.held_frames import CACHES
+    from lipgan_colab.training.feed import CACHES
     from lipgan_colab.training.train import TrainConfig, train
 
     names = add_flags(parser, train, precision={"choices": ("auto", *PRECISIONS)}, cache={"choices": CACHES})

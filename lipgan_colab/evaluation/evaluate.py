@@ -27,7 +27,8 @@ from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face_clip import CROP, FPS, FaceClip, detected_clip, resized, upright_clip
 from lipgan_colab.files import NotWritten, make_folder, written_whole
-from lipgan_colab.generation.generate import generate_crops, ready_generator
+from lipgan_colab.generation.crops import generate_crops
+from lipgan_colab.generation.generate import ready_generator
 from lipgan_colab.media.pipeline import ahead
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
@@ -97,7 +98,7 @@ def evaluate(
             generator.
         out: folder that gets table.txt, clips.csv and frames.png (see `Evaluation`).
         ids: which clips of the folder (paths below it, with or without suffix); None takes all.
-        device: cuda, cuda:1, cpu; None takes the GPU where there is one.
+        device: cuda, cuda:1, mps, cpu; None takes the GPU where there is one.
         window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes what
             the weights were trained with.
         syncnet: the authors' syncnet_v2.model, for LSE-D and LSE-C; slow without a GPU.

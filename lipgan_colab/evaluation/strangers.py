@@ -105,7 +105,7 @@ def strangers(
         out: folder that gets the page and the checks.
         speech: any file with sound, of which the first 10 s are spoken; None takes a sentence that comes with the
             package.
-        device: cuda, cuda:1, cpu; None takes the GPU where there is one.
+        device: cuda, cuda:1, mps, cpu; None takes the GPU where there is one.
 
     Raises:
         InputError: none of them has a face, the weights are of another kind, or the results cannot be written.

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from lipgan_colab.device import autocast, keep_freed_memory, pick_device
+from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 from lipgan_colab.faces.tracking import Person
 from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.generation.answers import Answers
+from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
 from lipgan_colab.generation.moved_faces import Mover, film_likeness, spoken_parts, with_parts
 from lipgan_colab.generation.own_pixels import likeness
@@ -185,7 +186,7 @@ def generate(
             generator that is loaded already.
         out: the .mp4 to make.
         options: who speaks, and how.
-        device: cuda, cuda:1, cpu; None takes the GPU where there is one.
+        device: cuda, cuda:1, mps, cpu; None takes the GPU where there is one.
         on_progress: called with (frames done, of how many), instead of a progress bar; what it raises stops the work
             and leaves no file.
 
@@ -357,32 +358,6 @@ def _with_mouth_at_rest(frame: FaceFrame) -> np.ndarray:
     size = len(frame.original)
     points = geometry.mapped(frame.face.landmarks[LIPS + INNER_LIPS], geometry.to_crop(frame.face, size))
     return resting_mouth.at_rest(frame.original, points / size)
-
-
-@torch.no_grad()
-def generate_crops(
-    generator: Generator, references: np.ndarray, targets: np.ndarray, windows: np.ndarray
-) -> np.ndarray:
-    """The generator on numpy arrays.
-
-    Args:
-        generator: in evaluation mode.
-        references: uint8 (B, S, S, 3), S the generator's `face_size`: who speaks.
-        targets: the same shape: the pose; the lower half is not looked at.
-        windows: float32 (N, rows, columns), of the generator's `speech_input`. Where N is a multiple of B, they are of
-            several speeches, one after the other, and each face is encoded only once.
-
-    Returns:
-        uint8 (N, S, S, 3), RGB.
-    """
-    device = next(generator.parameters()).device
-    masked = targets.copy()
-    masked[:, masked.shape[1] // 2 :] = 0
-    both = torch.from_numpy(np.concatenate([references, masked], axis=3)).to(device)
-    both = both.permute(0, 3, 1, 2).float() / 255  # channels last in memory, as the convolutions want it
-    with autocast(device):
-        generated = generator(both, torch.from_numpy(windows)[:, None].to(device))
-    return (generated * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _pasted(frame: FaceFrame, answers: Answers, options: GenerateOptions) -> np.ndarray:

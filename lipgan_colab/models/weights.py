@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lipgan_colab.device import memory_format
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.files import written_whole
 from lipgan_colab.models.keras_h5 import read_keras
@@ -94,7 +95,7 @@ def _load(
         network.about["licence"] = licence
     if network.about.get("licence"):
         print(f"{path.name}: {network.about['licence']}", file=sys.stderr)
-    return network.eval().to(device, memory_format=torch.channels_last)
+    return network.eval().to(device, memory_format=memory_format(torch.device(device)))
 
 
 def save_network(path: str | Path, network: nn.Module, about: dict | None = None, half: bool = False) -> None:

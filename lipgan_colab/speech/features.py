@@ -11,8 +11,6 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from python_speech_features import hz2mel, lifter, mel2hz
-from python_speech_features.sigproc import magspec, preemphasis
 from scipy.fft import dct
 
 from lipgan_colab.errors import InputError
@@ -87,6 +85,9 @@ def mfcc(wave: np.ndarray) -> np.ndarray:
     shorter than one window is filled up with silence to one column. Digital silence gives zeros.
     InputError if there is no sample at all.
     """
+    from python_speech_features import lifter  # here, because machines that only train need not have it
+    from python_speech_features.sigproc import magspec, preemphasis
+
     wave = _checked(wave)
     filters = _mfcc_filters().T
     taper = np.hamming(MFCC_WINDOW)
@@ -114,6 +115,8 @@ def mel(wave: np.ndarray, pad: str = "constant") -> np.ndarray:
     (librosa before 0.10, which the authors trained with) or "constant" silence (librosa since).
     InputError if there is no sample at all.
     """
+    from python_speech_features.sigproc import magspec, preemphasis
+
     signal = preemphasis(np.float64(_checked(wave)), PREEMPHASIS)
     signal = np.pad(signal, MEL_WINDOW // 2, mode=pad)
     filters = _mel_filters().T
@@ -200,6 +203,8 @@ def _triangles(edges: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
 
 def _mfcc_filters() -> np.ndarray:
     """(40, 257): equally spaced on the HTK mel scale; the edges are not rounded to FFT bins."""
+    from python_speech_features import hz2mel, mel2hz
+
     edges = mel2hz(np.linspace(hz2mel(MFCC_LOWEST), hz2mel(MFCC_HIGHEST), MFCC_FILTERS + 2))
     return _triangles(edges, np.linspace(0, SAMPLE_RATE / 2, MFCC_FFT // 2 + 1))
 

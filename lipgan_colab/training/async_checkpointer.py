@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from lipgan_colab.device import synchronize
 from lipgan_colab.errors import InputError
 from lipgan_colab.training.checkpoint import KEEP, Checkpoint, clear_unfinished, prune, write_checkpoint
 from lipgan_colab.training.drive_mirror import Mirror, give_way
@@ -34,8 +35,7 @@ class Snapshot:
     def take(self, state: dict) -> dict:
         """The state as it is now. Valid until the next call."""
         taken = self._copy(state, ())
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()  # the copies to pinned memory are under way until here
+        synchronize()  # the copies are under way until here
         return taken
 
     def _copy(self, value, path: tuple):

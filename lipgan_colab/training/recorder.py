@@ -207,7 +207,7 @@ class Recorder:
 
     def last_saved(self) -> str:
         """Which step was saved last, in words."""
-        written = self._checkpointer.written if self.active else None
+        written = self._checkpointer.written if self._checkpointer is not None else None
         return f"step {written.step}" if written else "nothing"
 
     def _where_saved(self) -> dict[str, str]:

@@ -130,9 +130,9 @@ class Log:
     def load(self, state: dict, device: torch.device) -> None:
         """Go on from a state."""
         self.lines = state["lines"].splitlines(keepends=True)
-        self.sums = {name: value.to(device) for name, value in state["sums"].items()}
+        self.sums = {name: value.float().to(device) for name, value in state["sums"].items()}
         self.counts = {
-            n: torch.as_tensor(count, dtype=torch.float64, device=device) for n, count in state["counts"].items()
+            n: torch.as_tensor(count, dtype=torch.float32, device=device) for n, count in state["counts"].items()
         }
 
     def start(self) -> None:
@@ -143,13 +143,14 @@ class Log:
         self.complete = True
 
     def add(self, reported: dict[str, Tensor]) -> None:
-        """Count in what a step reported, but for the losses of one that was skipped; does not wait for the device."""
+        """Count in what a step reported, but for the losses of one that was skipped; does not wait for the device,
+        which may have no float64."""
         skipped = reported.get("skipped")
         for name, value in reported.items():
-            value = value.detach().double()
+            value = value.detach().float()
             counts = torch.ones_like(value)
             if skipped is not None and name != "skipped":
-                counts = 1 - skipped.double()
+                counts = 1 - skipped.float()
                 value = torch.where(counts > 0, value, 0)
             self.sums[name] = self.sums.get(name, 0) + value
             self.counts[name] = self.counts.get(name, 0) + counts

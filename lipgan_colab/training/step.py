@@ -4,7 +4,7 @@ LipGAN's generator alone, or against its contrastive discriminator (section 3.2 
 or against quality discriminators, which judge the picture, or against all of them; and it may have to please a sync
 expert that learns nothing any more.
 
-Nothing here waits for the device: whether a gradient was finite is known there, and acted upon there.
+Nothing here waits for a GPU: whether a gradient was finite is known there, and acted upon there.
 """
 
 import copy
@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lipgan_colab.device import autocast
+from lipgan_colab.device import autocast, memory_format
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.models import losses
 from lipgan_colab.models.lipgan import (
@@ -38,6 +38,7 @@ from lipgan_colab.training import distributed
 
 # The quality discriminators, and what each of them looks at of faces and the masks of their lips.
 QUALITY = {"quality": lambda faces, lips: lower_faces(faces), "lip_quality": lip_crops}
+DECIDING = ("cuda", "cpu")  # devices whose fused optimizers are known to decide by themselves
 RANGES = {  # of the configuration; batch_size depends on the number of processes
     "steps": (1, math.inf),
     "width": (0.01, 16),
@@ -213,18 +214,18 @@ def build_networks(config: TrainConfig, device: torch.device, dtype: torch.dtype
     """The networks and optimizers of a run at step 0; the same for the same seed."""
     torch.manual_seed(config.seed)
     generator = LipGANGenerator(generator_config(config))
-    generator.to(device, memory_format=torch.channels_last)
+    generator.to(device, memory_format=memory_format(device))
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
     generator = distributed.synchronise_batch_norms(generator)
     networks = Networks(generator, average, _adam(generator, config), scaler, dtype=dtype)
     if config.adversarial:
         networks.discriminator = LipGANDiscriminator(config.width, config.speech)
-        networks.discriminator.to(device, memory_format=torch.channels_last)
+        networks.discriminator.to(device, memory_format=memory_format(device))
         networks.discriminator_optimizer = _adam(networks.discriminator, config)
     for name in QUALITY:
         if getattr(config, f"{name}_weight"):
-            judge = PatchDiscriminator().to(device, memory_format=torch.channels_last)
+            judge = PatchDiscriminator().to(device, memory_format=memory_format(device))
             setattr(networks, name, judge)
             setattr(networks, f"{name}_optimizer", _adam(judge, config, betas=(0.5, 0.99)))
     return networks
@@ -424,8 +425,11 @@ def _update(
     norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip or math.inf)
     finite = norm.isfinite()
     networks._unchanged = False
-    optimizer.found_inf = (~finite).float()  # by which PyTorch's scaler has a fused optimizer do nothing, on the device
-    optimizer.step()
+    if norm.device.type in DECIDING:  # what PyTorch's scaler has a fused optimizer do nothing by
+        optimizer.found_inf = (~finite).float()
+        optimizer.step()
+    elif finite:
+        optimizer.step()
     return finite, norm
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +14,21 @@ import xxhash
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
+from lipgan_colab.device import (
+    describe,
+    keep_freed_memory,
+    pick_device,
+    pick_dtype,
+    ran_out_of_memory,
+    without_gpu,
+)
 from lipgan_colab.errors import InputError, check_range
 from lipgan_colab.models.lipgan import FACE_SIZE, FACE_SIZES
 from lipgan_colab.models.wav2lip import SyncExpert
 from lipgan_colab.models.weights import EXPORT, load_expert
-from lipgan_colab.shards.augmentation import augmented
-from lipgan_colab.shards.dataset import RUN, LipSyncDataset, batches, collated
+from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training import distributed
-from lipgan_colab.training.held_frames import hold_frames, pictures
+from lipgan_colab.training.feed import feed, hold_frames, of_held_out
 from lipgan_colab.training.recorder import Recorder, restore_random_state
 from lipgan_colab.training.runs import describe_run
 from lipgan_colab.training.step import (
@@ -69,7 +76,7 @@ def train(
         run: folder of the run, which lasts: config.json, checkpoints/, log.csv, curves.png, previews/,
             generator.safetensors.
         config: what is trained, and how.
-        device: cuda, cuda:1, cpu; None takes the GPU where there is one, and a Colab without one is refused.
+        device: cuda, cuda:1, mps, cpu; None takes the GPU where there is one, and a Colab without one is refused.
         start_from: weights (run folder, file or name) that a new run begins with, to
             learn further on other data; a run that goes on has its own.
         workers: loader processes; None takes what the device needs.
@@ -95,7 +102,8 @@ def train(
     Raises:
         InputError: no usable shards, or faces of another size in them; the run was begun with another configuration or
             other shards, cannot be read, or another session is at work on it; `start_from` is no generator of this
-            width and speech feature; a Colab without a GPU; the training diverged; no disk took its end.
+            width and speech feature; a Colab without a GPU, or one with too
+            little memory; the training diverged; no disk took its end.
     """
     began = time.monotonic()
     check_range("workers", workers, 0)
@@ -115,7 +123,8 @@ def train(
     _check_size(dataset, config)
     expert = _expert(sync_expert, config, device)
     about = describe_run(config, dataset) | {"sync_expert": _fingerprint(expert)}
-    with Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over) as recorder:
+    recording = Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over)
+    with recording as recorder, _enough_memory(recorder, config, device):
         state = distributed.from_first(recorder.resume())
         networks = build_networks(config, device, pick_dtype(precision, device))
         networks.expert = expert
@@ -126,7 +135,7 @@ def train(
             start_from_weights(networks, start_from)
         if compile:
             networks.compile()
-        shown, measured = _of_held_out(dataset, device)
+        shown, measured = of_held_out(dataset, device, SHOWN, MEASURED)
         held = hold_frames(dataset, cache, device, recorder.say)
         recorder.start(step, config.steps, device, state)
         del state
@@ -135,7 +144,7 @@ def train(
         with stop_when_asked() as asked:
             try:
                 networks.generator.train()
-                for batch in _batches(dataset, held, step, config, device, workers):
+                for batch in feed(dataset, held, step, config, device, workers):
                     whole = False
                     reported = distributed.average(train_step(networks, batch, config, step))
                     step += 1
@@ -191,11 +200,29 @@ def _go_on(networks: Networks, state: dict, config: TrainConfig, recorder: Recor
 def _pick_device(device: str | torch.device | None) -> torch.device:
     picked = pick_device(device)
     if device is None and picked.type == "cpu" and on_colab():
-        raise InputError(
-            "this Colab has NO GPU, training would take weeks: choose one in Runtime > Change runtime type; "
-            "the device cpu trains without"
-        )
+        raise InputError(f"{without_gpu()}; the device cpu trains without")
     return picked
+
+
+@contextmanager
+def _enough_memory(recorder: Recorder, config: TrainConfig, device: torch.device) -> Iterator[None]:
+    """Says in one line, and after the end has been saved, that a batch is too large for the device's memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
+        # The step's activations hang on the frames that it was in, and would fill the memory of a next try as well.
+        traceback.clear_frames(error.__traceback__)
+        half = config.batch_size // 2 // distributed.count() * distributed.count()
+        smaller = f"batch_size {half}" if half >= 2 else "a smaller width"
+        saved = recorder.last_saved()
+        begun = "" if saved == "nothing" else f" (it can start from this one, of which {saved} is saved)"
+        raise InputError(
+            f"{recorder.run}: the memory of {describe(device)}, is too small for batch_size {config.batch_size} at "
+            f"width {config.width:g}; try {smaller} in another run folder{begun}, or go on with this one where there "
+            "is more memory"
+        ) from None
 
 
 def _expert(source: str | Path | None, config: TrainConfig, device: torch.device) -> SyncExpert | None:
@@ -234,38 +261,6 @@ def _check_size(dataset: LipSyncDataset, config: TrainConfig) -> None:
             f"{dataset.folder}: holds faces of {size} pixels, and the run trains on {wanted}; "
             f"preprocess with --size {wanted}{fits}"
         )
-
-
-def _batches(
-    dataset: LipSyncDataset,
-    held: Tensor | None,
-    step: int,
-    config: TrainConfig,
-    device: torch.device,
-    workers: int | None,
-) -> Iterator[dict[str, Tensor]]:
-    """The batches from a step on, as the networks see them, on the device."""
-    if workers is None:
-        workers = min(8, os.cpu_count() or 1) * (device.type == "cuda")
-    rank, count = distributed.rank(), distributed.count()
-    runs = config.sync_runs if config.sync_weight else 0
-    for batch in batches(dataset, step, config.steps, config.batch_size, workers, rank, count, runs):
-        yield _on_device(batch if held is None else batch | pictures(held, batch["frames"]), device, config.augment)
-
-
-def _on_device(batch: dict[str, Tensor], device: torch.device, augment: float) -> dict[str, Tensor]:
-    """A batch of the dataset on the device, varied there; where that is no GPU but something else, before."""
-    where = device if device.type == "cuda" else torch.device("cpu")
-    batch = augmented({name: value.to(where, non_blocking=True) for name, value in batch.items()}, augment)
-    return {name: value.to(device) for name, value in batch.items()}
-
-
-def _of_held_out(dataset: LipSyncDataset, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Samples to show, and runs of frames to measure by: of the clips that are held out, if there are any."""
-    held_out = dataset.of_held_out()
-    shown = collated([held_out[n] for n in range(SHOWN)])
-    measured = collated([held_out[n, k] for n in range(MEASURED) for k in range(RUN)])
-    return tuple(_on_device(batch, device, augment=0.0) for batch in (shown, measured))
 
 
 def _measure(networks: Networks, batch: dict[str, Tensor], config: TrainConfig, recorder: Recorder) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from lipgan_colab.device import keep_freed_memory, pick_device
+from lipgan_colab.device import keep_freed_memory, memory_format, pick_device
 from lipgan_colab.errors import InputError, check_range, check_ranges
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import FPS
@@ -158,7 +158,7 @@ def train_expert(
         shards: folder of shards.
         run: folder that gets expert.safetensors and checkpoints/.
         config: how.
-        device: cuda, cuda:1, cpu; None takes the GPU where there is one.
+        device: cuda, cuda:1, mps, cpu; None takes the GPU where there is one.
         workers: loader processes; None takes what the device needs.
         save_minutes: time between checkpoints; one is also written at the end and on interrupt.
         take_over: go on with a run although another session is at work on it; that one then ends.
@@ -174,7 +174,7 @@ def train_expert(
     moments = Moments(shards, config)
     about = {**asdict(config), "clips_in_batch": config.clips, "clips": moments.fingerprint}  # as of describe_run
     torch.manual_seed(config.seed)
-    pupil = _Pupil(SyncExpert(SyncExpertConfig(config.width))).to(device, memory_format=torch.channels_last).train()
+    pupil = _Pupil(SyncExpert(SyncExpertConfig(config.width))).to(device, memory_format=memory_format(device)).train()
     optimizer = torch.optim.AdamW(pupil.parameters(), config.learning_rate)
     step = 0
     with held_run(run, take_over) as lease, stop_when_asked() as asked:
@@ -238,7 +238,7 @@ def _batches(moments: Moments, step: int, config: ExpertConfig, device: torch.de
     workers = 4 * (device.type == "cuda") if workers is None else workers
     joined = {"collate_fn": _joined, "generator": torch.Generator()}  # not the global one, which seeds the weights
     for batch in DataLoader(moments, batch_sampler=numbers, num_workers=workers, **joined):
-        yield {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+        yield {name: value.to(device) for name, value in batch.items()}
 
 
 def _joined(samples: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -54,7 +54,7 @@ def train_motion(
         run: folder of the run: config.json, checkpoints/, log.csv, curves.png, generator.safetensors (the weights that
             did best), last.safetensors.
         config: how.
-        device: cuda, cuda:1, cpu; None takes the GPU where there is one.
+        device: cuda, cuda:1, mps, cpu; None takes the GPU where there is one.
         save_minutes: time between checkpoints; one is also written at the end and on interrupt.
         take_over: go on with a run although another session is at work on it; that one then ends.
 

@@ -137,6 +137,14 @@ def test_weights_that_are_not_there_name_generators_where_one_is_wanted(drawn_vi
     assert "starter, lipgan-starter, lipgan, " in said and "syncnet" not in said and "quality" not in said
 
 
+def test_a_device_that_is_not_there_is_named_before_the_work(drawn_videos, tmp_path, capsys):
+    clip = str(min(drawn_videos.glob("*.mp4")))
+    speak = ["generate", "--face", clip, "--speech", clip, "--weights", "lipgan-starter"]
+    for device, said in (("mps", "'mps' does not compute here"), ("cuda:7", "there is no such GPU here")):
+        assert main([*speak, "--device", device, "--out", str(tmp_path / "x.mp4")]) == 1
+        assert said in one_line(capsys)
+
+
 def test_a_full_disk_is_one_line(small_disk, tmp_path, capsys):
     (small_disk / "filler").write_bytes(bytes(900 << 10))
     assert main(["weights", "convert", "expert", str(small_disk / "e.safetensors")]) == 1

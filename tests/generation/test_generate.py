@@ -13,18 +13,21 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from no_doubles import NoDoubles
 
 from lipgan_colab.device import PRECISION_VARIABLE
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.generation import face_frames
+from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import bounced_frames, find_in_photo
-from lipgan_colab.generation.generate import GenerateOptions, generate, generate_crops
+from lipgan_colab.generation.generate import GenerateOptions, generate
 from lipgan_colab.media.image import read_image
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.models.motion import components
 from lipgan_colab.models.weights import load_generator
 
 PASTED = GenerateOptions(detail="network")  # the generator's picture as it is
@@ -142,6 +145,14 @@ def test_the_generator_sees_no_lower_half_of_the_target():
     assert answer.shape == (2, 96, 96, 3)
     assert answer.dtype == np.uint8
     assert np.array_equal(answer, generate_crops(generator, crops, changed, windows))
+
+
+def test_generating_needs_no_float64():
+    rng = np.random.default_rng(0)
+    crops, windows = rng.integers(0, 255, (2, 96, 96, 3), np.uint8), rng.normal(size=(2, 12, 35)).astype(np.float32)
+    with NoDoubles():
+        assert generate_crops(load_generator("lipgan-starter"), crops, crops, windows).shape == (2, 96, 96, 3)
+        assert len(components(load_generator("starter"), rng.normal(size=(80, 40)), np.arange(4) / 25)) == 4
 
 
 def test_faces_speak_several_speeches():

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from no_doubles import NoDoubles
 from sessions import LEASE_TIMES, TINY, assert_equal, kill, log_lines, read_report, start_session
 
 from lipgan_colab import workspace
@@ -394,6 +395,49 @@ def test_a_colab_without_a_gpu_is_refused_unless_told_otherwise(drawn_shards, tm
         train(drawn_shards, tmp_path, SMALL)
     assert not (tmp_path / "config.json").exists()
     train(drawn_shards, tmp_path, replace(SMALL, steps=1), device="cpu")
+
+
+def test_a_colab_with_a_tpu_is_told_to_take_a_gpu(drawn_shards, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    monkeypatch.setenv("COLAB_TPU_1VM", "1")
+    with pytest.raises(InputError, match=r"has a TPU, which is not used here, and NO GPU.*the device cpu trains"):
+        train(drawn_shards, tmp_path, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "advice"), [(8, "try batch_size 4 in another run folder"), (2, "try a smaller width in")]
+)
+def test_a_full_gpu_is_one_line_and_the_run_goes_on(drawn_shards, tmp_path, monkeypatch, batch_size, advice):
+    config = replace(SMALL, batch_size=batch_size, steps=2)
+
+    def fill():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    at_step(monkeypatch, 2, fill)
+    with pytest.raises(InputError, match=rf"memory of CPU.*batch_size {batch_size} at width 0\.02; {advice}") as told:
+        train(drawn_shards, tmp_path, config)
+    assert "\n" not in str(told.value) and "start from this one, of which step 1 is saved" in str(told.value)
+    assert newest(tmp_path)["step"] == 1
+    train(drawn_shards, tmp_path, config)
+    assert newest(tmp_path)["step"] == 2
+
+
+def test_a_gpu_that_is_full_before_the_first_step_is_one_line(drawn_shards, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(train_module, "build_networks", full)
+    with pytest.raises(InputError, match=r"in another run folder, or go on with this one where there is more memory$"):
+        train(drawn_shards, tmp_path, replace(SMALL, batch_size=8))
+
+
+def test_training_needs_no_float64(drawn_shards, tmp_path):
+    with NoDoubles():
+        for _ in range(2):  # begun, and gone on with
+            train(drawn_shards, tmp_path, replace(SMALL, steps=2), max_hours=0)
+    assert newest(tmp_path)["step"] == 2
+    with pytest.raises(TypeError, match="float64"), NoDoubles():
+        torch.ones(1).double()
 
 
 def test_drive_that_is_not_mounted_is_not_written_to(drawn_shards, tmp_path, monkeypatch):

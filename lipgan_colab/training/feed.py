@@ -1,19 +1,73 @@
-"""All faces of the shards, decoded once and kept: then even two cores feed a fast GPU."""
+"""How the device is fed: few processes read batches, which are varied where they are learnt from. Faces that fit into
+memory are decoded once and kept: then even two cores feed a fast GPU."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from lipgan_colab.device import memory_format
 from lipgan_colab.errors import InputError
-from lipgan_colab.shards.dataset import LipSyncDataset
+from lipgan_colab.shards.augmentation import augmented
+from lipgan_colab.shards.dataset import RUN, LipSyncDataset, batches, collated
+from lipgan_colab.training import distributed
+from lipgan_colab.training.step import TrainConfig
 
 CACHES = ("auto", "device", "memory", "none")
 AT_ONCE = 2048  # frames that are decoded before they go to the device
 OF_DEVICE, OF_MEMORY = 1 / 4, 1 / 2  # how much of what is free is taken without being asked for
+
+
+def feed(
+    dataset: LipSyncDataset,
+    held: Tensor | None,
+    step: int,
+    config: TrainConfig,
+    device: torch.device,
+    workers: int | None = None,
+) -> Iterator[dict[str, Tensor]]:
+    """The batches from a step on, as `augmented` makes them, on the device.
+
+    Args:
+        dataset: whose.
+        held: its frames (see `hold_frames`).
+        step: the first one.
+        config: of the run; with several processes each gets its slice.
+        device: that trains.
+        workers: processes that read; None takes what the device needs.
+    """
+    if workers is None:
+        workers = min(8, os.cpu_count() or 1) * (device.type == "cuda")
+    rank, count = distributed.rank(), distributed.count()
+    runs = config.sync_runs if config.sync_weight else 0
+    for batch in batches(dataset, step, config.steps, config.batch_size, workers, rank, count, runs):
+        yield _on_device(batch if held is None else batch | pictures(held, batch["frames"]), device, config.augment)
+
+
+def of_held_out(
+    dataset: LipSyncDataset, device: torch.device, samples: int, runs: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Some samples to show, and some runs of frames to measure by, not varied, on the device: of the clips that are
+    held out, if there are any."""
+    held_out = dataset.of_held_out()
+    shown = collated([held_out[n] for n in range(samples)])
+    measured = collated([held_out[n, k] for n in range(runs) for k in range(RUN)])
+    return _on_device(shown, device, augment=0.0), _on_device(measured, device, augment=0.0)
+
+
+def _on_device(batch: dict[str, Tensor], device: torch.device, augment: float) -> dict[str, Tensor]:
+    """A batch of the dataset on the device, varied there; where that is no GPU of Nvidia's kind, before: not every
+    device takes pixels from between pixels."""
+    where = device if device.type == "cuda" else torch.device("cpu")
+    batch = augmented({name: value.to(where, non_blocking=True) for name, value in batch.items()}, augment)
+    return {name: _laid_out(value.to(device)) for name, value in batch.items()}
+
+
+def _laid_out(value: Tensor) -> Tensor:
+    return value.contiguous(memory_format=memory_format(value.device)) if value.dim() == 4 else value
 
 
 def hold_frames(
