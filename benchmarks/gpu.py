@@ -10,7 +10,8 @@ Parts, each a process of its own that is ended when its time is up; what it foun
     machine   which GPU it is, and the rate that it reaches in matrix products and convolutions
     checks    tests/gpu
     step      the full GAN step: widths, batch sizes, as it is, compiled, and with CUDA graphs; its share of that rate
-    loader    the loader, and the whole training, with all cores, and with two of them as Colab's T4 machine has
+    loader    the loader alone, the same with faces brought to the device and varied there, from JPEGs and from faces
+              held decoded, and the whole training: with all cores, and with two of them as Colab's T4 machine has
     train     the minutes that are left: a generator, the last of them against the quality discriminator
 report.json and report.txt grow as it goes; checks.txt, parts.log, generator.safetensors (in half precision), log.csv,
 log-finish.csv and preview.png lie beside them in --out (by default the folder that OUT names, or else build/gpu).
@@ -38,6 +39,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -46,14 +48,16 @@ import cv2
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from training import loader_rate, peak, random_batch, seconds
+from training import loader_rate, peak, random_batch
 
 from lipgan_colab.device import describe, fast_dtype, keep_freed_memory, pick_device, synchronize
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.models.weights import EXPORT, load_generator, save_generator
+from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.shards.manifest import needed_shards, write_manifest
 from lipgan_colab.shards.shard_file import UtteranceRecord, read_metadata, read_records, write_shard
+from lipgan_colab.training.feed import feed, hold_frames
 from lipgan_colab.training.runs import LOG, read_log
 from lipgan_colab.training.step import Networks, TrainConfig, build_networks, train_step
 from lipgan_colab.training.train import train
@@ -259,7 +263,7 @@ def step(args: argparse.Namespace, width: float, batch_size: int, way: str, repe
         ready = time.perf_counter() - began
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        speed = batch_size / seconds(once, device, repeats)
+        speed = batch_size / seconds_each(once, repeats)
         memory = f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if device.type == "cuda" else "unknown"
         rate = peak(device, dtype, 3)  # measured beside it: a shared machine is not equally fast all the time
         return {
@@ -274,6 +278,16 @@ def step(args: argparse.Namespace, width: float, batch_size: int, way: str, repe
     torch.compiler.reset()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def seconds_each(work: Callable[[], object], repeats: int) -> float:
+    """Seconds of a call among others: nothing is waited for between them, as in training."""
+    synchronize()
+    began = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    synchronize()
+    return (time.perf_counter() - began) / repeats
 
 
 def _compile(networks: Networks, way: str) -> None:
@@ -304,10 +318,18 @@ def loop(args: argparse.Namespace) -> None:
     def alone() -> dict:
         return {"loader samples/s": round(loader_rate(str(args.shards), config, args.workers, count))}
 
+    def fed(cache: str) -> dict:
+        dataset = LipSyncDataset(args.shards, config.seed, config.speech)
+        batches = feed(dataset, hold_frames(dataset, cache, args.device), 0, config, args.device, args.workers)
+        next(batches)
+        return {"fed samples/s": round(config.batch_size / seconds_each(lambda: next(batches), count))}
+
     def whole() -> dict:
         return {"training samples/s": round(training_rate(args, config, 3 if args.tiny else 8), 1)}
 
     tried(args, "loader", about, alone)
+    for cache in ("none", "device"):
+        tried(args, "loader", about | {"cache": cache}, lambda cache=cache: fed(cache))
     tried(args, "loader", about, whole)
 
 

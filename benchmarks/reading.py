@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lipgan_colab.device import keep_freed_memory
 from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.shards.augmentation import augmented
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
@@ -105,6 +106,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--width", type=float, default=0.25)
     args = parser.parse_args()
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         if args.shards is None:
             write_noise(Path(folder))
