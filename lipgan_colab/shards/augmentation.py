@@ -17,6 +17,7 @@ from torch import Tensor
 PAINTED_OVER = 0.4  # of the references, when varied, have their mouths hidden
 FIELD = 5  # a face is bent by a field of so many random pushes each way
 UNIFORM, NORMAL = 28, 2 * FIELD**2 + 2  # how many numbers a sample's lots are: in [0, 1), and standard normal ones
+RUN_FRAMING = slice(11, 15)  # those of a run's uniform numbers that frame it
 ANGLES = 24  # from which a mouth's hull is looked at
 COARSE = 24  # cells each way, in which skin is spread out
 USUAL = ((0.3, 0.68), (0.7, 0.68), (0.7, 0.9), (0.3, 0.9))  # corners of where lips usually are
@@ -65,6 +66,33 @@ def augmented(batch: dict[str, Tensor], augment: float = 1.0) -> dict[str, Tenso
         target, lips = _taken(torch.cat([target, lips], dim=1), framings[1]).split([3, 1], dim=1)
     reference, target = (x.contiguous(memory_format=torch.channels_last) for x in (reference, target))
     return rest | {"reference": reference, "target": target, "lips": lips.contiguous()}
+
+
+def run_lots(rng: np.random.Generator, runs: int) -> np.ndarray:
+    """The numbers (runs, UNIFORM + NORMAL) by which `augmented_runs` varies some runs of one clip: all alike, but for
+    where the frame is."""
+    lots = np.tile(drawn_lots(rng), (runs, 1))
+    lots[:, RUN_FRAMING] = rng.random((runs, 4), np.float32)
+    return lots
+
+
+def augmented_runs(faces: Tensor, lots: Tensor) -> Tensor:
+    """The lower halves of runs of frames, varied as `augmented` varies faces, but with nothing painted over; what is
+    done to a run is done to all of its frames alike.
+
+    Args:
+        faces: uint8 (M, F, 3, S, S), RGB.
+        lots: (M, UNIFORM + NORMAL) of `run_lots`.
+
+    Returns:
+        float32 (M, 3 F, S / 2, S) in [0, 1], frame after frame.
+    """
+    lots, size = _Lots(lots), faces.shape[3]
+    gain, gamma = _recolouring(lots)
+    shape, mirrored = _new_shape(lots, size), lots.chance(0.5)
+    framing = _jittered(lots, shape)[:, size // 2 :]
+    coloured = ((faces.float() / 255) ** gamma[:, None] * gain[:, None]).clamp(0, 1)
+    return _taken(coloured.flatten(1, 2), torch.where(mirrored, framing.flip(2), framing))
 
 
 class _Lots:
@@ -216,8 +244,10 @@ def _turned(places: Tensor, degrees: Tensor) -> Tensor:
 
 
 def _taken(pictures: Tensor, where: Tensor) -> Tensor:
-    """Pictures (B, C, S, S) in [0, 1] whose pixels are taken from places (B, S, S, 2), in pixels from the middle."""
-    return F.grid_sample(pictures, where * (2 / where.shape[1]), "bicubic", "border", align_corners=False).clamp(0, 1)
+    """Pictures (B, C, S, S) in [0, 1] whose pixels are taken from places (B, H, W, 2), in pixels from the middle."""
+    return F.grid_sample(pictures, where * (2 / pictures.shape[3]), "bicubic", "border", align_corners=False).clamp(
+        0, 1
+    )
 
 
 # Of the sync expert's training, a clip at a time.

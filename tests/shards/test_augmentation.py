@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lipgan_colab.faces.geometry import lip_region
-from lipgan_colab.shards.augmentation import augmented, drawn_lots, mouth_region
+from lipgan_colab.shards.augmentation import augmented, augmented_runs, drawn_lots, mouth_region, run_lots
 
 LIPS = np.float32([[0.35, 0.75], [0.65, 0.75], [0.5, 0.85]])
 LEFT = np.float32([[0.15, 0.7], [0.35, 0.7], [0.3, 0.85]])
@@ -114,3 +114,22 @@ def test_the_mouth_is_marked_where_the_drawn_one_is():
     for found, expected in zip(marked[:, 0].numpy(), points, strict=True):
         drawn = lip_region(expected, 96).astype(np.float32) / 255
         assert np.abs(found - drawn).mean() < 0.01 and np.abs(found - drawn).max() < 0.5
+
+
+def test_a_clips_runs_are_varied_alike_and_framed_each_by_itself():
+    """A white mouth at the left that moves down from frame to frame."""
+    run = np.stack([mouth(LEFT + np.float32((0, 0.02 * k))) for k in range(3)]).transpose(0, 3, 1, 2)
+    sides, heights = [], []
+    for clip in range(12):
+        lots = torch.from_numpy(run_lots(np.random.default_rng(clip), 6))
+        varied = augmented_runs(torch.from_numpy(np.stack([run] * 6)), lots)
+        assert varied.shape == (6, 9, 48, 96) and varied.min() >= 0 and varied.max() <= 1
+        places = middles(varied.unflatten(1, (3, 3)).flatten(0, 1)).unflatten(0, (6, 3))
+        assert (places[:, 1:, 0] > places[:, :-1, 0] + 1).all()  # rows
+        assert (places[:, :, 1].std(dim=1) < 1).all() and places[:, 0].std(dim=0).min() > 0.1
+        at_left = places[:, :, 1] < 48
+        assert at_left.all() or not at_left.any()
+        sides.append(bool(at_left.all()))
+        heights.append(float(varied.amax(dim=(1, 2, 3)).std()))
+    assert 2 < sum(sides) < 10
+    assert max(heights) < 0.02  # one colour a clip
