@@ -70,7 +70,7 @@ def test_accuracy_grows_with_what_is_seen():
     said = unit(80, 6)
     vague = torch.nn.functional.normalize(said + 6 * unit(80, 7))
     five, nine = accuracy([(said, vague)]), accuracy([(said, vague)], frames=9)
-    assert 0.6 < five.nearer < nine.nearer < 1 and five.told < nine.told
+    assert 0.6 < five.nearer < nine.nearer - 0.05 < 1 and five.told < nine.told - 0.05
     unrelated = accuracy([(said, unit(80, 9))])
     assert unrelated.nearer == pytest.approx(0.5, abs=0.05) and unrelated.told == pytest.approx(0.5, abs=0.07)
     assert np.isnan(accuracy([(said[:4], said[:4])], frames=9).nearer)
