@@ -44,7 +44,7 @@ INNER_MIDDLE = [len(LIPS) + INNER_LIPS.index(point) for point in (13, 14)]  # of
 APART = 3  # frames between the moments of one clip that are to be told apart
 SHOWN_EVERY = 10  # steps: to show a loss is to wait for the device
 SHOWN = 8  # of a list
-MEASURED_EVERY, MOST_MEASURED = 200, 20  # steps, and of the clips held out the first so many: each takes a moment
+MEASURED_EVERY, MOST_MEASURED = 200, 20  # steps, and clips: each takes a moment
 BEFORE_THERE_WAS = {"held_out": "none"}  # fields that came later, and what a run did before
 
 
@@ -232,7 +232,7 @@ def train_expert(
     run, device = Path(run), pick_device(device)
     moments = Moments(shards, config)
     if moments.late:
-        tqdm.write(f"expert: {len(moments.late)} speakers or programmes have their sound moved: {_told(moments.late)}")
+        tqdm.write(f"expert: sound is taken later (earlier where < 0) by so many frames: {_told(moments.late)}")
     about = {**asdict(config), "clips_in_batch": config.clips, "clips": moments.fingerprint}  # as of describe_run
     torch.manual_seed(config.seed)
     pupil = _Pupil(SyncExpert(SyncExpertConfig(config.width))).to(device, memory_format=torch.channels_last).train()
@@ -269,7 +269,7 @@ def train_expert(
                     whole = True
                     progress.update()
                     if moments.held_out and (step % MEASURED_EVERY == 0 or step == config.steps):
-                        measured = _measured(pupil.expert, moments.held_out[:MOST_MEASURED])
+                        measured = _measured(pupil.expert, moments.held_out)
                         tqdm.write(f"step {step}, of clips not learnt from: {_told(measured)}")
                     if step % SHOWN_EVERY == 0:
                         progress.set_postfix({name: f"{float(value):.3f}" for name, value in reported.items()})
@@ -301,16 +301,16 @@ def _go_on(run: Path, state: dict, about: dict, pupil: nn.Module, optimizer: tor
 
 
 def _measured(expert: SyncExpert, clips: Sequence[Clip]) -> dict[str, float]:
-    """An expert's accuracy on clips, in per cent; it is in training mode before and after."""
+    """An expert's accuracy on clips (on every n-th of many), in per cent; it is in training mode before and after."""
     expert.eval()
-    found = accuracy([embedded(expert, clip) for clip in clips])
+    found = accuracy([embedded(expert, clip) for clip in clips[:: 1 + (len(clips) - 1) // MOST_MEASURED]])
     expert.train()
     return {name: round(100 * value, 1) for name, value in asdict(found).items()}
 
 
 @torch.no_grad()
 def embedded(expert: SyncExpert, clip: Clip) -> tuple[Tensor, Tensor]:
-    """The embeddings (N, D) of a clip's lips and of its sound, of the moments that can be learnt from."""
+    """The embeddings (N, D) of a clip's lips and of its sound, of the moments that could be learnt from."""
     begin, end = (int(f) for f in clip.shard.first_frame[clip.utterance : clip.utterance + 2])
     lips = lips_seen(expert, np.stack([clip.shard.frame(frame) for frame in range(begin, end)]))
     speech = torch.from_numpy(np.stack([clip.speech(int(frame)) for frame in clip.first]))
@@ -318,6 +318,7 @@ def embedded(expert: SyncExpert, clip: Clip) -> tuple[Tensor, Tensor]:
 
 
 def _told(values: dict) -> str:
+    """Names and values in a line, the first of them."""
     return ", ".join(f"{name} {value}" for name, value in list(values.items())[:SHOWN])
 
 
