@@ -45,14 +45,14 @@ APART = 3  # frames between the moments of one clip that are to be told apart
 SHOWN_EVERY = 10  # steps: to show a loss is to wait for the device
 SHOWN = 8  # of a list
 MEASURED_EVERY, MOST_MEASURED = 200, 20  # steps, and clips: each takes a moment
-BEFORE_THERE_WAS = {"held_out": "none"}  # fields that came later, and what a run did before
+BEFORE_THERE_WAS = {"held_out": "none", "same_clip": 0.0}  # fields that came later, and what a run did before
 
 
 RANGES = {  # of the configuration
     "steps": (1, math.inf),
     "width": (0.01, 16),
     "learning_rate": (0, 1e6),
-    "balance": (0, 1),
+    **dict.fromkeys(("balance", "same_clip"), (0, 1)),
     **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
 }
 
@@ -65,6 +65,8 @@ class ExpertConfig:
         steps: where the run ends, and where the learning rate's cosine reaches its end.
         clips: how many clips a batch is made of.
         moments: how many moments of each of these clips; every one is to be told from all others of the batch.
+        same_clip: how much of the loss is to tell a moment from the others of its own clip alone, 0 to 1. The rest is
+            to tell it from all others of the batch, most of which differ in who speaks as well.
         width: factor on the network's channels (1.0: Wav2Lip's).
         learning_rate: AdamW's, after the warm-up.
         warmup: steps over which it rises.
@@ -77,6 +79,7 @@ class ExpertConfig:
     steps: int = 3000
     clips: int = 12
     moments: int = 8
+    same_clip: float = 0.5
     width: float = 0.25
     learning_rate: float = 1e-3
     warmup: int = 100
@@ -135,6 +138,7 @@ class Moments(Dataset):
         speech: float32 (M, 1, 80, 16), the mel windows that begin with them. Where the shards say that the sound of a
             speaker's or programme's clips is late or early (sync_by_group), they begin as much later or earlier.
         opening: float32 (M, 5), how far the mouth is open in each frame, in twentieths of the crop; nan if not known.
+        count: int64 (1,), M.
 
     Attributes:
         learnt, held_out: the clips to learn from, and those to measure by.
@@ -198,7 +202,7 @@ class Moments(Dataset):
             speech.append(clip.speech(int(frame)))
             lips = shard.lips(begin + int(frame), begin + int(frame) + FRAMES)
             opening.append(20 * np.linalg.norm(np.subtract(*lips[:, INNER_MIDDLE].swapaxes(0, 1)), axis=1))
-        parts = {"faces": views, "speech": speech, "opening": np.float32(opening)}
+        parts = {"faces": views, "speech": speech, "opening": np.float32(opening), "count": [len(chosen)]}
         return {name: torch.from_numpy(np.stack(part)) for name, part in parts.items()}
 
 
@@ -323,12 +327,13 @@ def _told(values: dict) -> str:
 
 
 def _batches(moments: Moments, step: int, config: ExpertConfig, device: torch.device, workers: int | None):
-    """The batches from a step on, on the device."""
+    """The batches from a step on, on the device but for the counts."""
     numbers = [range(n * config.clips, (n + 1) * config.clips) for n in range(step, config.steps)]
     workers = 4 * (device.type == "cuda") if workers is None else workers
     joined = {"collate_fn": _joined, "generator": torch.Generator()}  # not the global one, which seeds the weights
     for batch in DataLoader(moments, batch_sampler=numbers, num_workers=workers, **joined):
-        yield {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+        counts = {"count": batch.pop("count")}  # to read them from the device would be to wait for it
+        yield counts | {name: value.to(device, non_blocking=True) for name, value in batch.items()}
 
 
 def _joined(samples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -343,6 +348,14 @@ class _Pupil(nn.Module):
         self.expert = expert
         width = expert.face_encoder[-1].conv_block[0].out_channels
         self.seen, self.heard = (nn.Linear(width, FRAMES) for _ in range(2))
+
+
+def _matching(lips: Tensor, sounds: Tensor, counts: list[int], same_clip: float) -> Tensor:
+    """losses.matching among all of a batch, and to the share same_clip among the moments of each clip alone."""
+    loss = (1 - same_clip) * losses.matching(lips, sounds)
+    clips = zip(lips.split(counts), sounds.split(counts), strict=True)
+    alone = [len(a) / len(lips) * losses.matching(a, b) for a, b in clips]
+    return loss + same_clip * torch.stack(alone).sum()
 
 
 def _fast_dtype(device: torch.device) -> torch.dtype:
@@ -362,7 +375,7 @@ def _train_step(
     with autocast(faces.device, _fast_dtype(faces.device)):
         lips, sounds = pupil.expert(faces, batch["speech"])
         told = torch.stack([pupil.seen(lips), pupil.heard(sounds)]).float()
-    loss = losses.matching(lips, sounds)
+    loss = _matching(lips, sounds, batch["count"].tolist(), config.same_clip)
     known = batch["opening"].isfinite().all(dim=1)
     off = (told[:, known] - batch["opening"][known]).abs().sum(dim=(1, 2)) / max(1, FRAMES * int(known.sum()))
     optimizer.zero_grad(set_to_none=True)

@@ -17,7 +17,7 @@ from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
 from lipgan_colab.speech.sync import OFFSETS
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, write_checkpoint
 from lipgan_colab.training.lease import Lease
-from lipgan_colab.training.train_expert import APART, ExpertConfig, Moments, embedded, train_expert
+from lipgan_colab.training.train_expert import APART, ExpertConfig, Moments, _matching, embedded, train_expert
 
 SMALL = ExpertConfig(steps=4, clips=3, moments=4, width=0.125, warmup=2)
 UNSEEN = 10  # the frame without a face
@@ -107,6 +107,22 @@ def test_sound_that_is_late_is_taken_later(tmp_path, late):
         assert clip.first.min() == max(0, -moved) and clip.first.max() == 25 - max(0, moved)
 
 
+def test_moments_of_one_clip_are_told_from_each_other_alone(counting, tmp_path):
+    """Two clips of which each is known by its first moment's answer: nothing is left to learn from other clips."""
+    lips = sounds = torch.eye(2)[[0, 1, 0, 1]]
+    both, alone = (_matching(lips, sounds, [2, 2], share) for share in (0.0, 1.0))
+    assert alone == pytest.approx(matching(lips[:2], sounds[:2])) and both == pytest.approx(matching(lips, sounds))
+    assert alone < 1e-5 < 0.6 < both  # the same moment of the other clip is as near
+    assert _matching(lips, sounds, [2, 2], 0.25) == pytest.approx(0.75 * float(both) + 0.25 * float(alone))
+    uneven = _matching(lips, sounds, [3, 1], 1.0)
+    assert uneven == pytest.approx(0.75 * float(matching(lips[:3], sounds[:3])))
+    weights = []
+    for share in (0.0, 1.0):
+        path = train_expert(counting, tmp_path / str(share), replace(SMALL, steps=2, same_clip=share), "cpu")
+        weights.append(load_expert(path).state_dict()["face_encoder.0.conv_block.0.weight"])
+    assert not torch.equal(*weights)
+
+
 def test_who_is_held_out_is_measured_by_and_not_learnt_from(counting, drawn_shards, tmp_path, capsys, monkeypatch):
     from lipgan_colab.training import train_expert as module
 
@@ -158,7 +174,8 @@ def test_what_belongs_together_is_learnt(counting, tmp_path):
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(drawn_shards, tmp_path, monkeypatch):
-    whole = load_expert(train_expert(drawn_shards, tmp_path / "whole", SMALL, "cpu")).state_dict()
+    config = replace(SMALL, same_clip=0.0)
+    whole = load_expert(train_expert(drawn_shards, tmp_path / "whole", config, "cpu")).state_dict()
     from lipgan_colab.training import train_expert as module
 
     class Asked(list):
@@ -177,21 +194,22 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(drawn_shards, tmp_path, 
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "stop_when_asked", Stop)
-        path = train_expert(drawn_shards, tmp_path / "parts", SMALL, "cpu")
+        path = train_expert(drawn_shards, tmp_path / "parts", config, "cpu")
     assert load_expert(path).about["step"] == 2
-    parts = load_expert(train_expert(drawn_shards, tmp_path / "parts", SMALL, "cpu"))
-    assert parts.about["step"] == SMALL.steps
+    parts = load_expert(train_expert(drawn_shards, tmp_path / "parts", config, "cpu"))
+    assert parts.about["step"] == config.steps
     assert all(torch.equal(value, whole[name]) for name, value in parts.state_dict().items())
     state = load_newest_checkpoint(tmp_path / "parts" / "checkpoints")[1]
     del state["about"]["held_out"]  # as of a run that was begun before there was such a thing
-    write_checkpoint(tmp_path / "parts" / "checkpoints", SMALL.steps + 1, state)
-    assert load_expert(train_expert(drawn_shards, tmp_path / "parts", SMALL, "cpu")).about["step"] == SMALL.steps
+    assert state["about"].pop("same_clip") == 0
+    write_checkpoint(tmp_path / "parts" / "checkpoints", config.steps + 1, state)
+    assert load_expert(train_expert(drawn_shards, tmp_path / "parts", config, "cpu")).about["step"] == config.steps
     with pytest.raises(InputError, match=r"held_out was none and is 0\.5; set"):
-        train_expert(drawn_shards, tmp_path / "parts", replace(SMALL, held_out="0.5"), "cpu")
+        train_expert(drawn_shards, tmp_path / "parts", replace(config, held_out="0.5"), "cpu")
     with pytest.raises(InputError, match=r"width was 0\.125 and is 0\.25; set it back"):
-        train_expert(drawn_shards, tmp_path / "parts", replace(SMALL, width=0.25), "cpu")
+        train_expert(drawn_shards, tmp_path / "parts", replace(config, width=0.25), "cpu")
     with pytest.raises(InputError, match=r"clips_in_batch was 3 and is 2; set") as told:
-        train_expert(drawn_shards, tmp_path / "parts", replace(SMALL, clips=2), "cpu")
+        train_expert(drawn_shards, tmp_path / "parts", replace(config, clips=2), "cpu")
     assert "other clips" not in str(told.value)
 
 
