@@ -4,6 +4,7 @@ The SyncNet by which papers measure (syncnet.py) is its authors' to give and can
 what is at hand, and knows the people and the language that it has been taught with best.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,3 +87,54 @@ def verdict(lips: Tensor, sounds: Tensor) -> Verdict:
         a, b = lips[late : len(lips) - early], sounds[early : len(sounds) - late]
         means[int(offset)] = float((a - b).norm(dim=1).mean())
     return Verdict(means[0], float(np.median(list(means.values()))) - means[0], min(means, key=means.get))
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How well an expert tells a clip's lips with their own sound from the same lips with the clip's sound moved.
+
+    Attributes:
+        nearer: in which share of all pairs (0 to 1, half by chance) the right sound is the nearer of the two. No
+            threshold has to be chosen.
+        told: the share of sounds (0 to 1, half by chance), right ones and moved ones counting alike, that are told
+            rightly by the best of all thresholds on the product of the embeddings. It is the accuracy that is told of
+            Wav2Lip's expert and of StableSyncNet (Li et al., "LatentSync", 2024, section 4), but for their threshold of
+            0.5, which means nothing to an expert that was taught by comparing.
+    """
+
+    nearer: float
+    told: float
+
+
+def accuracy(clips: Sequence[tuple[Tensor, Tensor]], frames: int = FRAMES) -> Accuracy:
+    """How well embeddings tell what is in sync. Every moment's lips are compared with every moment's sound of the same
+    clip, so that nothing is left to the lot, and each clip counts alike. nan where no clip has two moments.
+
+    Args:
+        clips: of each the embeddings of its lips and of its sound, (N, D) both, of consecutive moments.
+        frames: over how many frames (5 or more) it is judged: the mean product of frames - 4 moments.
+    """
+    scored = []
+    for lips, sounds in clips:
+        each, span = (lips @ sounds.T).double().cpu().numpy(), frames - FRAMES + 1
+        count = len(each) - span + 1
+        if count >= 2:
+            scored.append(np.mean([each[k : k + count, k : k + count] for k in range(span)], axis=0))
+    if not scored:
+        return Accuracy(float("nan"), float("nan"))
+    own = [scores.diagonal() for scores in scored]
+    moved = [scores[~np.eye(len(scores), dtype=bool)].reshape(len(scores), -1) for scores in scored]
+    won = [((a[:, None] > b) + (a[:, None] == b) / 2).mean() for a, b in zip(own, moved, strict=True)]
+    return Accuracy(float(np.mean(won)), _best_accuracy(own, [scores.ravel() for scores in moved]))
+
+
+def _best_accuracy(own: Sequence[np.ndarray], moved: Sequence[np.ndarray]) -> float:
+    """The highest share that one threshold tells rightly: every clip alike, and of it right and moved sounds alike."""
+    parts = [*own, *moved]
+    scores = np.concatenate(parts)
+    weights = np.concatenate([np.full(len(part), 0.5 / len(part) / len(own)) for part in parts])
+    weights[sum(len(part) for part in own) :] *= -1
+    order = np.argsort(scores)
+    scores, gains = scores[order], np.cumsum(weights[order])  # what is lost where all scores up to one are told moved
+    last_of_equals = np.append(scores[1:] > scores[:-1], True)
+    return float(0.5 - min(0, gains[last_of_equals].min()))

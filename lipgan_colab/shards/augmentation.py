@@ -8,7 +8,6 @@ makes the processor wait for the device.
 import math
 from functools import cache
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -248,53 +247,3 @@ def _taken(pictures: Tensor, where: Tensor) -> Tensor:
     return F.grid_sample(pictures, where * (2 / pictures.shape[3]), "bicubic", "border", align_corners=False).clamp(
         0, 1
     )
-
-
-# Of the sync expert's training, a clip at a time.
-
-
-def recolouring(rng: np.random.Generator) -> np.ndarray:
-    """A random lookup table (256, 1, 3): gain, gamma and tint, within what light and cameras do to a face."""
-    levels = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
-    gamma = np.exp(rng.uniform(-0.35, 0.35))
-    gain = np.exp(rng.uniform(-0.25, 0.15) + rng.uniform(-0.12, 0.12, size=3))
-    return (np.clip(levels**gamma * gain, 0, 1) * 255).astype(np.uint8)[:, None, :]
-
-
-def same_shape(size: int) -> np.ndarray:
-    """Where every pixel of a face is taken from where it is, float32 (size, size, 2)."""
-    return np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2), axis=2)
-
-
-def new_shape(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Where the pixels of a face of another shape are taken from, (size, size, 2): a few people become many.
-
-    Height and width change by up to 10 % each, the head turns by up to 6 degrees, and a smooth random field moves
-    features by some pixels more.
-    """
-    grid = same_shape(size) - size / 2
-    turn, (wide, high) = np.deg2rad(rng.uniform(-6, 6)), 1 + rng.uniform(-0.1, 0.1, size=2)
-    turned = grid @ np.float32(
-        [[wide * np.cos(turn), high * np.sin(turn)], [-wide * np.sin(turn), high * np.cos(turn)]]
-    )
-    bent = cv2.resize(
-        rng.normal(0, size / 60, (5, 5, 2)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
-    )
-    return turned + bent + size / 2 + rng.uniform(-size / 32, size / 32, size=2)
-
-
-def jittered(rng: np.random.Generator, where: np.ndarray) -> np.ndarray:
-    """The same places, a little shifted (1/48 of the crop), scaled (2 %) and turned (1.5 degrees).
-
-    Landmarks, and so boxes, move a little with the mouth. A network finds that out, and reads the lips off the framing
-    of the target instead of listening: a third of a pixel was enough. More than that noise would be too much: it
-    would unlearn to take skin and teeth from the place where the reference has them.
-    """
-    size = len(where)
-    jitter = cv2.getRotationMatrix2D((size / 2, size / 2), rng.uniform(-1.5, 1.5), 1 + rng.uniform(-0.02, 0.02))
-    jitter[:, 2] += rng.uniform(-size / 48, size / 48, size=2)
-    return cv2.transform(where, jitter)
-
-
-def taken(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return cv2.remap(picture, where.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

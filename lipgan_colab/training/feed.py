@@ -58,10 +58,15 @@ def of_held_out(
     return _on_device(shown, device, augment=0.0), _on_device(measured, device, augment=0.0)
 
 
+def where_varied(device: torch.device) -> torch.device:
+    """Where faces are varied that a device learns from: there, or on the CPU where that is no GPU of Nvidia's kind, as
+    not every device takes pixels from between pixels."""
+    return device if device.type == "cuda" else torch.device("cpu")
+
+
 def _on_device(batch: dict[str, Tensor], device: torch.device, augment: float) -> dict[str, Tensor]:
-    """A batch of the dataset on the device, varied there; where that is no GPU of Nvidia's kind, before: not every
-    device takes pixels from between pixels."""
-    where = device if device.type == "cuda" else torch.device("cpu")
+    """A batch of the dataset, varied, and on the device."""
+    where = where_varied(device)
     batch = augmented({name: value.to(where, non_blocking=True) for name, value in batch.items()}, augment)
     return {name: _laid_out(value.to(device)) for name, value in batch.items()}
 

@@ -8,7 +8,7 @@ import torch
 from lipgan_colab.corpora.corpus import folder, only
 from lipgan_colab.errors import InputError
 from lipgan_colab.media.sound import read_speech
-from lipgan_colab.models.expert import lips_seen, sound_heard, verdict
+from lipgan_colab.models.expert import accuracy, lips_seen, sound_heard, verdict
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig, lower_halves
 from lipgan_colab.models.weights import load_expert
@@ -50,6 +50,30 @@ def test_a_short_clip_is_moved_less_far():
     said = unit(6, 3)
     assert verdict(said, said).offset == 0
     assert verdict(said[:1], said[:1]).confidence == 0
+
+
+def test_accuracy_is_of_all_pairs_of_a_clip():
+    """Two moments whose products are known; and each clip counts alike."""
+    basis = torch.eye(4)
+    lips = basis[:2]
+    sounds = torch.tensor([[0.8, 0.1, 0, 0], [0.9, 0.5, 0, 0]])  # right: .8 and .5; moved: .9 and .1
+    found = accuracy([(lips, sounds)])
+    assert (found.nearer, found.told) == (0.5, 0.75)  # a threshold of .2 is wrong once
+    perfect = unit(40, 5)
+    both = accuracy([(lips, sounds), (perfect, perfect)])
+    assert both.nearer == 0.75 and both.told == pytest.approx(0.875, abs=0.01)
+    still = accuracy([(basis[:1].expand(9, -1), sounds[:1].expand(9, -1))])
+    assert (still.nearer, still.told) == (0.5, 0.5)
+
+
+def test_accuracy_grows_with_what_is_seen():
+    said = unit(80, 6)
+    vague = torch.nn.functional.normalize(said + 6 * unit(80, 7))
+    five, nine = accuracy([(said, vague)]), accuracy([(said, vague)], frames=9)
+    assert 0.6 < five.nearer < nine.nearer - 0.05 < 1 and five.told < nine.told - 0.05
+    unrelated = accuracy([(said, unit(80, 9))])
+    assert unrelated.nearer == pytest.approx(0.5, abs=0.05) and unrelated.told == pytest.approx(0.5, abs=0.07)
+    assert np.isnan(accuracy([(said[:4], said[:4])], frames=9).nearer)
 
 
 def test_five_crops_and_the_speech_that_begins_with_them_are_judged_together(expert):
