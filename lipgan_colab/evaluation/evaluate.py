@@ -33,12 +33,12 @@ from lipgan_colab.media.pipeline import ahead
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import read_video, resample_frames
-from lipgan_colab.models.expert import lips_seen, sound_heard, verdict
+from lipgan_colab.models.expert import fingerprint, lips_seen, sound_heard, verdict
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.lipgan import check_face_size
 from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
-from lipgan_colab.models.weights import Generator, load_expert
+from lipgan_colab.models.weights import SYNC_EXPERT, Generator, load_expert
 from lipgan_colab.speech.features import SpeechInput, mel
 from lipgan_colab.speech.sync import OFFSETS
 
@@ -75,7 +75,7 @@ class _Clip:
 class _Judges:
     """Networks that judge the sync: our own, and the authors' SyncNet where there is one."""
 
-    expert: SyncExpert
+    expert: SyncExpert | None
     syncnet: SyncNet | None
 
 
@@ -121,7 +121,8 @@ def evaluate(
         size = CROP if isinstance(generator, MotionNetwork) else generator.face_size
     check_face_size(size)
     judges = _Judges(
-        fuse(load_expert(expert, pick_device(device))), load_syncnet(syncnet, device) if syncnet is not None else None
+        _impartial(load_expert(expert, pick_device(device)), generator),
+        load_syncnet(syncnet, device) if syncnet is not None else None,
     )
     out = make_folder(out)  # before hours are spent on what would lie there
     skipped: list[dict] = []
@@ -260,10 +261,21 @@ def _scores(clip: _Clip, own: FaceClip, another: FaceClip, judges: _Judges) -> C
     return ClipScores(about.id, about.speaker, len(places), clip.yaw, scores, sync)
 
 
-def _listening(expert: SyncExpert, wave: np.ndarray, frames: int) -> Callable[[FaceClip], dict[str, float]]:
+def _impartial(expert: SyncExpert, generator: Generator) -> SyncExpert | None:
+    """The expert, ready to judge, unless it is the one that the generator was trained to please."""
+    if getattr(generator, "about", {}).get(SYNC_EXPERT) != fingerprint(expert):
+        return fuse(expert)
+    tqdm.write(
+        "expert_d and expert_c are left out: the generator was trained to please this expert, and nobody marks his own "
+        "work; give another one (--expert)"
+    )
+    return None
+
+
+def _listening(expert: SyncExpert | None, wave: np.ndarray, frames: int) -> Callable[[FaceClip], dict[str, float]]:
     """What the expert says of a clip's variants. It has heard their sound once, and looks once at what many show."""
     heard = min(frames, len(wave) * FPS // SAMPLE_RATE)
-    if heard < FRAMES:
+    if expert is None or heard < FRAMES:
         return lambda variant: {"expert_d": np.nan, "expert_c": np.nan}
     sounds, looked = sound_heard(expert, wave, heard), {}
 

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
-from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, save_generator
+from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, SYNC_EXPERT, save_generator
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS, AsyncCheckpointer
 from lipgan_colab.training.checkpoint import PATIENCE, load_newest_checkpoint, patiently
 from lipgan_colab.training.lease import Lease
@@ -236,6 +236,7 @@ class Recorder:
         average.load_state_dict(state["networks"]["average"], assign=True)
         samples = state["step"] * config["batch_size"]
         about = {"step": state["step"], "samples": samples, PAINTED_REFERENCES: config["augment"] > 0}
+        about |= {SYNC_EXPERT: config[SYNC_EXPERT]} if config.get(SYNC_EXPERT) else {}
         save_generator(folder / EXPORT, average, about)
         if folder != self.local:
             write_config(folder, self.about)

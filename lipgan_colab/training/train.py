@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-import xxhash
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -23,9 +22,10 @@ from lipgan_colab.device import (
     without_gpu,
 )
 from lipgan_colab.errors import InputError, check_range
+from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.lipgan import FACE_SIZE, FACE_SIZES
 from lipgan_colab.models.wav2lip import SyncExpert
-from lipgan_colab.models.weights import EXPORT, load_expert
+from lipgan_colab.models.weights import EXPORT, SYNC_EXPERT, load_expert
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training import distributed
 from lipgan_colab.training.feed import feed, hold_frames, of_held_out
@@ -122,7 +122,7 @@ def train(
     )
     _check_size(dataset, config)
     expert = _expert(sync_expert, config, device)
-    about = describe_run(config, dataset) | {"sync_expert": _fingerprint(expert)}
+    about = describe_run(config, dataset) | {SYNC_EXPERT: fingerprint(expert) if expert else None}
     recording = Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over)
     with recording as recorder, _enough_memory(recorder, config, device):
         state = distributed.from_first(recorder.resume())
@@ -232,16 +232,6 @@ def _expert(source: str | Path | None, config: TrainConfig, device: torch.device
     if source is None:
         raise InputError(f"sync_weight {config.sync_weight:g}: give sync_expert too, a run folder of train-expert")
     return load_expert(source, device).requires_grad_(False)
-
-
-def _fingerprint(expert: SyncExpert | None) -> str | None:
-    """Tells experts apart, whatever their files are called."""
-    if expert is None:
-        return None
-    hashed = xxhash.xxh3_64()
-    for value in expert.state_dict().values():
-        hashed.update(value.cpu().contiguous().numpy().tobytes())
-    return hashed.hexdigest()
 
 
 def _check_batch(config: TrainConfig) -> None:

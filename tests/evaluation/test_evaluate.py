@@ -14,7 +14,9 @@ from lipgan_colab.evaluation.scores import VARIANTS
 from lipgan_colab.evaluation.syncnet import SyncNet
 from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.media.writing import write_video
+from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.models.weights import load_expert
 from lipgan_colab.synthetic.clips import speech_like
 
 
@@ -71,6 +73,15 @@ def test_a_clip_is_known_without_its_suffix(drawn_videos, tmp_path, small_disk, 
     with pytest.raises(InputError, match=r"not written \(No space left"):
         evaluate(drawn_videos, Copier(GeneratorConfig(0.25)).eval(), small_disk / "judged", ids=["0_00"])
     assert "per clip: " in capsys.readouterr().out  # the table is not lost with the disk
+
+
+def test_nobody_marks_his_own_work(drawn_videos, tmp_path, capsys):
+    generator = Copier(GeneratorConfig(0.25)).eval()
+    generator.about = {"sync_expert": fingerprint(load_expert("expert"))}
+    judged = evaluate(drawn_videos, generator, tmp_path, ids=["0_00"])
+    (clip,) = judged.clips
+    assert np.isnan(clip.scores["generated"]["expert_d"]) and np.isfinite(clip.scores["generated"]["psnr"])
+    assert "was trained to please this expert" in capsys.readouterr().out
 
 
 def test_a_clip_that_is_not_there_is_named(drawn_videos, tmp_path):

@@ -23,8 +23,9 @@ from sessions import LEASE_TIMES, TINY, assert_equal, kill, log_lines, read_repo
 from lipgan_colab import workspace
 from lipgan_colab.errors import InputError
 from lipgan_colab.models import losses
+from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig
-from lipgan_colab.models.weights import load_generator, save_network
+from lipgan_colab.models.weights import load_expert, load_generator, save_network
 from lipgan_colab.training import async_checkpointer, lease
 from lipgan_colab.training.checkpoint import (
     KEEP,
@@ -483,6 +484,7 @@ def test_a_run_that_is_to_please_an_expert_goes_on_as_if_it_had_not_stopped(draw
     assert lines[1]["sync_counts"] == "1.000000"
     state = newest(tmp_path / "straight")["networks"]
     assert state["sync_counts"] is True and not any("expert" in name for name in state)
+    assert load_generator(tmp_path / "straight").about["sync_expert"] == fingerprint(load_expert(expert))
 
 
 def test_an_expert_that_is_missing_or_another_one_is_a_line(drawn_shards, expert, tmp_path):
