@@ -225,13 +225,15 @@ def _informative(frames: np.ndarray, target: int, poses: np.ndarray, lips: np.nd
         poses: (F, 3) of all frames, in degrees.
         lips: (F, L, 2) landmarks of all frames.
     """
-    apart = np.linalg.norm(poses[frames] - poses[target], axis=1)
-    nearest = frames[np.argsort(apart, kind="stable")[: -(-len(frames) // 2)]]
     shapes = lips - lips.mean(axis=1, keepdims=True)
-    other = np.linalg.norm(shapes[nearest] - shapes[target], axis=(1, 2))
-    if not (np.isfinite(apart).all() and np.isfinite(other).all()):
+    apart = np.linalg.norm(poses[frames] - poses[target], axis=1)
+    other = np.linalg.norm(shapes[frames] - shapes[target], axis=(1, 2))
+    known = np.isfinite(apart) & np.isfinite(other)
+    if not known.any():
         return frames
-    return nearest[np.argsort(-other, kind="stable")[: -(-len(nearest) // 2)]]
+    frames, apart, other = frames[known], apart[known], other[known]
+    nearest = np.argsort(apart, kind="stable")[: -(-len(frames) // 2)]
+    return frames[nearest[np.argsort(-other[nearest], kind="stable")[: -(-len(nearest) // 2)]]]
 
 
 def run_places(samples: int, runs: int) -> np.ndarray:
