@@ -85,7 +85,7 @@ class TrainConfig:
         warmup: steps over which the learning rate rises.
         clip: a network's gradient is scaled down to this norm where it is longer; 0 leaves it alone.
         ema: decay of the moving average of the weights, which is what is exported.
-        augment: which share of the samples is varied (see `LipSyncDataset`), 0 to 1.
+        augment: which share of the samples is varied (see `augmented`), 0 to 1.
         balance: 0 draws every frame alike, 1 every speaker alike, 0.5 in between: as the roots of the speakers' frames.
         seed: of the weights, the samples and the discriminator's coin.
     """
