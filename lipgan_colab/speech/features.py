@@ -8,6 +8,7 @@ of the trained weights computed them: a network hears anything else as another l
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -161,12 +162,19 @@ def window_columns(
     frame: np.ndarray | int, fps: Fraction | float, kind: str = "mfcc", offset: int | Fraction = 0
 ) -> np.ndarray:
     """The columns of the frames' windows, int64 (..., columns): see `windows`. They may lie past an end."""
-    rate, early_frames, early_columns, width = WINDOWS[kind]
-    # A frame lasts `step` columns, and the offset is `shift`: exact, over one denominator.
+    _, early_frames, early_columns, width = WINDOWS[kind]
+    step, shift, over = _frame_step(fps, kind, offset)
+    start = ((np.asarray(frame, np.int64) - early_frames) * step + shift) // over
+    return (start - early_columns)[..., None] + np.arange(width)
+
+
+@cache
+def _frame_step(fps: Fraction | float, kind: str, offset: int | Fraction) -> tuple[int, int, int]:
+    """How many columns a frame lasts, and how many the offset is: exact, both over the third number."""
+    rate = WINDOWS[kind][0]
     step, shift = rate / as_fraction(fps), rate * Fraction(offset) / OFFSET_RATE
     over = math.lcm(step.denominator, shift.denominator)
-    start = ((np.asarray(frame, np.int64) - early_frames) * int(step * over) + int(shift * over)) // over
-    return (start - early_columns)[..., None] + np.arange(width)
+    return int(step * over), int(shift * over), over
 
 
 def as_fraction(fps: Fraction | float) -> Fraction:

@@ -77,8 +77,8 @@ class TrainConfig:
         sync_weight: of the sync expert's verdict in the generator's loss, as in Wav2Lip (0.03 there); 0 leaves it out.
         sync_runs: how many runs of five consecutive frames a batch then has, which the expert looks at.
         sync_bound: the expert's verdict counts once its loss on generated clips that are held out is below this.
-        references: which frames are references: "any", or "informative", which are held as the target and have
-            another mouth (see `LipSyncDataset`).
+        references: which frames are references: "informative", those in which the head is held as in the target and
+            the mouth is another, or "any" (see `LipSyncDataset`).
         held_out: whom not to learn from, to measure by: none; a share of the speakers, such as 0.2; their names, with
             commas between; or auto: a few speakers, or clips where there are fewer than four.
         learning_rate: Adam's, after the warm-up.
@@ -106,7 +106,7 @@ class TrainConfig:
     sync_weight: float = 0.0
     sync_runs: int = 2
     sync_bound: float = 0.75
-    references: str = "any"
+    references: str = "informative"
     held_out: str = "none"
     learning_rate: float = 3e-4
     warmup: int = 200

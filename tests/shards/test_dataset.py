@@ -153,6 +153,7 @@ def test_informative_references_hold_the_head_alike_and_the_mouth_otherwise(tmp_
     lips = np.tile(np.float32([[0.35, 0.75], [0.65, 0.75], [0.5, 0.78]]), (40, 1, 1))
     lips[frames % 2 == 1, 2, 1] = 0.95
     lips += (frames / 400)[:, None, None]  # heads that move on make no other mouth
+    lips = lips.repeat(4, axis=1)
     pose = np.zeros((40, 3), np.float32)
     pose[frames % 4 >= 2, 0] = 30
     pose[:, 1] = frames / 100
