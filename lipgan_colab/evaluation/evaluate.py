@@ -263,7 +263,7 @@ def _scores(clip: _Clip, own: FaceClip, another: FaceClip, judges: _Judges) -> C
 
 def _impartial(expert: SyncExpert, generator: Generator) -> SyncExpert | None:
     """The expert, ready to judge, unless it is the one that the generator was trained to please."""
-    if getattr(generator, "about", {}).get(SYNC_EXPERT) != fingerprint(expert):
+    if fingerprint(expert) not in getattr(generator, "about", {}).get(SYNC_EXPERT, []):
         return fuse(expert)
     tqdm.write(
         "expert_d and expert_c are left out: the generator was trained to please this expert, and nobody marks his own "

@@ -30,7 +30,7 @@ from lipgan_colab.models.wav2lip import (
 from lipgan_colab.speech.features import SpeechInput
 
 EXPORT, EXPERT = "generator.safetensors", "expert.safetensors"  # what a run folder holds for everybody else
-SYNC_EXPERT = "sync_expert"  # in `about`: the fingerprint of the expert that a generator was trained to please
+SYNC_EXPERT = "sync_expert"  # in `about`: fingerprints of the experts that a generator was trained to please
 PAINTED_REFERENCES = "painted_references"  # in `about`: whether a generator has learnt from such (see augmentation)
 Generator = LipGANGenerator | Wav2LipGenerator | MotionNetwork
 

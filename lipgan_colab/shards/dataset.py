@@ -51,6 +51,7 @@ class LipSyncDataset(Dataset):
 
     Attributes:
         fingerprint: of the set of clips that the shards were made of (see corpus.fingerprint).
+        held_out: the ids of the clips that are.
         decodes: False leaves out reference and target, for somebody who holds `all_frames`.
 
     Raises:
@@ -83,6 +84,7 @@ class LipSyncDataset(Dataset):
         clips = [clip for s in self.shards for clip in s.metadata["utterances"]]
         self._speakers, self._balance = np.array([clip["speaker"] for clip in clips]), balance
         held = held_out_ids({clip["id"]: clip["speaker"] for clip in clips}, held_out, seed)
+        self.held_out = sorted(held)
         self._held = np.array([clip["id"] in held for clip in clips])
         self._draw_from(~self._held)
         self._shard_frames = np.cumsum([0, *(int(shard.first_frame[-1]) for shard in self.shards)])

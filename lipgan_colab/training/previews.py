@@ -17,8 +17,8 @@ PLOTS = (
     ("l1", "weighted_l1", "edges"),
     ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
     ("quality", "quality_judge", "lip_quality", "lip_quality_judge"),
-    ("sync", "held_out_sync"),
-    ("held_out_l1",),
+    ("sync", "held_out_sync", "learnt_sync"),
+    ("held_out_l1", "learnt_l1"),
     ("grad_norm",),
     ("loss", "velocity"),  # of mouth motion
     ("follows", "range"),

@@ -236,7 +236,7 @@ class Recorder:
         average.load_state_dict(state["networks"]["average"], assign=True)
         samples = state["step"] * config["batch_size"]
         about = {"step": state["step"], "samples": samples, PAINTED_REFERENCES: config["augment"] > 0}
-        about |= {SYNC_EXPERT: config[SYNC_EXPERT]} if config.get(SYNC_EXPERT) else {}
+        about |= {SYNC_EXPERT: state["networks"]["pleased"]} if state["networks"]["pleased"] else {}
         save_generator(folder / EXPORT, average, about)
         if folder != self.local:
             write_config(folder, self.about)

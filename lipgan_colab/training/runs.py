@@ -28,7 +28,7 @@ LOG_FIELDS = (
     *("step", "samples", "minutes", "samples_per_second", "gpu_gb", "learning_rate", "l1", "weighted_l1"),
     *("edges", "adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
     *("quality", "quality_judge"),  # new ones go to the end: a run that goes on has lines of before
-    *("sync", "sync_counts", "held_out_l1", "held_out_sync"),
+    *("sync", "sync_counts", "held_out_l1", "held_out_sync", "learnt_l1", "learnt_sync"),
     *("quality_features", "lip_quality", "lip_quality_judge", "lip_quality_features"),
 )
 TOLD = ("l1", "loss", "follows", "others", "range")  # of the columns, by `status`; see train_motion for the latter

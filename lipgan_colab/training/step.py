@@ -11,7 +11,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from lipgan_colab.models.lipgan import (
 )
 from lipgan_colab.models.patchgan import PatchDiscriminator, lip_crops, lower_faces
 from lipgan_colab.models.wav2lip import SyncExpert, lower_halves
-from lipgan_colab.models.weights import load_generator
+from lipgan_colab.models.weights import SYNC_EXPERT, load_generator
 from lipgan_colab.shards.dataset import REFERENCES, RUN
 from lipgan_colab.training import distributed
 
@@ -76,7 +76,8 @@ class TrainConfig:
             real ones are, for one whose verdict weighs 1; 0 leaves it out.
         sync_weight: of the sync expert's verdict in the generator's loss, as in Wav2Lip (0.03 there); 0 leaves it out.
         sync_runs: how many runs of five consecutive frames a batch then has, which the expert looks at.
-        sync_bound: the expert's verdict counts once its loss on generated clips that are held out is below this.
+        sync_bound: the expert's verdict counts once its loss on generated clips that are held out (of others, where
+            nobody is) is below this.
         references: which frames are references: "informative", those in which the head is held as in the target and
             the mouth is another, or "any" (see `LipSyncDataset`).
         held_out: whom not to learn from, to measure by: none; a share of the speakers, such as 0.2; their names, with
@@ -125,6 +126,8 @@ class TrainConfig:
                 f"sync_runs {self.sync_runs}: so many runs of {RUN} frames are more than a batch of {self.batch_size}"
             )
         check_face_size(self.face_size)
+        if self.feature_weight and not (self.quality_weight or self.lip_quality_weight):
+            raise InputError("feature_weight: there are features where there is quality_weight or lip_quality_weight")
 
 
 @dataclass
@@ -139,6 +142,7 @@ class Networks:
         scaler: keeps small gradients from vanishing in float16; does nothing in the other types.
         expert: the sync expert, which is no part of the state.
         sync_counts: whether its verdict counts yet.
+        pleased: fingerprints of the experts that the generator has been trained to please.
         dtype: what the networks compute in.
     """
 
@@ -154,6 +158,7 @@ class Networks:
     lip_quality_optimizer: torch.optim.Optimizer | None = None
     expert: SyncExpert | None = None
     sync_counts: bool = False
+    pleased: list[str] = field(default_factory=list)
     dtype: torch.dtype = torch.float32
     _statistics: list[Tensor] = field(default_factory=list, repr=False)
     _unchanged: bool = False  # within a step: no weight has been changed yet
@@ -161,7 +166,7 @@ class Networks:
     def state(self) -> dict:
         """All states as plain data."""
         states = {name: part.state_dict() for name, part in self._learning()}
-        return states | {"sync_counts": self.sync_counts}
+        return states | {"sync_counts": self.sync_counts, "pleased": list(self.pleased)}
 
     def load(self, state: dict) -> None:
         """Take over the states that `state` gave. A scaler's is left out where either side has none in use, and a
@@ -170,7 +175,7 @@ class Networks:
         for name, part in self._learning():
             if name not in optional or state.get(name):
                 part.load_state_dict(state[name])
-        self.sync_counts = bool(state.get("sync_counts", False))
+        self.sync_counts, self.pleased = bool(state.get("sync_counts", False)), list(state.get("pleased", []))
 
     def _learning(self) -> list[tuple[str, Any]]:
         """All parts that training changes, with their names."""
@@ -239,8 +244,13 @@ def start_from_weights(networks: Networks, source: str | Path) -> None:
         InputError: they are no generator of this width and speech feature.
     """
     weights, wanted = load_generator(source), networks.generator.config
+    if not isinstance(weights, LipGANGenerator):
+        raise InputError(f"{source}: is no LipGAN generator, but a {type(weights).__name__}; give other weights")
     if weights.config not in (wanted, replace(wanted, face_size=FACE_SIZE)):
-        raise InputError(f"{source}: is a {weights.config}, and the run trains a {wanted}")
+        theirs, ours = asdict(weights.config), asdict(wanted)
+        differences = ", ".join(f"{n} is {theirs[n]} there and {ours[n]} here" for n in ours if theirs[n] != ours[n])
+        raise InputError(f"{source}: does not fit the run: {differences}; set the same, or give other weights")
+    networks.pleased = list(getattr(weights, "about", {}).get(SYNC_EXPERT, []))
     for network in (networks.generator, networks.average):
         network.load_state_dict(network.state_dict() | weights.state_dict())
 
@@ -339,9 +349,9 @@ def measure(networks: Networks, batch: dict[str, Tensor]) -> dict[str, float]:
     """How well the averaged generator does on a batch of `augmented` runs: l1, and sync where there is an expert."""
     with autocast(batch["target"].device, networks.dtype):
         generated = networks.average(generator_input(batch["reference"], batch["target"]), batch["speech"])
-    found = {"held_out_l1": losses.l1(generated, batch["target"])}
+    found = {"l1": losses.l1(generated, batch["target"])}
     if networks.expert is not None:
-        found["held_out_sync"] = sync_loss(networks, generated, batch["run_speech"])
+        found["sync"] = sync_loss(networks, generated, batch["run_speech"])
     return {name: float(value) for name, value in found.items()}
 
 

@@ -122,7 +122,8 @@ def train(
     )
     _check_size(dataset, config)
     expert = _expert(sync_expert, config, device)
-    about = describe_run(config, dataset) | {SYNC_EXPERT: fingerprint(expert) if expert else None}
+    pleased = fingerprint(expert) if expert else None
+    about = describe_run(config, dataset) | {SYNC_EXPERT: pleased}
     recording = Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over)
     with recording as recorder, _enough_memory(recorder, config, device):
         state = distributed.from_first(recorder.resume())
@@ -133,10 +134,15 @@ def train(
             step = _go_on(networks, state, config, recorder)
         elif start_from is not None:
             start_from_weights(networks, start_from)
+        if pleased and pleased not in networks.pleased:
+            networks.pleased.append(pleased)
         if compile:
             networks.compile()
         shown, measured = of_held_out(dataset, device, SHOWN, MEASURED)
         held = hold_frames(dataset, cache, device, recorder.say)
+        if dataset.held_out:
+            some = ", ".join(dataset.held_out[:5]) + (", ..." if len(dataset.held_out) > 5 else "")
+            recorder.say(f"clips held out, to measure by ({len(dataset.held_out)}): {some}")
         recorder.start(step, config.steps, device, state)
         del state
         in_a_row = torch.zeros((), device=device)  # steps that were skipped
@@ -159,7 +165,7 @@ def train(
                     if step % preview_every == 0 or last:
                         recorder.picture(step, networks, shown)
                     if step % preview_every == 0 or step == config.steps:  # not where it was stopped: nobody is to see
-                        _measure(networks, measured, config, recorder)
+                        _measure(networks, measured, config, dataset, recorder)
                     if step % log_every == 0 or last:
                         rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
                         recorder.line(step, config.batch_size, rate, device)
@@ -227,8 +233,10 @@ def _enough_memory(recorder: Recorder, config: TrainConfig, device: torch.device
 
 def _expert(source: str | Path | None, config: TrainConfig, device: torch.device) -> SyncExpert | None:
     """The sync expert that a run is to please, which learns nothing any more."""
-    if not config.sync_weight:
+    if not config.sync_weight and source is None:
         return None
+    if not config.sync_weight:
+        raise InputError(f"sync_expert {source}: give sync_weight too, such as 0.03")
     if source is None:
         raise InputError(f"sync_weight {config.sync_weight:g}: give sync_expert too, a run folder of train-expert")
     return load_expert(source, device).requires_grad_(False)
@@ -253,13 +261,19 @@ def _check_size(dataset: LipSyncDataset, config: TrainConfig) -> None:
         )
 
 
-def _measure(networks: Networks, batch: dict[str, Tensor], config: TrainConfig, recorder: Recorder) -> None:
+def _measure(
+    networks: Networks, batch: dict[str, Tensor], config: TrainConfig, dataset: LipSyncDataset, recorder: Recorder
+) -> None:
     """Measure by what is held out; from when its faces please the expert well enough, its verdict counts."""
     found = measure(networks, batch)
-    if networks.expert is not None and not networks.sync_counts and found["held_out_sync"] < config.sync_bound:
-        networks.sync_counts = True
-        recorder.say(f"the sync expert counts from here on: {found['held_out_sync']:.3f} < {config.sync_bound:g}")
-    recorder.measured(found | ({"sync_counts": float(networks.sync_counts)} if networks.expert else {}))
+    whose = "held_out" if dataset.held_out else "learnt"
+    told = {f"{whose}_{name}": value for name, value in found.items()}
+    if networks.expert is not None:
+        if not networks.sync_counts and found["sync"] < config.sync_bound:
+            networks.sync_counts = True
+            recorder.say(f"the sync expert counts from here on: {found['sync']:.3f} < {config.sync_bound:g}")
+        told["sync_counts"] = float(networks.sync_counts)
+    recorder.measured(told)
 
 
 def _diverged(run: Path, saved: str) -> InputError:

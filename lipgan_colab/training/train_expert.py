@@ -30,7 +30,7 @@ from lipgan_colab.shards.augmentation import augmented_runs, run_lots
 from lipgan_colab.shards.dataset import cumulative_shares
 from lipgan_colab.shards.held_out import held_out_ids
 from lipgan_colab.shards.manifest import needed_shards, sync_by_group
-from lipgan_colab.shards.shard_file import Shard, fingerprint_of
+from lipgan_colab.shards.shard_file import FACE, Shard, fingerprint_of
 from lipgan_colab.speech.features import window_columns
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, prune, write_checkpoint
@@ -149,8 +149,8 @@ class Moments(Dataset):
         config: which moments.
 
     Raises:
-        InputError: there is no shard, or none with five faces in a row, or it is of another frame rate, or a speaker
-            who was to be held out is not there.
+        InputError: there is no shard, or none with five faces in a row, or it is of another frame rate or size, or a
+            speaker who was to be held out is not there, or nobody else is.
     """
 
     def __init__(self, folder: str | Path, config: ExpertConfig):
@@ -159,6 +159,8 @@ class Moments(Dataset):
         shards = [Shard.open(path) for path in paths]
         if any(shard.metadata["settings"]["fps"] != FPS for shard in shards):
             raise InputError(f"{folder}: an expert is taught at {FPS} frames a second; preprocess with that")
+        if any(shard.metadata["settings"].get("size", FACE) != FACE for shard in shards):
+            raise InputError(f"{folder}: an expert is taught on faces of {FACE} pixels; preprocess with --size {FACE}")
         self.fingerprint = fingerprint_of([shard.metadata for shard in shards])
         judged = sync_by_group(paths)
         judged.pop("all")  # who is off does not say it of others
@@ -169,6 +171,8 @@ class Moments(Dataset):
         held_out = held_out_ids({clip.id: clip.speaker for clip in clips}, config.held_out, config.seed)
         self.learnt = [clip for clip in clips if clip.id not in held_out]
         self.held_out = [clip for clip in clips if clip.id in held_out]
+        if self.held_out and not self.learnt:
+            raise InputError(f"{folder}: all of its clips are held out; hold out fewer")
         if not self.learnt:
             raise InputError(
                 f"{folder}: no clip with {FRAMES + APART} faces in a row that is not held out; preprocess other videos"

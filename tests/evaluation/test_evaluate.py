@@ -77,7 +77,7 @@ def test_a_clip_is_known_without_its_suffix(drawn_videos, tmp_path, small_disk, 
 
 def test_nobody_marks_his_own_work(drawn_videos, tmp_path, capsys):
     generator = Copier(GeneratorConfig(0.25)).eval()
-    generator.about = {"sync_expert": fingerprint(load_expert("expert"))}
+    generator.about = {"sync_expert": [fingerprint(load_expert("expert"))]}
     judged = evaluate(drawn_videos, generator, tmp_path, ids=["0_00"])
     (clip,) = judged.clips
     assert np.isnan(clip.scores["generated"]["expert_d"]) and np.isfinite(clip.scores["generated"]["psnr"])

@@ -454,7 +454,7 @@ def test_a_new_run_can_begin_with_the_weights_of_another(drawn_shards, straight,
     second = train(drawn_shards, tmp_path / "second", still, start_from=straight)
     expected, found = (dict(load_generator(path).named_parameters()) for path in (first, second))
     assert all(torch.equal(expected[name], found[name]) for name in expected)
-    with pytest.raises(InputError, match=r"width=0\.02.*width=0\.5"):
+    with pytest.raises(InputError, match=r"does not fit the run: width is 0\.02 there and 0\.5 here; set"):
         train(drawn_shards, tmp_path / "third", replace(SMALL, width=0.5), start_from=first)
     assert list((tmp_path / "third").iterdir()) == []  # nothing was begun that would refuse the next try
 
@@ -470,21 +470,26 @@ def expert(tmp_path_factory):
 
 def test_a_run_that_is_to_please_an_expert_goes_on_as_if_it_had_not_stopped(drawn_shards, expert, tmp_path, capsys):
     """Its verdict counts from a measurement on, also where that was before the interruption."""
-    config = replace(SMALL, batch_size=10, sync_weight=0.1, sync_bound=100.0, held_out="0.5", references="informative")
+    config = replace(SMALL, batch_size=10, sync_weight=0.1, sync_bound=100.0, held_out="auto")
     options = {"sync_expert": expert, "log_every": 1, "preview_every": 2}
     train(drawn_shards, tmp_path / "straight", config, **options)
-    assert capsys.readouterr().out.count("the sync expert counts from here on") == 1
+    told = capsys.readouterr().out
+    assert told.count("the sync expert counts from here on") == 1
+    assert re.search(r"clips held out, to measure by \(1\): \w+", told)
     train(drawn_shards, tmp_path / "broken", replace(config, steps=3), **options)
-    told = capsys.readouterr()
+    assert "counts from here on" in capsys.readouterr().out
     train(drawn_shards, tmp_path / "broken", config, **options)
-    assert "counts from here on" not in capsys.readouterr().out and told
+    assert "counts from here on" not in capsys.readouterr().out
     lines = read_log(tmp_path / "straight" / "log.csv")
     assert [bool(line["sync"]) for line in lines] == [False, False, True, True]
     assert [bool(line["held_out_l1"] and line["held_out_sync"]) for line in lines] == [False, True, False, True]
+    assert not any(line["learnt_l1"] for line in lines)
     assert lines[1]["sync_counts"] == "1.000000"
     state = newest(tmp_path / "straight")["networks"]
     assert state["sync_counts"] is True and not any("expert" in name for name in state)
-    assert load_generator(tmp_path / "straight").about["sync_expert"] == fingerprint(load_expert(expert))
+    assert load_generator(tmp_path / "straight").about["sync_expert"] == [fingerprint(load_expert(expert))]
+    child = train(drawn_shards, tmp_path / "child", replace(SMALL, steps=1), start_from=tmp_path / "straight")
+    assert load_generator(child).about["sync_expert"] == load_generator(tmp_path / "straight").about["sync_expert"]
 
 
 def test_an_expert_that_is_missing_or_another_one_is_a_line(drawn_shards, expert, tmp_path):
@@ -497,6 +502,10 @@ def test_an_expert_that_is_missing_or_another_one_is_a_line(drawn_shards, expert
     save_network(other, SyncExpert(SyncExpertConfig(0.02)))
     with pytest.raises(InputError, match=r"begun with another configuration: sync_expert was \w+ and is \w+"):
         train(drawn_shards, tmp_path / "run", replace(config, steps=2), sync_expert=other)
+    with pytest.raises(InputError, match=r"sync_expert .*: give sync_weight too"):
+        train(drawn_shards, tmp_path / "x", replace(config, sync_weight=0), sync_expert=expert)
+    with pytest.raises(InputError, match="feature_weight: there are features where"):
+        replace(config, quality_weight=0, feature_weight=1)
     with pytest.raises(InputError, match="sync_runs 3: so many runs of 5 frames are more than a batch of 10"):
         replace(config, sync_runs=3)
     with pytest.raises(InputError, match="references 'best': choose one of any, informative"):

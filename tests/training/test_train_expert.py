@@ -132,7 +132,7 @@ def test_who_is_held_out_is_measured_by_and_not_learnt_from(counting, drawn_shar
     assert [[clip.id for clip in clips] for clips in (moments.learnt, moments.held_out)] == [["a1"], ["b1"]]
     with pytest.raises(InputError, match="held_out: no clip of nobody"):
         Moments(counting, replace(SMALL, held_out="nobody"))
-    with pytest.raises(InputError, match="not held out"):
+    with pytest.raises(InputError, match="all of its clips are held out"):
         Moments(counting, replace(SMALL, held_out="a,b"))
     monkeypatch.setattr(module, "MEASURED_EVERY", 3)
     config = replace(SMALL, held_out="auto")  # of one speaker some clips
@@ -158,6 +158,12 @@ def test_what_cannot_teach_is_refused(tmp_path):
     write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1")], [], {**SETTINGS, "fps": 30})
     with pytest.raises(InputError, match="25 frames a second"):
         Moments(tmp_path, SMALL)
+    write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1")], [], {**SETTINGS, "size": 192})
+    with pytest.raises(InputError, match="taught on faces of 96 pixels; preprocess with --size 96"):
+        Moments(tmp_path, SMALL)
+    write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1")], [], SETTINGS)
+    with pytest.raises(InputError, match="all of its clips are held out"):
+        Moments(tmp_path, replace(SMALL, held_out="a"))
     write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1", 6)], [], SETTINGS)
     with pytest.raises(InputError, match="no clip with"):
         Moments(tmp_path, SMALL)
