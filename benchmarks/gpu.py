@@ -319,7 +319,7 @@ def loop(args: argparse.Namespace) -> None:
         return {"loader samples/s": round(loader_rate(str(args.shards), config, args.workers, count))}
 
     def fed(cache: str) -> dict:
-        dataset = LipSyncDataset(args.shards, config.seed, config.speech)
+        dataset = LipSyncDataset(args.shards, config.seed, config.speech, references=config.references)
         batches = feed(dataset, hold_frames(dataset, cache, args.device), 0, config, args.device, args.workers)
         next(batches)
         return {"fed samples/s": round(config.batch_size / seconds_each(lambda: next(batches), count))}

@@ -27,7 +27,7 @@ from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
 from lipgan_colab.training.feed import hold_frames, pictures
 from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 
-BATCH, STEPS = 32, 4
+BATCH, STEPS = 128, 3
 SHARDS, CLIPS, FRAMES = 6, 100, 75  # of noise
 
 
@@ -110,7 +110,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if args.shards is None:
             write_noise(Path(folder))
-        dataset = LipSyncDataset(args.shards or folder)
+        dataset = LipSyncDataset(args.shards or folder, references="informative")
         needed = training_rate(dataset, args.width)
         print(f"a training step of width {args.width} on {torch.get_num_threads()} threads: {needed:.0f} samples/s")
         for cache in ("none", "memory"):
