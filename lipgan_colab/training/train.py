@@ -102,8 +102,8 @@ def train(
     Raises:
         InputError: no usable shards, or faces of another size in them; the run was begun with another configuration or
             other shards, cannot be read, or another session is at work on it; `start_from` is no generator of this
-            width and speech feature; a Colab without a GPU, or one with too
-            little memory; the training diverged; no disk took its end.
+            width and speech feature, `sync_expert` no expert; a Colab without a GPU, or one with too little memory;
+            the training diverged; no disk took its end.
     """
     began = time.monotonic()
     check_range("workers", workers, 0)
