@@ -99,7 +99,8 @@ def hold_frames(
         (count, size, size, 3), dtype=torch.uint8, device=device if where == "device" else torch.device("cpu")
     )
     frames = dataset.all_frames()
-    with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=count, unit="face", desc="decode") as progress:
+    shown = {"unit": "face", "desc": "decode", "disable": distributed.rank() > 0}
+    with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=count, **shown) as progress:
         for start in range(0, count, AT_ONCE):
             some = [next(frames) for _ in range(min(AT_ONCE, count - start))]
             decoded = pool.map(lambda frame: torch.from_numpy(frame[0].frame(frame[1])), some)
