@@ -13,7 +13,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.shards.augmentation import drawn_lots
 from lipgan_colab.shards.held_out import held_out_ids
 from lipgan_colab.shards.manifest import needed_shards, read_manifest
-from lipgan_colab.shards.shard_file import CURE, FACE, Shard, fingerprint_of
+from lipgan_colab.shards.shard_file import CURE, Shard, fingerprint_of
 
 FAR_FRAMES = 6  # a reference frame is at least this far from its target, as in the authors' train.py
 RUN = 5  # consecutive frames that a sync expert looks at together
@@ -162,7 +162,7 @@ class LipSyncDataset(Dataset):
     @property
     def size(self) -> int:
         """Width and height of the faces."""
-        return self.settings.get("size", FACE)
+        return self.shards[0].size
 
     def all_frames(self) -> Iterator[tuple[Shard, int]]:
         """Every frame of the shards in the order in which `frames` counts them: its shard, and its place there."""

@@ -287,11 +287,16 @@ class Shard:
     def __getstate__(self):
         return {**self.__dict__, "_file": None}
 
+    @property
+    def size(self) -> int:
+        """Width and height of its faces in pixels."""
+        return self.metadata["settings"].get("size", FACE)
+
     def frame(self, index: int) -> np.ndarray:
         """Frame `index` of the shard, uint8 (H, W, 3) RGB."""
         start, stop = self.arrays["jpeg_offsets"][index : index + 2]
         jpeg = self.rows("jpeg", int(start), int(stop))
-        size = self.metadata["settings"].get("size", FACE)
+        size = self.size
         # What a picture claims is looked at first: some hundred bytes can decode to gigabytes.
         picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR) if _jpeg_size(jpeg.tobytes()) == (size, size) else None
         if picture is None:

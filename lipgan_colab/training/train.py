@@ -23,7 +23,7 @@ from lipgan_colab.device import (
 )
 from lipgan_colab.errors import InputError, check_range
 from lipgan_colab.models.expert import fingerprint
-from lipgan_colab.models.lipgan import FACE_SIZE, FACE_SIZES
+from lipgan_colab.models.lipgan import FACE_SIZES
 from lipgan_colab.models.wav2lip import SyncExpert
 from lipgan_colab.models.weights import EXPORT, SYNC_EXPERT, load_expert
 from lipgan_colab.shards.dataset import LipSyncDataset
@@ -251,9 +251,8 @@ def _check_batch(config: TrainConfig) -> None:
 
 
 def _check_size(dataset: LipSyncDataset, config: TrainConfig) -> None:
-    wanted, sizes = config.face_size, [shard.metadata["settings"].get("size", FACE_SIZE) for shard in dataset.shards]
-    size = next((size for size in sizes if size != wanted), wanted)
-    if size != wanted:
+    wanted = config.face_size
+    for size in {shard.size for shard in dataset.shards} - {wanted}:
         fits = f", or train with --face-size {size}" if size in FACE_SIZES else ""
         raise InputError(
             f"{dataset.folder}: holds faces of {size} pixels, and the run trains on {wanted}; "

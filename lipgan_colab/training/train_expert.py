@@ -159,7 +159,7 @@ class Moments(Dataset):
         shards = [Shard.open(path) for path in paths]
         if any(shard.metadata["settings"]["fps"] != FPS for shard in shards):
             raise InputError(f"{folder}: an expert is taught at {FPS} frames a second; preprocess with that")
-        if any(shard.metadata["settings"].get("size", FACE) != FACE for shard in shards):
+        if any(shard.size != FACE for shard in shards):
             raise InputError(f"{folder}: an expert is taught on faces of {FACE} pixels; preprocess with --size {FACE}")
         self.fingerprint = fingerprint_of([shard.metadata for shard in shards])
         judged = sync_by_group(paths)
