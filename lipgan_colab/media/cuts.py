@@ -29,7 +29,7 @@ def is_cut(before: float, here: float, after: float, largest: float = LARGEST_CH
 
 
 def with_cuts(frames: Iterable[np.ndarray], largest: float = LARGEST_CHANGE) -> Iterator[tuple[np.ndarray, bool]]:
-    """The same frames, each with whether it begins a new scene; one frame behind, for a cut stands out on both sides."""
+    """The same frames, each with whether it begins a new scene; a frame behind, for a cut stands out on both sides."""
     waiting = last = None
     before = here = 0.0
     for frame in frames:
