@@ -7,7 +7,7 @@ where its paths begin: lipgan-colab strangers --out DIR --faces $(cat benchmarks
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from lipgan_colab.faces.face import far, sizes
 from lipgan_colab.faces.face_clip import CHIN, FPS, filled
 from lipgan_colab.files import make_folder, written_whole
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
-from lipgan_colab.generation.generate import ready_generator
+from lipgan_colab.generation.generate import GenerateOptions, ready_generator
 from lipgan_colab.generation.moved_faces import film_likeness, spoken_parts
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, speaking_mesh, spoken
 from lipgan_colab.generation.warp import warp
@@ -43,6 +43,7 @@ SILENCE = SAMPLE_RATE  # samples of silence after it, in which the mouth must re
 CELL = 300  # pixels of a picture on the page
 SHOWN = 0.75  # of the face's side: what a picture shows around the lips
 NO_PADS = (0.0, 0.0, 0.0, 0.0)
+WANTED = GenerateOptions().wanted
 
 CHECKS = {
     "yaw": "degrees, mean",
@@ -204,11 +205,10 @@ def _seen(path: Path, said: _Said) -> tuple[Iterator[FaceFrame], Likeness | None
     """As many frames of a photo or a film as are spoken, and who is in them."""
     count = len(said.movements)
     if not is_image(path):
-        who = film_likeness(path, Fraction(FPS), "largest", said.moves)
-        return see_film(path, Fraction(FPS), count, "largest", NO_PADS, StageClock()), who
-    photo = read_photo(path)
-    face = find_in_photo(photo, path, "largest", NO_PADS)
-    return (FaceFrame(number, photo, face) for number in range(count)), None
+        who = film_likeness(path, Fraction(FPS), WANTED, said.moves)
+        return see_film(path, Fraction(FPS), count, WANTED, NO_PADS, StageClock()), who
+    photographed = find_in_photo(read_photo(path), path, WANTED, NO_PADS)
+    return (replace(photographed, number=number) for number in range(count)), None
 
 
 def _worst(pick: Callable, values: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""One person followed through the faces of a film: who it is, its box smoothed, its gaps filled."""
+"""The way of one face through a film: its box smoothed, its gaps filled."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,58 +9,14 @@ import numpy as np
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face import SAME_FACE, Face, centres, far, sizes
-
-FORGET = 15  # frames after which a bystander who is gone is forgotten
-
-
-# Who is followed: "largest"; the n-th from the left (0, 1, ...); or who is at a point (x, y) of the picture.
-Person = str | int | tuple[float, float]
+from lipgan_colab.faces.face import SAME_FACE, Face, far
+from lipgan_colab.faces.following import Person, Sight, Wanted, follow
 
 
 def track(frames: Iterable[np.ndarray], finder: FaceFinder, person: Person = "largest") -> list[Face | None]:
-    """Follow one person through frames uint8 (H, W, 3): see `follow`. One entry a frame."""
-    return list(follow((finder.find(frame) for frame in frames), person))
-
-
-def follow(found: Iterable[list[Face]], person: Person = "largest") -> Iterator[Face | None]:
-    """Follow one person through the faces found in every frame; None where that face is not seen.
-
-    Whoever else is in the picture is followed too, so as not to be taken for it; a newcomer while it is gone (it came
-    back, or the scene was cut) is taken for it. The person is chosen in the first frame that has the one asked for.
-
-    Args:
-        found: of `FaceFinder.find`, largest first.
-        person: "largest", the number of the person counted from the left, or a point (x, y) in the face.
-    """
-    last: list[tuple[np.ndarray, int] | None] = [None]  # where and in which frame each was last seen; 0 is followed
-    for number, faces in enumerate(found):
-        last[1:] = [seen for seen in last[1:] if number - seen[1] <= FORGET]
-        who: dict[int, int] = {}  # face to person
-        if last[0] is None and (chosen := _chosen(faces, person)) is not None:
-            who[chosen] = 0
-        known = [(p, seen[0]) for p, seen in enumerate(last) if seen is not None]
-        for distance, p, i in sorted((far(box, f.box), p, i) for p, box in known for i, f in enumerate(faces)):
-            if distance < SAME_FACE and i not in who and p not in who.values():
-                who[i] = p
-        new = [i for i in range(len(faces)) if i not in who]
-        if new and last[0] is not None and 0 not in who.values():
-            who[new.pop(0)] = 0
-        for i, p in who.items():
-            last[p] = faces[i].box, number
-        last += [(faces[i].box, number) for i in new]
-        yield next((faces[i] for i, p in who.items() if p == 0), None)
-
-
-def _chosen(faces: list[Face], person: Person) -> int | None:
-    """Which of the faces is the person asked for."""
-    if person == "largest":
-        return 0 if faces else None
-    if isinstance(person, int):
-        from_left = sorted(range(len(faces)), key=lambda i: centres(faces[i].box)[0])
-        return from_left[person] if 0 <= person < len(faces) else None
-    distances = [np.abs(centres(f.box) - np.float32(person)).max() / sizes(f.box) for f in faces]
-    return int(np.argmin(distances)) if distances and min(distances) <= 0.75 else None
+    """Follow one person through frames uint8 (H, W, 3): see `following.follow`. One entry a frame."""
+    sights = (Sight(frame, finder.find(frame)) for frame in frames)
+    return [face for _, face in follow(sights, finder, Wanted(person))]
 
 
 def smooth_boxes(track: Iterable[Face | None], radius: int = 2) -> list[Face | None]:

@@ -19,7 +19,7 @@ from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
-from lipgan_colab.faces.tracking import Person
+from lipgan_colab.faces.following import AFTER_CUTS, Person, Wanted
 from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.generation.answers import Answers
 from lipgan_colab.generation.crops import generate_crops
@@ -60,7 +60,12 @@ class GenerateOptions:
 
     Attributes:
         person: who speaks: "largest"; or the number of the person counted from the left, from 0; or a point (x, y) in
-            the face, in pixels. Looked for in the first frame that has it.
+            the face, in pixels. Looked for in the first frame that has it. The largest is the largest of those that are
+            not turned too far.
+        after_cuts: who speaks after a cut, or where somebody turns up while the person is gone: "same" looks whether it
+            is the same person, by the proportions of the face and the colours of skin, hair and clothes, and leaves
+            others as they are; "anybody" takes them for the person.
+        any_face: also what does not look like a human face speaks: an animal, a drawing.
         pauses: when the mouth rests: "gentle" lets whispers and laughter move the lips, "strict" closes them in every
             gap between sentences, "off" never (see `pauses.PAUSE_RULES`).
         sync_offset: by how many frames of the video the lips move later (negative: earlier), 250 at most.
@@ -81,6 +86,8 @@ class GenerateOptions:
     """
 
     person: Person = "largest"
+    after_cuts: str = "same"
+    any_face: bool = False
     pauses: str = "normal"
     sync_offset: int = 0
     window_offset: int | None = None
@@ -99,6 +106,8 @@ class GenerateOptions:
             check_ranges(self, {"window_offset": RANGES["sync_offset"]})
         if not _can_be_meant(self.person):
             raise InputError(f"person {self.person!r}: largest, a number from the left from 0, or a point (x, y)")
+        if self.after_cuts not in AFTER_CUTS:
+            raise InputError(f"after cuts {self.after_cuts!r}: choose one of {', '.join(AFTER_CUTS)}")
         if self.pauses not in PAUSE_RULES:
             raise InputError(f"pauses cannot be {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
         if self.reference_mouth not in REFERENCE_MOUTHS:
@@ -107,6 +116,11 @@ class GenerateOptions:
             raise InputError(f"a detail {self.detail!r}: choose one of {', '.join(DETAILS)}")
         if len(self.pads) != 4 or not all(-0.25 <= pad <= 1 for pad in self.pads):
             raise InputError(f"pads {self.pads}: four parts of the face's side, each from -0.25 to 1")
+
+    @property
+    def wanted(self) -> Wanted:
+        """Whom to follow."""
+        return Wanted(self.person, self.after_cuts, self.largest_yaw, self.any_face)
 
 
 def _can_be_meant(person: Person) -> bool:
@@ -125,7 +139,10 @@ class GenerateReport:
         path: the finished video.
         frames: how many it has, at fps frames a second.
         spoken: in which part of the time somebody speaks, 0 to 1; None where pauses were not looked for.
-        without_face: stretches (first, last) of frames in which the person was not seen; they are as they were.
+        faces: how many were seen where the person was chosen.
+        passed_over: whether a larger face than the person's was turned too far, or not a human one.
+        without_face: stretches (first, last) of frames in which nobody was seen; they are as they were.
+        with_others: stretches of frames in which others were seen and not the person; they are as they were.
         turned_away: frames in which the face was turned too far to be changed fully.
         rested: whether the generator saw a resting mouth where there was another.
         idle: options that were set and mean nothing to these weights.
@@ -137,7 +154,10 @@ class GenerateReport:
     frames: int = 0
     fps: Fraction = PHOTO_FPS
     spoken: float | None = None
+    faces: int = 0
+    passed_over: bool = False
     without_face: list[tuple[int, int]] = field(default_factory=list)
+    with_others: list[tuple[int, int]] = field(default_factory=list)
     turned_away: int = 0
     rested: bool = False
     idle: list[str] = field(default_factory=list)
@@ -146,16 +166,22 @@ class GenerateReport:
     @property
     def passed_through(self) -> int:
         """How many frames are as they were because the person was not seen."""
-        return sum(last - first + 1 for first, last in self.without_face)
+        return sum(last - first + 1 for first, last in self.without_face + self.with_others)
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.frames} frames, {float(self.frames / self.fps):.2f} s"
         if self.spoken == 0:
             text += "; no speech is heard, so the mouth rests (with pauses off every sound moves it)"
-        if self.without_face:
-            stretches = [f"{float(a / self.fps):.1f}-{float((b + 1) / self.fps):.1f} s" for a, b in self.without_face]
-            where = ", ".join(stretches[:5]) + (", ..." if len(stretches) > 5 else "")
-            text += f"; {self.passed_through} frames without the face are left as they were ({where})"
+        if self.passed_over:
+            text += "; the largest face is turned too far, or not a human one, so another speaks (person chooses)"
+        elif self.faces > 1:
+            text += f"; of {self.faces} faces the largest speaks (person chooses)"
+        for stretches, what in ((self.without_face, "without the face"), (self.with_others, "with other people")):
+            if stretches:
+                count = sum(last - first + 1 for first, last in stretches)
+                text += f"; {count} frames {what} are left as they were ({self._when(stretches)})"
+        if self.with_others:
+            text += "; with after cuts anybody they speak as well"
         if self.turned_away:
             text += f"; in {self.turned_away} frames the face is turned too far and fades to the original"
         if self.rested:
@@ -163,6 +189,11 @@ class GenerateReport:
         if self.idle:
             text += f"; these weights have no use for {', '.join(self.idle)}"
         return text
+
+    def _when(self, stretches: list[tuple[int, int]]) -> str:
+        """Stretches of frames in seconds."""
+        seconds = [f"{float(a / self.fps):.1f}-{float((b + 1) / self.fps):.1f} s" for a, b in stretches]
+        return ", ".join(seconds[:5]) + (", ..." if len(seconds) > 5 else "")
 
 
 def generate(
@@ -207,16 +238,16 @@ def generate(
         rule = PAUSE_RULES[options.pauses]
         listening = pool.submit(clock.around("speech", speaking), wave, rule) if rule else None
         find = clock.around("faces", find_in_photo)
-        finding = pool.submit(find, photo, face, options.person, options.pads) if is_photo else None
+        finding = pool.submit(find, photo, face, options.wanted, options.pads) if is_photo else None
         with clock.stage("generator"):
             generator = ready_generator(weights, device, options.window_offset)
         photographed = finding and finding.result()
         mover = None
         if isinstance(generator, MotionNetwork):
             if is_photo:
-                who = likeness([(photo, photographed)], generator.moves)
+                who = likeness([(photo, photographed.face)], generator.moves)
             else:
-                who = film_likeness(face, report.fps, options.person, generator.moves)
+                who = film_likeness(face, report.fps, options.wanted, generator.moves)
             mover = Mover(generator.moves, who, own_teeth=is_photo)
         follow = listening and listening.result()
     report.idle = _idle(generator, options)
@@ -234,9 +265,9 @@ def generate(
     def spoken() -> Iterator[np.ndarray]:
         """The frames of the result, made in this order: seen, generated in batches, pasted."""
         if is_photo:
-            seen = (FaceFrame(number, photo, photographed) for number in range(report.frames))
+            seen = (replace(photographed, number=number) for number in range(report.frames))
         else:
-            seen = ahead(see_film(face, report.fps, report.frames, options.person, options.pads, clock))
+            seen = ahead(see_film(face, report.fps, report.frames, options.wanted, options.pads, clock))
         if mover:
             batches = with_parts(seen, features, options.batch_size)
         else:
@@ -376,10 +407,15 @@ def _pasted(frame: FaceFrame, answers: Answers, options: GenerateOptions) -> np.
 
 
 def _note(frame: FaceFrame, report: GenerateReport, options: GenerateOptions) -> None:
-    """The report learns what was left as it was."""
+    """The report learns who was chosen, and what was left as it was."""
     if frame.face is not None:
         report.turned_away += abs(frame.face.yaw) > options.largest_yaw
-    elif report.without_face and report.without_face[-1][1] == frame.number - 1:
-        report.without_face[-1] = (report.without_face[-1][0], frame.number)
+        if not report.faces:
+            report.faces = frame.faces
+            report.passed_over = options.person == "largest" and not frame.largest
+        return
+    stretches = report.with_others if frame.faces else report.without_face
+    if stretches and stretches[-1][1] == frame.number - 1:
+        stretches[-1] = (stretches[-1][0], frame.number)
     else:
-        report.without_face.append((frame.number, frame.number))
+        stretches.append((frame.number, frame.number))

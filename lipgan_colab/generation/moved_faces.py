@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lipgan_colab.faces import tracking
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face import Face
-from lipgan_colab.faces.tracking import Person
+from lipgan_colab.faces.following import Sight, Wanted, follow
 from lipgan_colab.generation.face_frames import FaceFrame
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
 from lipgan_colab.generation.paste import shown
+from lipgan_colab.media.cuts import with_cuts
 from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.models.motion import MotionNetwork, components
 from lipgan_colab.speech.pauses import RATE
@@ -46,29 +45,17 @@ def spoken_parts(
     return parts.astype(np.float32)
 
 
-def film_likeness(path: str | Path, fps: Fraction, person: Person, moves: np.ndarray) -> Likeness | None:
+def film_likeness(path: str | Path, fps: Fraction, wanted: Wanted, moves: np.ndarray) -> Likeness | None:
     """The person of a film, by some of its first frames; None where they are not in them.
 
     Raises:
         InputError: the film cannot be read.
     """
     with FaceFinder() as finder, closing(read_video(path)) as film:
-        frames = islice(resample_frames(film, fps), 0, LOOKED_AT * APART, APART)
-        return likeness(_with_face(frames, finder, person), moves)
-
-
-def _with_face(frames: Iterator[np.ndarray], finder: FaceFinder, person: Person) -> Iterator[tuple[np.ndarray, Face]]:
-    """The frames in which the person is seen."""
-    picture = None
-
-    def found() -> Iterator[list[Face]]:
-        nonlocal picture
-        for picture in frames:
-            yield finder.find(picture)
-
-    for face in tracking.follow(found(), person):
-        if face is not None:
-            yield picture, face
+        frames = with_cuts(islice(resample_frames(film, fps), 0, LOOKED_AT * APART, APART))
+        sights = (Sight(picture, finder.find(picture), cut) for picture, cut in frames)
+        followed = follow(sights, finder, wanted)
+        return likeness(((sight.picture, face) for sight, face in followed if face is not None), moves)
 
 
 def with_parts(seen: Iterator[FaceFrame], parts: np.ndarray, size: int) -> Iterator[list[FaceFrame]]:

@@ -9,7 +9,7 @@ import numpy as np
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import INNER_LIPS, JAW, LIPS, Face
-from lipgan_colab.faces.tracking import Person
+from lipgan_colab.faces.following import Person
 from lipgan_colab.media.image import is_image, read_image
 from lipgan_colab.media.video import read_video
 

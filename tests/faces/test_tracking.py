@@ -7,7 +7,7 @@ from seen_faces import blank, boxed, frames_of, movement
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import tracking
 from lipgan_colab.faces.face import centres
-from lipgan_colab.faces.tracking import FORGET
+from lipgan_colab.faces.following import FORGET
 
 
 class Scripted:

@@ -18,6 +18,7 @@ from no_doubles import NoDoubles
 from lipgan_colab.device import PRECISION_VARIABLE
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.following import Wanted
 from lipgan_colab.generation import face_frames
 from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import bounced_frames, find_in_photo
@@ -477,7 +478,9 @@ def test_the_reference_comes_before_the_target():
 def test_pads_let_the_box_grow_at_their_sides(shared):
     path = shared / "data" / "photos" / "obama_240p.jpg"
     photo = read_image(path)
-    plain, padded = (find_in_photo(photo, path, "largest", pads).box for pads in ((0, 0, 0, 0), (0.1, 0.2, 0.3, 0.4)))
+    plain, padded = (
+        find_in_photo(photo, path, Wanted(), pads).face.box for pads in ((0, 0, 0, 0), (0.1, 0.2, 0.3, 0.4))
+    )
     grown = (padded - plain) / (plain[2] - plain[0])
     assert grown == pytest.approx([-0.4, -0.1, 0.2, 0.3], abs=1e-4)  # left, top, right, bottom
 

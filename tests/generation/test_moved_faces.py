@@ -8,6 +8,7 @@ import pytest
 from made_media import as_int16, mux
 
 from lipgan_colab.faces import geometry, lips, mesh
+from lipgan_colab.faces.following import Wanted
 from lipgan_colab.generation.generate import GenerateOptions, generate
 from lipgan_colab.generation.moved_faces import film_likeness, spoken_parts
 from lipgan_colab.media.image import read_image
@@ -74,9 +75,9 @@ def test_what_is_heard_opens_and_closes_the_mouth(shared, starter):
 
 def test_of_a_film_the_person_is_looked_at(shared, starter):
     film = shared / "data" / "grid" / "others" / "swwp2s.mpg"
-    found = film_likeness(film, Fraction(25), "largest", starter.moves)
+    found = film_likeness(film, Fraction(25), Wanted(), starter.moves)
     assert found.rest.shape == (468, 3) and lips.gaps(found.rest).max() < lips.SHUT
-    assert film_likeness(film, Fraction(25), (2.0, 2.0), starter.moves) is None
+    assert film_likeness(film, Fraction(25), Wanted((2.0, 2.0)), starter.moves) is None
 
 
 @pytest.fixture(scope="module")

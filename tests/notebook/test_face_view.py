@@ -6,7 +6,7 @@ import pytest
 from skimage.data import astronaut
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import tracking
+from lipgan_colab.faces.following import asked_for
 from lipgan_colab.media.image import read_image
 from lipgan_colab.media.writing import write_video
 from lipgan_colab.notebook.face_view import CHOSEN, OTHER, draw_faces, find_faces
@@ -28,8 +28,7 @@ def test_faces_are_numbered_from_the_left_and_the_largest_is_known(couple):
     assert len(view.faces) == 2 and view.faces[0].box[0] < view.faces[1].box[0]
     assert view.largest == 1 and not view.film
     for number in (0, 1):
-        followed = next(tracking.follow([view.faces[::-1]], view.person(number)))
-        assert followed is view.faces[number]
+        assert asked_for(view.faces[::-1], view.person(number)) is view.faces[number]
 
 
 def test_the_chosen_face_is_drawn_in_colour(couple):

@@ -1,0 +1,240 @@
+"""One person followed from frame to frame: chosen among the faces, never taken for another, found again after a cut."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.faces.face import SAME_FACE, Face, centres, far, sizes
+from lipgan_colab.faces.human import is_human
+from lipgan_colab.faces.look import Look, average, is_same, look, shapes_differ
+
+AFTER_CUTS = ("same", "anybody")
+FORGET = 15  # frames after which somebody who is gone is forgotten
+LOOKS = 5  # pictures by which it is told who a newcomer is
+PATIENCE = 12  # frames that wait for that
+LOOK_AGAIN, REMEMBERED = 5, 20  # every how many frames the person's look is taken, and how many looks are kept
+SMALLEST, SMALLEST_PART = 40.0, 0.25  # of a newcomer's face: pixels, and parts of the person's size
+
+
+# Who is followed: "largest"; the n-th from the left (0, 1, ...); or who is at a point (x, y) of the picture.
+Person = str | int | tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Whom to follow.
+
+    Attributes:
+        person: "largest", the number of the person counted from the left, or a point (x, y) in the face; chosen in the
+            first frame that has it. "largest" passes over a face that cannot be used for one that can.
+        after_cuts: who turns up after a cut, or while the person is gone, is taken for the person: with "anybody"
+            always, with "same" where they look alike (see `look.is_same`).
+        largest_yaw: degrees; a face that is turned further away cannot be used.
+        any_face: whether what does not look like a human face is taken for one.
+    """
+
+    person: Person = "largest"
+    after_cuts: str = "anybody"
+    largest_yaw: float = 180.0
+    any_face: bool = True
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One frame, and who is seen in it.
+
+    Attributes:
+        picture: uint8 (H, W, 3), RGB.
+        faces: of `FaceFinder.find`, largest first.
+        cut: whether another scene begins with it.
+    """
+
+    picture: np.ndarray
+    faces: list[Face]
+    cut: bool = False
+
+
+def follow(
+    sights: Iterable[Sight], finder: FaceFinder, wanted: Wanted = Wanted()
+) -> Iterator[tuple[Sight, Face | None]]:
+    """Follow one person through all frames: each with the person's face, None where that is not seen.
+
+    Whoever else is in the picture is followed too, so as not to be taken for the person. What comes out is up to
+    PATIENCE frames behind what goes in, while it is found out who somebody is.
+
+    Args:
+        sights: the frames in their order.
+        finder: looks again at faces of which it is to be told whether they are human.
+        wanted: whom to follow.
+    """
+    follower = _Follower(finder, wanted)
+    waiting: deque[tuple[int, Sight, list[tuple[_Track, Face]]]] = deque()
+
+    def finished(patience: int) -> Iterator[tuple[Sight, Face | None]]:
+        while waiting:
+            since, sight, here = waiting[0]
+            asked = any(one.is_candidate or follower.person is None for one, _ in here)
+            if asked and number - since < patience:
+                return
+            waiting.popleft()
+            yield sight, next((face for one, face in here if one.is_person), None)
+
+    number = 0
+    for number, sight in enumerate(sights):
+        waiting.append((number, sight, follower.see(number, sight)))
+        yield from finished(PATIENCE)
+    follower.decide()
+    yield from finished(0)
+
+
+def chosen(sight: Sight, finder: FaceFinder, wanted: Wanted) -> Face | None:
+    """The face in a frame that is the person wanted; None where it is not there, or cannot be used."""
+    if wanted.person != "largest":
+        face = asked_for(sight.faces, wanted.person)
+        return face if face is not None and _looks_human(sight, face, finder, wanted) else None
+    human = (face for face in sight.faces if _looks_human(sight, face, finder, wanted))
+    turned = None
+    for face in human:
+        if abs(face.yaw) <= wanted.largest_yaw:
+            return face
+        turned = face if turned is None else turned
+    return turned
+
+
+def asked_for(faces: list[Face], person: Person) -> Face | None:
+    """Which of the faces, largest first, is the one asked for, whether it can be used or not."""
+    if person == "largest":
+        return next(iter(faces), None)
+    if isinstance(person, int):
+        from_left = sorted(faces, key=lambda face: centres(face.box)[0])
+        return from_left[person] if 0 <= person < len(faces) else None
+    distances = [np.abs(centres(f.box) - np.float32(person)).max() / sizes(f.box) for f in faces]
+    return faces[int(np.argmin(distances))] if distances and min(distances) <= 0.75 else None
+
+
+def _looks_human(sight: Sight, face: Face, finder: FaceFinder, wanted: Wanted) -> bool:
+    return wanted.any_face or is_human(sight.picture, face, finder)
+
+
+@dataclass(eq=False)
+class _Track:
+    """Somebody followed through one scene.
+
+    Attributes:
+        box: where they were last seen, in the frame of number `seen`; first in that of number `since`.
+        is_person: whether they are the person wanted.
+        is_candidate: whether they may yet turn out to be.
+        looks: what they look like, while that is asked.
+    """
+
+    box: np.ndarray
+    since: int
+    seen: int
+    is_person: bool = False
+    is_candidate: bool = False
+    looks: list[Look] = field(default_factory=list)
+
+
+class _Follower:
+    """Tells frame by frame who is who."""
+
+    def __init__(self, finder: FaceFinder, wanted: Wanted):
+        self.finder, self.wanted = finder, wanted
+        self.tracks: list[_Track] = []
+        self.person: _Track | None = None  # as followed last
+        self.known: deque[Look] = deque(maxlen=REMEMBERED)  # what the person looks like
+
+    def see(self, number: int, sight: Sight) -> list[tuple[_Track, Face]]:
+        """Everybody in the next frame, each with their face."""
+        if sight.cut:
+            self.decide()
+            self.tracks = []
+        keeps = self.wanted.after_cuts == "anybody"  # the person, for who came instead was taken for them anyway
+        self.tracks = [one for one in self.tracks if number - one.seen <= FORGET or (keeps and one is self.person)]
+        everybody = self._continued(number, sight.faces)
+        if self.person is None:
+            face = chosen(sight, self.finder, self.wanted)
+            self.person = next((one for one, its in everybody if its is face), None)
+            if self.person is not None:
+                self.person.is_person = True
+        face = next((face for one, face in everybody if one is self.person), None)
+        if face is not None:
+            for one in self.tracks:
+                one.is_candidate = False
+            if self.wanted.after_cuts == "same" and (number - self.person.since) % LOOK_AGAIN == 0:
+                self._remember(sight, face)
+        elif self.person is not None:
+            self._meet(number, sight, everybody)
+        return everybody
+
+    def _continued(self, number: int, faces: list[Face]) -> list[tuple[_Track, Face]]:
+        """Each face with the track that it continues, or begins."""
+        near = sorted((far(one.box, f.box), k, i) for k, one in enumerate(self.tracks) for i, f in enumerate(faces))
+        continued: dict[int, _Track] = {}
+        for distance, k, i in near:
+            if distance < SAME_FACE and i not in continued and self.tracks[k] not in continued.values():
+                continued[i] = self.tracks[k]
+        everybody = []
+        for i, face in enumerate(faces):
+            one = continued.get(i)
+            if one is None:
+                one = _Track(face.box, number, number)
+                self.tracks.append(one)
+            one.box, one.seen = face.box, number
+            everybody.append((one, face))
+        return everybody
+
+    def _remember(self, sight: Sight, face: Face) -> None:
+        """What the person looks like, where that can be seen."""
+        if abs(face.yaw) <= self.wanted.largest_yaw:
+            self.known.append(look(sight.picture, face))
+
+    def _meet(self, number: int, sight: Sight, everybody: list[tuple[_Track, Face]]) -> None:
+        """The person is gone: look at who has come, and decide about those who were looked at often enough."""
+        for one, face in everybody:
+            one.is_candidate |= one.since == number
+            if one.is_candidate and self._can_be_used(sight, face):
+                if self.wanted.after_cuts == "anybody":
+                    self._take(one)
+                    return
+                one.looks.append(look(sight.picture, face))
+        self.decide(lambda one: len(one.looks) >= LOOKS or number - one.since >= PATIENCE)
+
+    def _can_be_used(self, sight: Sight, face: Face) -> bool:
+        """Neither small, nor turned away, nor unsure: what the landmarker finds in hair and ears is all of it."""
+        smallest = max(SMALLEST, SMALLEST_PART * sizes(self.person.box))
+        return (
+            sizes(face.box) >= smallest
+            and abs(face.yaw) <= self.wanted.largest_yaw
+            and _looks_human(sight, face, self.finder, self.wanted)
+        )
+
+    def decide(self, is_due: Callable[[_Track], bool] = lambda one: True) -> None:
+        """Whether one of the candidates is the person; those who are due and are not stay somebody else."""
+        candidates = [one for one in self.tracks if one.is_candidate and one.looks]
+        if not any(is_due(one) for one in candidates):
+            return
+        alike = candidates
+        if self.known:
+            person = average(self.known)
+            seen = {one: average(one.looks) for one in candidates}
+            alike = sorted(
+                (one for one in candidates if is_same(seen[one], person)),
+                key=lambda one: shapes_differ(seen[one], person),
+            )
+        if alike:
+            self._take(alike[0])
+        for one in candidates:
+            one.is_candidate &= not is_due(one)
+
+    def _take(self, one: _Track) -> None:
+        """This is the person, from the first frame in which they came."""
+        self.tracks = [other for other in self.tracks if other is not self.person]
+        self.person = one
+        one.is_person = True
+        self.known.extend(one.looks)
+        for other in self.tracks:
+            other.is_candidate = False
