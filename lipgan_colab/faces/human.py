@@ -15,15 +15,15 @@ AROUND = 1.2  # a view shows so many times the face's longer side
 # How the same face is looked at again: moved by parts of its side to the right and down, so many times as much around
 # it, mirrored or not.
 VIEWS = ((0.0, 0.0, 1.0, True), (0.12, 0.08, 1.25, False), (-0.12, -0.08, 0.85, False), (0.08, -0.12, 1.0, True))
-# Of 1060 human faces (in films of GRID, small, dark and rolled ones too, photos, paintings, one cut by the border) all
-# but 8, of a film of 50 to 100 blurred pixels a face, lie below 0.017; of 20 dogs, cats, a monkey and drawn animals
-# all lie above 0.021.
-LARGEST_DIFFERENCE = 0.02
+# Of 1200 human faces (in films, small, dark and rolled ones too, in photos and paintings, one cut by the border) all lie
+# below, of 20 dogs, cats, a monkey and drawn animals all above. Of small faces the landmarks are only so exact.
+LARGEST_DIFFERENCE, PIXELS = 0.02, 1.5
 
 
 def is_human(picture: np.ndarray, face: Face, finder: FaceFinder) -> bool:
     """Whether the face found in a picture, uint8 (H, W, 3), is a human one, as far as its landmarks tell."""
-    return views_differ(picture, face, finder) <= LARGEST_DIFFERENCE
+    height = np.linalg.norm(face.landmarks[10] - face.landmarks[152])
+    return bool(views_differ(picture, face, finder) <= max(LARGEST_DIFFERENCE, PIXELS / height))
 
 
 def views_differ(picture: np.ndarray, face: Face, finder: FaceFinder) -> float:

@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from no_doubles import NoDoubles
 
@@ -511,3 +512,29 @@ def test_an_open_mouth_is_seen_at_rest_by_weights_that_know_such(shared, tmp_pat
 def test_an_unknown_wish_for_the_mouth_is_refused():
     with pytest.raises(InputError, match="choose one of auto, own, rest"):
         GenerateOptions(reference_mouth="smile")
+
+
+def test_somebody_else_in_a_film_is_left_as_they_were_and_told(shared, painter, tmp_path):
+    reports = shared / "data" / "reports"
+    report = generate(reports / "interview.mp4", reports / "answer.wav", painter, tmp_path / "out.mp4", PASTED)
+    assert (report.with_others, report.without_face) == ([(40, 79)], [])
+    assert "40 frames with other people are left as they were (1.6-3.2 s)" in str(report)
+    painted = np.array([is_green(frame).mean() for frame in read_back(report.path)])
+    assert painted[40:80].max() < 0.001 < 0.01 < painted[[*range(40), *range(80, 120)]].min()
+
+
+def test_what_is_no_human_face_speaks_only_if_that_is_insisted_on(painter, one_second, tmp_path):
+    wheel = tmp_path / "wheel.png"
+    cv2.imwrite(str(wheel), skimage.data.colorwheel()[..., 2::-1])
+    with pytest.raises(InputError) as caught:
+        generate(wheel, one_second, painter, tmp_path / "out.mp4", PASTED)
+    assert str(caught.value).startswith(f"{wheel}: this does not look like a human face")
+    report = generate(wheel, one_second, painter, tmp_path / "out.mp4", replace(PASTED, any_face=True))
+    assert report.frames == 25
+
+
+def test_of_two_faces_it_is_told_which_one_speaks(shared, painter, one_second, tmp_path):
+    film = shared / "data" / "tricky" / "two_faces_s1_s4.mp4"
+    report = generate(film, one_second, painter, tmp_path / "out.mp4", PASTED)
+    assert report.faces == 2 and not report.passed_over
+    assert "of 2 faces the largest speaks" in str(report)

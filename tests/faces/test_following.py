@@ -1,0 +1,95 @@
+"""Who is followed: a face that can be used, and after a cut nobody else."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from seen_faces import frames_of
+
+from lipgan_colab.faces.following import Sight, Wanted, chosen, follow
+from lipgan_colab.media.cuts import with_cuts
+from lipgan_colab.media.image import read_image
+
+CAREFUL = Wanted(after_cuts="same", largest_yaw=45, any_face=False)
+
+
+@pytest.fixture(scope="module")
+def shot(shared):
+    """`shot(name, first, count)`: frames of a clip of GRID, all of one size."""
+
+    def frames(name: str, first: int = 0, count: int = 20) -> list[np.ndarray]:
+        return [cv2.resize(f, (360, 288)) for f in frames_of(shared / "data" / "grid" / name)[first : first + count]]
+
+    return frames
+
+
+def followed(finder, shots: list[list[np.ndarray]], wanted: Wanted = CAREFUL) -> list[int]:
+    """In how many frames of each shot the person is seen, of a film that is cut together from them."""
+    film = with_cuts(frame for one in shots for frame in one)
+    faces = iter([face for _, face in follow((Sight(f, finder.find(f), cut) for f, cut in film), finder, wanted)])
+    return [sum(next(faces) is not None for _ in one) for one in shots]
+
+
+def test_after_a_cut_somebody_else_is_left_alone(finder, shot):
+    shots = [shot("s1/bbwm7a.mpg"), shot("s4/bgwo2a_360.mkv"), shot("s1/bbwm7a.mpg", 30), shot("others/swiz3n.mpg")]
+    assert followed(finder, shots) == [20, 0, 20, 0]
+    assert followed(finder, shots, replace(CAREFUL, after_cuts="anybody")) == [20, 20, 20, 20]
+
+
+def test_over_jump_cuts_the_person_is_the_same(finder, shot):
+    """From the first frame of each shot on."""
+    shots = [shot("people/s31/lbig7s.mpg"), shot("people/s31/prwa4n.mpg"), shot("people/s31/lbig7s.mpg", 40)]
+    closer = [np.ascontiguousarray(cv2.resize(f[:230, 36:324], (360, 288))) for f in shot("people/s31/bgiq6p.mpg")]
+    assert followed(finder, [*shots, closer]) == [20, 20, 20, 20]
+
+
+def test_whoever_comes_while_the_person_is_gone_is_compared_as_well(finder, shot):
+    """No cut: the person leaves, and somebody else walks in elsewhere."""
+    mine, other = shot("s1/bbwm7a.mpg"), shot("s4/bgwo2a_360.mkv")
+    empty = np.full_like(mine[0], 120)
+    for then, seen in ((other, 0), (mine, 20)):
+        wide = (
+            [np.hstack([f, empty]) for f in mine]
+            + [np.hstack([empty, empty])] * 4
+            + [np.hstack([empty, f]) for f in then]
+        )
+        sights = (Sight(frame, finder.find(frame)) for frame in wide)
+        faces = [face for _, face in follow(sights, finder, CAREFUL)]
+        assert sum(face is not None for face in faces[24:]) == seen
+
+
+@pytest.mark.parametrize("change", ["small", "turned", "unsure"])
+def test_after_a_cut_a_face_that_cannot_be_used_is_left_alone(finder, shot, change):
+    """Each is the same person, and would be followed were it not for that."""
+
+    def sight(frame: np.ndarray, cut: bool) -> Sight:
+        faces = finder.find(frame)
+        if change == "turned":
+            faces = [replace(face, yaw=70.0) for face in faces]
+        if change == "unsure":  # the landmarks of a face that is elsewhere
+            faces = [replace(face, landmarks=face.landmarks + np.float32([60, 0])) for face in faces]
+        return Sight(frame, faces, cut)
+
+    frames = shot("s1/bbwm7a.mpg", 30, 8)
+    if change == "small":
+        frames = [cv2.copyMakeBorder(cv2.resize(f, (90, 72)), 100, 116, 120, 150, cv2.BORDER_REPLICATE) for f in frames]
+    before = [Sight(frame, finder.find(frame)) for frame in shot("s1/bbwm7a.mpg", 0, 6)]
+    after = [sight(frame, n == 0) for n, frame in enumerate(frames)]
+    assert all(one.faces for one in after)
+    faces = [face for _, face in follow([*before, *after], finder, CAREFUL)]
+    assert [face is not None for face in faces] == [True] * 6 + [False] * 8
+
+
+def test_the_largest_is_the_largest_that_can_be_used(shared, finder):
+    turned, frontal = (read_image(shared / "data" / "photos" / f"{name}.jpg") for name in ("monalisa_yaw16", "obama"))
+    both = np.hstack([cv2.resize(turned, (600, 600)), cv2.resize(frontal[:910], (600, 600))])
+    large, small = finder.find(both)
+    away = replace(large, yaw=-60.0)
+    assert chosen(Sight(both, [large, small]), finder, CAREFUL) is large
+    assert chosen(Sight(both, [away, small]), finder, CAREFUL) is small
+    assert chosen(Sight(both, [away, small]), finder, replace(CAREFUL, person=0)) is away  # as asked for
+    assert chosen(Sight(both, [away]), finder, CAREFUL) is away  # better than nobody
+    unsure = replace(large, landmarks=large.landmarks + np.float32([90, 0]))
+    assert chosen(Sight(both, [unsure, small]), finder, CAREFUL) is small
+    assert chosen(Sight(both, [unsure]), finder, CAREFUL) is None
