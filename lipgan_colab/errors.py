@@ -1,11 +1,16 @@
-"""The one exception that a person is meant to read."""
+"""The one exception that a person is meant to read, and how lines for a person are worded.
+
+A line names an option as Python has it, in backquotes: `size`, or `size=192`. Whoever shows the line puts there what
+the person knows the option by (see `naming_options`).
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")  # names in a file can hold line breaks, and what moves a cursor
 LONGEST = 2000  # characters of a line: names in a file can be as long as the file
+OPTION = re.compile(r"(?<![^\s(])`(\w+)(?:=([^`\n]+))?`(?![^\s,;:.)]|\.\w)")
 
 
 class InputError(ValueError):
@@ -17,6 +22,28 @@ class InputError(ValueError):
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows (IPython's hook): the line alone, without the calls that led to it."""
         return [f"{type(self).__name__}: {self}"]
+
+
+def naming_options(line: str, known_by: Callable[[str, str | None], str | None]) -> str:
+    """A line with its options named as the person gives them.
+
+    Args:
+        line: what the package says.
+        known_by: returns what an option (of this name, with this value or None) is called where the line is shown;
+            None leaves it as Python has it.
+    """
+    return OPTION.sub(lambda found: known_by(found[1], found[2]) or found[0], line)
+
+
+def counted(count: int | str, one: str, several: str = "") -> str:
+    """A number and what it counts: "1 frame", "2 frames", "1.50 hours".
+
+    Args:
+        count: the number, as it is shown.
+        one: the word for one of them.
+        several: for any other number; where it is not given, `one` gets an s.
+    """
+    return f"{count} {one if str(count) == '1' else several or f'{one}s'}"
 
 
 def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]]) -> None:
@@ -34,7 +61,7 @@ def check_range(name: str, value: float | None, least: float, most: float = floa
     """Raises InputError where a number is outside of its range, or not a number; None is nothing to check."""
     if value is not None and not least <= value <= most:
         limits = f"{least:g} or more" if most == float("inf") else f"from {least:g} to {most:g}"
-        raise InputError(f"{name} {value}: it must be {limits}")
+        raise InputError(f"`{name}` {value}: it must be {limits}")
 
 
 @contextmanager

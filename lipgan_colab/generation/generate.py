@@ -16,7 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device
-from lipgan_colab.errors import InputError, check_ranges
+from lipgan_colab.errors import InputError, check_ranges, counted
 from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 from lipgan_colab.faces.following import AFTER_CUTS, Person, Wanted
@@ -48,6 +48,7 @@ RANGES = {  # of the options
 }
 REFERENCE_MOUTHS = ("auto", "own", "rest")
 DETAILS = ("own", "network")
+SHOWN = 5  # stretches in a report
 CONSENT = (
     "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic. "
     "With --consent the video notes that they agreed, and this is not said again"
@@ -105,17 +106,17 @@ class GenerateOptions:
         if self.window_offset is not None:
             check_ranges(self, {"window_offset": RANGES["sync_offset"]})
         if not _can_be_meant(self.person):
-            raise InputError(f"person {self.person!r}: largest, a number from the left from 0, or a point (x, y)")
+            raise InputError(f"`person` {self.person!r}: largest, a number from the left from 0, or a point (x, y)")
         if self.after_cuts not in AFTER_CUTS:
-            raise InputError(f"after cuts {self.after_cuts!r}: choose one of {', '.join(AFTER_CUTS)}")
+            raise InputError(f"`after_cuts` {self.after_cuts!r}: choose one of {', '.join(AFTER_CUTS)}")
         if self.pauses not in PAUSE_RULES:
-            raise InputError(f"pauses cannot be {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
+            raise InputError(f"`pauses` {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
         if self.reference_mouth not in REFERENCE_MOUTHS:
-            raise InputError(f"a reference mouth {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
+            raise InputError(f"`reference_mouth` {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
         if self.detail not in DETAILS:
-            raise InputError(f"a detail {self.detail!r}: choose one of {', '.join(DETAILS)}")
+            raise InputError(f"`detail` {self.detail!r}: choose one of {', '.join(DETAILS)}")
         if len(self.pads) != 4 or not all(-0.25 <= pad <= 1 for pad in self.pads):
-            raise InputError(f"pads {self.pads}: four parts of the face's side, each from -0.25 to 1")
+            raise InputError(f"`pads` {self.pads}: four parts of the face's side, each from -0.25 to 1")
 
     @property
     def wanted(self) -> Wanted:
@@ -169,31 +170,34 @@ class GenerateReport:
         return sum(last - first + 1 for first, last in self.without_face + self.with_others)
 
     def __str__(self) -> str:
-        text = f"{self.path}: {self.frames} frames, {float(self.frames / self.fps):.2f} s"
+        text = f"{self.path}: {counted(self.frames, 'frame')}, {float(self.frames / self.fps):.2f} s"
         if self.spoken == 0:
-            text += "; no speech is heard, so the mouth rests (with pauses off every sound moves it)"
+            text += "; no speech is heard, so the mouth rests (with `pauses=off` every sound moves it)"
         if self.passed_over:
-            text += "; the largest face is turned too far, or not a human one, so another speaks (person chooses)"
+            text += "; the largest face is turned too far, or not a human one, so another speaks (`person` chooses)"
         elif self.faces > 1:
-            text += f"; of {self.faces} faces the largest speaks (person chooses)"
+            text += f"; of {self.faces} faces the largest speaks (`person` chooses)"
         for stretches, what in ((self.without_face, "without the face"), (self.with_others, "with other people")):
             if stretches:
                 count = sum(last - first + 1 for first, last in stretches)
-                text += f"; {count} frames {what} are left as they were ({self._when(stretches)})"
+                left = "is left as it was" if count == 1 else "are left as they were"
+                text += f"; {counted(count, 'frame')} {what} {left} ({_told(stretches, self.fps)})"
         if self.with_others:
-            text += "; with after cuts anybody they speak as well"
+            text += "; with `after_cuts=anybody` they speak as well"
         if self.turned_away:
-            text += f"; in {self.turned_away} frames the face is turned too far and fades to the original"
+            text += f"; in {counted(self.turned_away, 'frame')} the face is turned too far and fades to the original"
         if self.rested:
-            text += "; the generator saw the mouth at rest (with reference mouth own it sees it as it is)"
+            text += "; the generator saw the mouth at rest (with `reference_mouth=own` it sees it as it is)"
         if self.idle:
-            text += f"; these weights have no use for {', '.join(self.idle)}"
+            text += f"; these weights have no use for {', '.join(f'`{name}`' for name in self.idle)}"
         return text
 
-    def _when(self, stretches: list[tuple[int, int]]) -> str:
-        """Stretches of frames in seconds."""
-        seconds = [f"{float(a / self.fps):.1f}-{float((b + 1) / self.fps):.1f} s" for a, b in stretches]
-        return ", ".join(seconds[:5]) + (", ..." if len(seconds) > 5 else "")
+
+def _told(stretches: list[tuple[int, int]], fps: Fraction) -> str:
+    """From when to when some stretches (first frame, last frame) last, the first of them: one frame is 0.08-0.12 s."""
+    times = [(f"{float(first / fps):.2f}", f"{float((last + 1) / fps):.2f}") for first, last in stretches[:SHOWN]]
+    told = [f"{begin}-{end} s" if begin != end else f"at {begin} s" for begin, end in times]
+    return ", ".join(told) + (", …" if len(stretches) > SHOWN else "")
 
 
 def generate(
@@ -298,7 +302,7 @@ def _idle(generator: Generator, options: GenerateOptions) -> list[str]:
     names = ("detail", "reference_mouth", "pads", "sharpen") if isinstance(generator, MotionNetwork) else ()
     if options.detail == "own" and not names:
         names = ("sharpen",)
-    return [name.replace("_", " ") for name in names if getattr(options, name) != getattr(usual, name)]
+    return [name for name in names if getattr(options, name) != getattr(usual, name)]
 
 
 def _check_files(face: str | Path, speech: str | Path, out: str | Path) -> None:

@@ -56,7 +56,7 @@ def speech_probability(wave: np.ndarray) -> np.ndarray:
     try:
         from silero_vad import load_silero_vad
     except ImportError as error:
-        raise InputError("pauses cannot be found: pip install silero-vad, or choose pauses off") from error
+        raise InputError("pauses cannot be found: pip install silero-vad, or choose `pauses=off`") from error
     finally:
         torch.set_num_threads(threads)  # importing it leaves one
     model = load_silero_vad()

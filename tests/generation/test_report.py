@@ -1,0 +1,35 @@
+"""What `generate` says when it is done."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from lipgan_colab.generation.generate import GenerateReport
+
+
+@pytest.mark.parametrize(
+    ("stretches", "told"),
+    [
+        ([(2, 2)], "1 frame without the face is left as it was (0.08-0.12 s)"),
+        ([(2, 2), (50, 74)], "26 frames without the face are left as they were (0.08-0.12 s, 2.00-3.00 s)"),
+    ],
+)
+def test_frames_that_were_left_alone_are_counted_and_found(stretches, told):
+    assert told in str(GenerateReport(Path("a.mp4"), 75, Fraction(25), without_face=stretches))
+
+
+def test_a_stretch_has_a_length_at_any_rate():
+    told = str(GenerateReport(Path("a.mp4"), 75, Fraction(1000), without_face=[(3, 4)]))
+    assert "(at 0.00 s)" in told
+
+
+def test_one_frame_is_one():
+    told = str(GenerateReport(Path("a.mp4"), 1, Fraction(25), turned_away=1))
+    assert told.startswith("a.mp4: 1 frame, 0.04 s") and "in 1 frame the face" in told
+
+
+def test_options_are_named_as_python_has_them():
+    told = str(GenerateReport(Path("a.mp4"), 9, spoken=0.0, rested=True, idle=["pads", "reference_mouth"]))
+    for name in ("`pauses=off`", "`reference_mouth=own`", "`pads`, `reference_mouth`"):
+        assert name in told
