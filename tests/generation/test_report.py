@@ -20,7 +20,7 @@ def test_frames_that_were_left_alone_are_counted_and_found(stretches, told):
 
 
 def test_a_stretch_has_a_length_at_any_rate():
-    told = str(GenerateReport(Path("a.mp4"), 75, Fraction(1000), without_face=[(3, 4)]))
+    told = str(GenerateReport(Path("a.mp4"), 75, Fraction(1000), without_face=[(3, 3)]))
     assert "(at 0.00 s)" in told
 
 
