@@ -3,13 +3,15 @@
 import hashlib
 import os
 import re
+import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.corpora.lists import COMMENT, read_lines
+from lipgan_colab.errors import InputError, counted
 
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv"]
@@ -23,6 +25,8 @@ LRS2_FOLDER = "mvlrs_v1"  # what the archive unpacks to
 # The lists that come with LRS2. A programme belongs to the first list that names it: what judges comes before what
 # teaches.
 LRS2_SPLITS = ("test", "val", "train", "pretrain")
+
+PART = re.compile(r"(.+)(#\d+)")  # ids of the clips that a longer film was cut into: talk.mp4#1, talk.mp4#2, …
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def folder(root: str | Path, licence: str = "unknown") -> list[Utterance]:
     unlisted = [p for p in paths if re.search(r"[\r\n]", p.relative_to(root).as_posix())]
     if unlisted:
         warnings.warn(
-            f"{root}: {len(unlisted)} videos left out, for their names have a line break; rename {unlisted[0].name!r}",
+            f"{root}: {counted(len(unlisted), 'video')} left out, for "
+            f"{'its name has' if len(unlisted) == 1 else 'their names have'} a line break; rename {unlisted[0].name!r}",
             stacklevel=2,
         )
         paths = [p for p in paths if p not in set(unlisted)]
@@ -183,7 +188,10 @@ def lrs2(root: str | Path, split: str = "train", unpacked: bool = True) -> list[
     kept = [i for i in dict.fromkeys(ids) if _programme(i) not in taken]
     if len(kept) < len(set(ids)):
         lost = len(set(ids)) - len(kept)
-        warnings.warn(f"LRS2: {lost} clips of {split} left out: their programmes belong to another split", stacklevel=2)
+        warnings.warn(
+            f"LRS2: {counted(lost, 'clip')} of {split} left out, of programmes that belong to another split",
+            stacklevel=2,
+        )
     utterances = [
         Utterance(
             id=i,
@@ -220,12 +228,8 @@ def _read_list(path: Path) -> list[str]:
     """main/PROGRAMME/UTTERANCE of every line; test.txt and val.txt have a second column, which says how noisy it is."""
     where = "pretrain" if path.stem == "pretrain" else "main"
     ids = []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a list that can be read ({error}); use LRS2's own") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+    for number, line in read_lines(path, "use LRS2's own"):
+        if line.startswith(COMMENT):
             continue
         name = line.split()[0].removesuffix(".mp4")
         if not re.fullmatch(r"\w[\w-]*/\w[\w-]*", name):
@@ -240,11 +244,16 @@ def _those_there(utterances: list[Utterance], split: str, videos: Path) -> list[
     ]
     if not there:
         raise InputError(
-            f"{videos}: none of the {len(utterances)} clips of {split} is there; unpack the part files first"
+            f"{videos}: none of the {counted(len(utterances), 'clip')} of {split} is there; unpack the part files first"
         )
     if len(there) < len(utterances):
-        warnings.warn(f"{videos}: {len(there)} of the {len(utterances)} clips of {split} are there", stacklevel=3)
+        told = f"{len(there)} of the {counted(len(utterances), 'clip')} of {split} {_are(len(there))} there"
+        warnings.warn(f"{videos}: {told}", stacklevel=3)
     return there
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 CORPORA = {"folder": folder, "grid": grid, "lrs2": lrs2}
@@ -261,7 +270,14 @@ def without(utterances: Sequence[Utterance], left_out: Sequence[str]) -> list[Ut
 
 
 def only(utterances: Sequence[Utterance], ids: Iterable[str], where: str = "the corpus") -> list[Utterance]:
-    """The utterances of these ids, in the ids' order. Of a file's id the suffix may be left out, or be one too many.
+    """The utterances of these ids, in the ids' order.
+
+    Of a file's id the suffix may be left out, or be one too many; a letter with its accent may be written as one or as
+    two, and a path as Windows does, or from the folder on (./). A film's id means all clips that it was cut into (see
+    PART), and the id of such a clip means the film where that has not been cut yet.
+
+    An id that begins with # and is not in the corpus is a comment of the list that it comes from. Where any of the
+    corpus begins so, comments have a blank after the #.
 
     Args:
         utterances: a corpus.
@@ -269,29 +285,61 @@ def only(utterances: Sequence[Utterance], ids: Iterable[str], where: str = "the 
         where: the corpus' name, for a person.
 
     Raises:
-        InputError: an id is not in the corpus, or means several of its clips.
+        InputError: an id is not in the corpus, or means several of its clips; or there are comments alone.
     """
     by_id = {u.id: u for u in utterances}
     by_stem = defaultdict(list)
     for u in utterances:
-        by_stem[_stem(u.id)].append(u)
-    chosen = {}
+        for name in {u.id, film_of(u.id)}:
+            by_stem[_stem(_plain(name))].append((_plain(name), u))
+    chosen, comments = {}, []
     for i in ids:
-        stem = _stem(i.strip())
-        alike = [u for u in by_stem.get(stem, []) if i.strip() == stem or u.id in (stem, i.strip())]
-        found = [by_id[i]] if i in by_id else alike
+        found = [by_id[i]] if i in by_id else _alike(_plain(i), by_stem)
+        if not found and _is_comment(i, by_id):
+            comments.append(i)
+            continue
         if not found:
             raise InputError(f"{i}: not in {where}; check the id (path below the folder)")
-        if len(found) > 1:
-            raise InputError(f"{i}: means {found[0].id} and {found[1].id}; give the id with its suffix")
-        chosen[found[0].id] = found[0]
+        films = list(dict.fromkeys(film_of(u.id) for u in found))
+        if len(films) > 1:
+            raise InputError(f"{i}: means {films[0]} and {films[1]}; give the id with its suffix")
+        chosen |= {u.id: u for u in found}
+    if comments and not chosen:
+        raise InputError(f"{where}: the list has nothing but comments ({comments[0]}); add ids, a line each")
     return list(chosen.values())
+
+
+def film_of(clip: str) -> str:
+    """The id of the film that a clip was cut out of; of others their own."""
+    part = PART.fullmatch(clip)
+    return part[1] if part else clip
+
+
+def _alike(name: str, by_stem: Mapping[str, list[tuple[str, Utterance]]]) -> list[Utterance]:
+    """What a name means that is no id as it stands."""
+    stem = _stem(name)
+    found = [u for known_as, u in by_stem.get(stem, []) if name == stem or known_as in (stem, name)]
+    if not found and film_of(name) != name:
+        found = [u for u in _alike(film_of(name), by_stem) if film_of(u.id) == u.id]
+    return found
+
+
+def _is_comment(line: str, ids: Iterable[str]) -> bool:
+    told = line[len(COMMENT) :]
+    alone = not told or told[0].isspace() or not any(i.startswith(COMMENT) for i in ids)
+    return line.startswith(COMMENT) and alone
+
+
+def _plain(name: str) -> str:
+    """An id as lists of other systems' write it, made alike."""
+    return unicodedata.normalize("NFC", name.strip().replace("\\", "/").removeprefix("./"))
 
 
 def _stem(clip: str) -> str:
     """An id without its video suffix."""
-    stem, suffix = os.path.splitext(clip)
-    return stem if suffix.lower() in VIDEO_SUFFIXES else clip
+    film = film_of(clip)
+    stem, suffix = os.path.splitext(film)
+    return stem + clip[len(film) :] if suffix.lower() in VIDEO_SUFFIXES else clip
 
 
 def split(utterances: Sequence[Utterance], name: str, share: float = 0.1, seed: int = 0) -> list[Utterance]:
@@ -312,7 +360,8 @@ def split(utterances: Sequence[Utterance], name: str, share: float = 0.1, seed: 
     if name not in parts:
         raise InputError(f"there is no part {name!r}; take train, val or test")
     if not parts["train"]:
-        raise InputError(f"{len(groups)} speakers cannot be split into train, val and test; at least three are needed")
+        many = counted(len(groups), "speaker")
+        raise InputError(f"{many} cannot be split into train, val and test; at least three are needed")
     return [u for u in utterances if u.group in set(parts[name])]
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.corpus import Utterance, draw_number, fingerprint
-from lipgan_colab.errors import InputError
+from lipgan_colab.corpora.lists import read_lines
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import written_whole
 from lipgan_colab.media.video import probe_video
 
@@ -47,18 +48,19 @@ def subset(
             looked up yet, or a balance by what this corpus does not know.
     """
     if sum(size is not None for size in (hours, utterances, fraction)) > 1:
-        raise InputError("a subset has one size: give hours, utterances or a fraction")
+        raise InputError("a subset has one size: give `hours`, `utterances` or `fraction`")
     order = _drawn_order(corpus, seed, balance)
     if hours is not None:
         return _first_hours(order, hours)
     if fraction is not None:
         if not 0 < fraction <= 1:
-            raise InputError(f"a fraction of {fraction} cannot be drawn; give more than 0 and at most 1")
+            raise InputError(f"`fraction` {fraction} cannot be drawn; give more than 0 and at most 1")
         utterances = max(1, round(fraction * len(order)))
     if utterances is None:
         return order
     if not 0 < utterances <= len(order):
-        raise InputError(f"{utterances} clips cannot be drawn from {len(order)}; give other utterances, at least 1")
+        many = counted(utterances, "clip")
+        raise InputError(f"{many} cannot be drawn from {len(order)}; give other `utterances`, at least 1")
     return order[:utterances]
 
 
@@ -67,10 +69,10 @@ def _drawn_order(corpus: Sequence[Utterance], seed: int, balance: str | None) ->
     if balance is None:
         return order
     if balance not in BALANCES:
-        raise InputError(f"a subset cannot be balanced by {balance!r}; take {' or '.join(BALANCES)}")
+        raise InputError(f"`balance` {balance!r} is unknown; take {' or '.join(BALANCES)}")
     if not any(getattr(u, balance) for u in order):
         other = "programme" if balance == "speaker" else "speaker"
-        raise InputError(f"this corpus does not say which {balance} a clip is of; balance by {other} instead")
+        raise InputError(f"this corpus does not say which {balance} a clip is of; take `balance={other}` instead")
     turns: Counter = Counter()
     keys = []
     for place, u in enumerate(order):
@@ -82,10 +84,10 @@ def _drawn_order(corpus: Sequence[Utterance], seed: int, balance: str | None) ->
 
 def _first_hours(order: list[Utterance], hours: float) -> list[Utterance]:
     if not hours > 0:  # nor is nan
-        raise InputError(f"{hours} hours cannot be drawn; give a positive number")
+        raise InputError(f"`hours` {hours:g} cannot be drawn; give a positive number")
     missing = [u for u in order[:BATCH] if u.duration is None and not u.path.exists()]
     if missing:
-        raise InputError(f"{missing[0].id}: its length is known once it is unpacked; until then draw by utterances")
+        raise InputError(f"{missing[0].id}: its length is known once it is unpacked; until then give `utterances`")
     drawn, seconds = [], 0.0
     for start in range(0, len(order), BATCH):
         for u in measured(order[start : start + BATCH], quiet=True):
@@ -94,7 +96,7 @@ def _first_hours(order: list[Utterance], hours: float) -> list[Utterance]:
             drawn.append(u)
             seconds += u.duration
     if seconds < 3600 * hours:
-        raise InputError(f"{hours} hours cannot be drawn: the corpus has {seconds / 3600:.2f}")
+        raise InputError(f"{counted(f'{hours:g}', 'hour')} cannot be drawn: the corpus has {seconds / 3600:.2f}")
     return drawn
 
 
@@ -127,19 +129,13 @@ def write_ids(path: str | Path, utterances: Sequence[Utterance]) -> None:
 
 
 def read_ids(path: str | Path) -> list[str]:
-    """The ids of a text file, one a line.
+    """The ids of a text file (see lists.read_lines), one a line; for `only` and `without`, which know comments among
+    them.
 
     Raises:
         InputError: there is no such text file, or no id in it.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except (OSError, ValueError) as error:  # the latter: no name of a file
-        raise InputError(f"{path}: cannot be read ({error}); make a text file of ids with the verb subset") from error
-    if "\0" in text:  # a video, or what Windows calls Unicode
-        raise InputError(f"{path}: not a text file of ids in UTF-8; make one with the verb subset")
-    # Blanks at the beginning may belong to a name, other line breaks than these may be in one.
-    ids = [line.rstrip() for line in text.split("\n") if line.strip()]
+    ids = [line for _, line in read_lines(path, "make a text file of ids with the verb subset")]
     if not ids:
         raise InputError(f"{path}: no id in it; make one with the verb subset")
     return ids
@@ -155,7 +151,8 @@ def table(drawn: Sequence[Utterance], corpus_size: int) -> str:
     groups = _hours_by_group(drawn)
     hours = f"{seconds.sum() / 3600:.2f} hours" if known else "not unpacked yet"
     lines = [
-        f"{len(drawn)} of {corpus_size} clips, {hours}, {len(groups)} speakers or programmes, "
+        f"{len(drawn)} of {counted(corpus_size, 'clip')}, {hours}, "
+        f"{counted(len(groups), 'speaker or programme', 'speakers or programmes')}, "
         f"fingerprint {fingerprint(u.id for u in drawn)}"
     ]
     if known:

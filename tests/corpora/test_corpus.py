@@ -100,9 +100,9 @@ def test_lrs2_splits_never_share_a_programme(tmp_path):
         "pretrain": ["400/00005"],
     }
     make_lrs2(tmp_path, lists | {"pretrain": ["400/00005", "500/00001"]})
-    with pytest.warns(UserWarning, match="1 clips of train left out"):
+    with pytest.warns(UserWarning, match="1 clip of train left out"):
         assert [u.programme for u in lrs2(tmp_path, "train")] == ["100"]
-    with pytest.warns(UserWarning, match="1 clips of pretrain left out"):
+    with pytest.warns(UserWarning, match="1 clip of pretrain left out"):
         assert [u.programme for u in lrs2(tmp_path, "pretrain")] == ["500"]
     assert [u.programme for u in lrs2(tmp_path, "test")] == ["400"]
 
@@ -114,7 +114,7 @@ def test_lrs2_before_and_after_unpacking(tmp_path):
         lrs2(tmp_path, "train")
     make_lrs2(tmp_path, {"train": ["100/00001"]})
     (tmp_path / "train.txt").write_text("100/00001\n200/00001\n")
-    with pytest.warns(UserWarning, match="1 of the 2 clips"):
+    with pytest.warns(UserWarning, match="1 of the 2 clips of train is there"):
         assert len(lrs2(tmp_path, "train")) == 1
 
 
@@ -202,8 +202,11 @@ def test_an_ids_suffix_may_be_left_out(tmp_path):
 
 def test_a_list_that_is_no_text(tmp_path):
     make_lrs2(tmp_path, {"train": ["100/00001"]})
-    (tmp_path / "train.txt").write_bytes("100/00001 ü".encode("latin-1"))
-    with pytest.raises(InputError, match=r"train\.txt: not a list that can be read"):
+    (tmp_path / "train.txt").write_bytes("100/00001\n100/ü".encode("latin-1"))
+    with pytest.raises(InputError, match=r"train\.txt: line 2 is no PROGRAMME/UTTERANCE"):
+        lrs2(tmp_path, "train")
+    (tmp_path / "train.txt").write_bytes(b"\0\0\0\x1cftypisom")
+    with pytest.raises(InputError, match=r"train\.txt: cannot be read as a list \(not a text file\)"):
         lrs2(tmp_path, "train")
     for place in ("a\0b", "n" * 300):
         for corpus in (folder, lrs2):

@@ -68,9 +68,9 @@ def test_balance_takes_turns():
         ({"fraction": 1.5}, "1.5"),
         ({"hours": -1}, "positive"),
         ({"hours": float("nan")}, "positive"),
-        ({"fraction": float("nan")}, "fraction of nan"),
+        ({"fraction": float("nan")}, "`fraction` nan"),
         ({"hours": 10}, "the corpus has 0.20"),
-        ({"balance": "programme"}, "balance by speaker"),
+        ({"balance": "programme"}, "`balance=speaker`"),
         ({"balance": "height"}, "height"),
     ],
 )
@@ -99,7 +99,7 @@ def test_ids_travel_in_a_text_file(tmp_path):
             read_ids(tmp_path / name)
 
 
-@pytest.mark.parametrize("content", [b"\0\0\0\x1cftypisom", "a.mp4".encode("utf-16")])
+@pytest.mark.parametrize("content", [b"\0\0\0\x1cftypisom", "a.mp4".encode("utf-16-le"), b"\xff\xfea"])
 def test_a_list_of_ids_that_is_none(tmp_path, content):
     (tmp_path / "ids.txt").write_bytes(content)
     for name in ("ids.txt", ".", "a\0b", "n" * 300):
