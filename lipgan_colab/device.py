@@ -32,14 +32,14 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     try:
         picked = torch.device(device)
     except RuntimeError as error:
-        raise InputError(f"device {device!r} is unknown; choose cuda, cuda:1, mps or cpu") from error
+        raise InputError(f"`device` {device!r} is unknown; choose cuda, cuda:1, mps or cpu") from error
     if picked.type == "cuda" and (picked.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device {device!r}: there is no such GPU here; leave it out, or choose cpu")
+        raise InputError(f"`device` {device!r}: there is no such GPU here; leave it out, or choose cpu")
     if picked.type not in ("cuda", "cpu"):
         try:
             torch.ones(1, device=picked).item()
         except (RuntimeError, NotImplementedError) as error:
-            raise InputError(f"device {device!r} does not compute here; leave it out, or choose cpu") from error
+            raise InputError(f"`device` {device!r} does not compute here; leave it out, or choose cpu") from error
     return picked
 
 
@@ -72,7 +72,7 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 def _named_dtype(precision: str) -> torch.dtype:
     if precision not in PRECISIONS:
-        raise InputError(f"precision {precision!r} is unknown; choose auto, {', '.join(PRECISIONS)}")
+        raise InputError(f"`precision` {precision!r} is unknown; choose auto, {', '.join(PRECISIONS)}")
     return PRECISIONS[precision]
 
 

@@ -6,7 +6,9 @@ import os
 import platform
 import re
 import secrets
+import stat
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -17,6 +19,9 @@ from safetensors import SafetensorError
 from lipgan_colab.errors import InputError
 
 ABANDONED = 24 * 3600  # seconds: a part of another machine's that has not grown for so long is nobody's any more
+LONGEST_NAME = 255  # bytes, on all usual disks
+JOINERS = "\u200c\u200d"  # what holds the letters before and after it together
+SKIN_TONES = range(0x1F3FB, 0x1F400)  # they colour the emoji before them
 PART = re.compile(r"\..+\.(?:([0-9a-f]{8})-)?(\d+)(?:-[0-9a-f]{8})?\.part")  # once they had the process's number alone
 
 
@@ -32,7 +37,10 @@ def not_written(path: str | Path, error: BaseException, what: str = "not written
     found = re.search(r"os error (\d+)", str(error))  # how safetensors passes on what the disk said
     number = int(found[1]) if found else getattr(error, "errno", None)
     reason = os.strerror(number) if number else str(error)
-    told = NotWritten(f"{path}: {what} ({reason}); make room there, or choose another place")
+    cure = "make room there, or choose another place"
+    if number == errno.ENAMETOOLONG:
+        cure = f"give it a shorter name, of at most {LONGEST_NAME} bytes"
+    told = NotWritten(f"{path}: {what} ({reason}); {cure}")
     told.errno, told.strerror = number, reason
     return told
 
@@ -46,6 +54,32 @@ def make_folder(path: str | Path) -> Path:
     return Path(path)
 
 
+def fitting(folder: str | Path, stem: str, ending: str = "") -> Path:
+    """A path for a name that is made of others: as much of the stem as a name can have, and the ending.
+
+    Args:
+        folder: where.
+        stem: may be cut off, between two letters.
+        ending: is kept whole.
+    """
+    return Path(folder, shortened(stem, LONGEST_NAME - len(os.fsencode(ending))) + ending)
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text that has at most so many bytes as (a part of) a file's name, cut between two letters:
+    neither within one nor between one and its accents."""
+    end = len(text)
+    while len(os.fsencode(text[:end])) > most:
+        end -= 1
+    while 0 < end < len(text) and _belong_together(text[end - 1], text[end]):
+        end -= 1
+    return text[:end]
+
+
+def _belong_together(before: str, after: str) -> bool:
+    return unicodedata.category(after)[0] == "M" or ord(after) in SKIN_TONES or {before, after} & set(JOINERS) != set()
+
+
 def part_name(path: str | Path) -> Path:
     """A name beside `path` that nobody else writes under: no other machine, process or thread, now or later."""
     path = Path(path)
@@ -53,7 +87,7 @@ def part_name(path: str | Path) -> Path:
 
 
 def _stem(name: str) -> str:
-    return f".{name[:50]}."  # a name can have 255 bytes, and the part's is longer
+    return f".{name[:50]}."  # the part's name is longer, and a letter has up to four bytes
 
 
 @contextmanager
@@ -88,7 +122,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 
 def check_place(path: str | Path) -> None:
-    """Make sure that a file can be written at `path`, by making and removing a part there: for before long work.
+    """Make sure that a file can be written at `path`, by making and removing a part there, and that it can have this
+    name: for before long work.
 
     Raises:
         NotWritten: there can be no such file.
@@ -96,9 +131,10 @@ def check_place(path: str | Path) -> None:
     path = Path(path)
     part = part_name(path)
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(path.stat().st_mode):  # which also raises where the name is too long
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         part.write_bytes(b"\0")
     except OSError as error:
         raise not_written(path, error) from error

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from lipgan_colab.errors import InputError, reading
+from lipgan_colab.errors import InputError, counted, naming_options, reading
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,20 @@ def test_what_names_the_file_already_passes_as_it_is():
 def test_names_from_a_file_cannot_break_the_line():
     assert str(InputError("the weight a\n\x1b[2Jb is missing")) == "the weight a [2Jb is missing"
     assert len(str(InputError("x" * 10_000))) < 3000
+
+
+def test_options_are_named_as_they_are_given():
+    def known_by(name, value):
+        return {"pauses": f"The mouth: {value}", "mark": "Mark"}.get(name)
+
+    line = "with `pauses=off` (`mark`, `pauses=strict`); see `mark`."
+    assert naming_options(line, known_by) == "with The mouth: off (Mark, The mouth: strict); see Mark."
+    assert naming_options("`size=192` is none of mine", known_by) == "`size=192` is none of mine"
+    for name in ("my`mark`.mp4", "`mark`.mp4: no video", "/a/`mark`/b.mp4", "`mark`s"):
+        assert naming_options(name, known_by) == name  # of a file
+
+
+def test_one_is_one():
+    assert [counted(n, "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
+    assert [counted(text, "hour") for text in ("1", "1.00", "1.5")] == ["1 hour", "1.00 hours", "1.5 hours"]
+    assert counted(2, "speaker or programme", "speakers or programmes") == "2 speakers or programmes"

@@ -95,7 +95,7 @@ def test_all_four_run_and_run_again(material, tmp_path):
     assert 0 < stopped < 100_000 and "stopped after step" in text_of(first[1])
     assert f"tried-step-{stopped}.safetensors" in text_of(first[1])
     assert re.search(rf"last saved [\w ]+ ago \(step {stopped}\)", str(first[1]))
-    assert "1 clips are held back" in text_of(first[0])
+    assert "held back: 1 clip, in" in text_of(first[0])
     results = contents(workspace / "results")
     assert sum(name.endswith(".mp4") for name in results) == 1
     shards = contents(workspace / "shards", ".safetensors")

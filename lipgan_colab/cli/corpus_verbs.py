@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lipgan_colab.cli.flags import add_flags, given, made_of
+from lipgan_colab.cli.flags import add_flags, as_typed, given, made_of
 from lipgan_colab.corpora.corpus import CORPORA, LRS2_SPLITS, Utterance, lrs2, only, split, without
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
+from lipgan_colab.files import check_place, fitting
 
-SHOWN = 20  # lines of what may be thousands
 DRAW = ("hours", "utterances", "fraction", "seed", "balance")  # of `subset`
 
 
@@ -78,11 +78,12 @@ def _subset(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], N
         if args.out.suffix.lower() == ".png":
             raise InputError(f"{args.out}: a list of ids is a text file, and a picture goes beside it; name it .txt")
         corpus = _corpus(args, unpacked=args.hours is not None)
+        check_place(args.out)
         drawn = _drawn(args, corpus)
         write_ids(args.out, drawn)
         if all(u.path.is_file() for u in drawn):
             drawn = measured(drawn)
-            picture(drawn, args.out.parent / f"{args.out.stem}.png")
+            picture(drawn, fitting(args.out.parent, args.out.stem, ".png"))
         print(f"{table(drawn, len(corpus))}\n{args.out}")
 
     return run
@@ -91,7 +92,7 @@ def _subset(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], N
 def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], None]:
     from lipgan_colab.corpora.subset import read_ids
     from lipgan_colab.shards.gates import Gates
-    from lipgan_colab.shards.manifest import out_of_sync
+    from lipgan_colab.shards.manifest import summary
     from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
 
     _add_corpus(parser)
@@ -110,24 +111,9 @@ def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace
             utterances = without(utterances, read_ids(args.leave_out))
         config = made_of(PreprocessConfig, args, gates=made_of(Gates, args))
         manifest = preprocess(utterances, config=config, **given(args, names))
-        _print_some([f"skipped {clip['id']}: {clip['reason']}" for clip in manifest["skipped"]])
-        counts = ", ".join(f"{count} {gate}" for gate, count in manifest["skipped_by"].items())
-        print(
-            f"{args.out}: {manifest['utterances']} clips, {manifest['frames']} frames, {60 * manifest['hours']:.1f} "
-            f"minutes; {len(manifest['skipped'])} skipped{f' ({counts})' if counts else ''}; "
-            f"fingerprint {manifest['fingerprint']}"
-        )
-        _print_some([f"warning: {line}" for line in out_of_sync(manifest)])
+        print(as_typed(summary(args.out, manifest)))
 
     return run
-
-
-def _print_some(lines: Sequence[str]) -> None:
-    """The first lines, and how many more there are: all of them are in the manifest."""
-    for line in lines[:SHOWN]:
-        print(line)
-    if len(lines) > SHOWN:
-        print(f"… and {len(lines) - SHOWN} more, see manifest.json")
 
 
 def _inspect(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], None]:
@@ -142,15 +128,18 @@ def _inspect(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], 
     parser.add_argument("--set-aside", action="store_true", help=text)
 
     def run(args: argparse.Namespace) -> None:
+        sheet = args.sheet or args.shards / "contact_sheet.jpg"
+        if args.sheet:
+            check_place(sheet)
         if args.verify or args.set_aside:
             damaged = damaged_shards(args.shards)
             print("\n".join(f"{args.shards / name} {why}" for name, why in damaged.items()) or "every shard is whole")
             if args.set_aside:
                 set_aside(args.shards, damaged)
             elif damaged:
-                raise InputError(f"{args.shards}: {len(damaged)} damaged shards; --set-aside goes on without them")
-        print(describe(args.shards))
-        sheet = args.sheet or args.shards / "contact_sheet.jpg"
+                many = counted(len(damaged), "damaged shard")
+                raise InputError(f"{args.shards}: {many}; --set-aside goes on without")
+        print(as_typed(describe(args.shards)))
         contact_sheet(args.shards, sheet)
         print(sheet)
 

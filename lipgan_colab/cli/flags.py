@@ -9,6 +9,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from lipgan_colab.errors import naming_options
+
 KINDS = (Path, float, int, str)  # of an argument that may be of several kinds, the first of these
 
 
@@ -60,6 +62,11 @@ def documented(source: Any) -> dict[str, str]:
     section = re.search(r"^(?:Args|Attributes):\n((?:(?: {4}.*)?\n)*)", text, re.MULTILINE)
     entries = re.findall(r"^ {4}([\w, ]+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.MULTILINE)
     return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+
+
+def as_typed(text: object) -> str:
+    """What the package says, with options named as they are typed: --reference-mouth own."""
+    return naming_options(str(text), lambda name, value: f"{_flag(name)} {value}" if value else _flag(name))
 
 
 def _conversion(annotation: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A verb's flags are made, and its libraries imported, only when it is the one tha
 
 import argparse
 import os
+import re
 import sys
 import time
 import warnings
@@ -16,9 +17,10 @@ from typing import NoReturn
 from tqdm.auto import tqdm
 
 from lipgan_colab.cli import corpus_verbs
-from lipgan_colab.cli.flags import add_flags, given, made_of
+from lipgan_colab.cli.flags import add_flags, as_typed, given, made_of
 from lipgan_colab.download import shown_address
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
+from lipgan_colab.files import check_place
 
 Run = Callable[[argparse.Namespace], None]  # what a verb does with its arguments
 
@@ -90,7 +92,7 @@ def _generate(parser: argparse.ArgumentParser) -> Run:
     def run(args: argparse.Namespace) -> None:
         if not args.consent:
             print(CONSENT, file=sys.stderr)
-        print(generate(**given(args, names), options=made_of(GenerateOptions, args)))
+        print(as_typed(generate(**given(args, names), options=made_of(GenerateOptions, args))))
 
     return run
 
@@ -119,7 +121,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
 
     def run(args: argparse.Namespace) -> None:
         ids = read_ids(args.only) if args.only else None
-        print(evaluate(**given(args, names), ids=ids))
+        print(as_typed(evaluate(**given(args, names), ids=ids)))
 
     return run
 
@@ -131,7 +133,7 @@ def _strangers(parser: argparse.ArgumentParser) -> Run:
 
     def run(args: argparse.Namespace) -> None:
         made = strangers(**given(args, names))
-        print(f"{len(made)} faces spoke; see {args.out / 'strangers.png'} and strangers.csv")
+        print(f"{counted(len(made), 'face')} spoke; see {args.out / 'strangers.png'} and strangers.csv")
 
     return run
 
@@ -162,6 +164,7 @@ def _convert_weights(args: argparse.Namespace) -> None:
 
     if args.out.suffix != ".safetensors":
         raise InputError(f"{args.out}: only .safetensors files are written; give it a name that ends so")
+    check_place(args.out)
     network = load_network(args.source)
     save_network(args.out, network, network.about, args.half)
     print(f"{args.out}: {network.about.get('what', type(network).__name__)}")
@@ -179,7 +182,8 @@ def _demo(parser: argparse.ArgumentParser) -> Run:
         started = time.monotonic()
         report = trained_on_drawings(args.out, args.steps) if args.train else speaking_photo(args.out)
         seconds, path = time.monotonic() - started, report.path.resolve()
-        print(f"{report}\nmade in {f'{seconds / 60:.1f} minutes' if seconds > 90 else f'{seconds:.0f} s'}; open {path}")
+        took = f"{seconds / 60:.1f} minutes" if seconds > 90 else f"{seconds:.0f} s"
+        print(f"{as_typed(report)}\nmade in {took}; open {path}")
         print(path.as_uri())
 
     return run
@@ -219,9 +223,22 @@ def _parser(called: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def _with_dashed_names(arguments: Sequence[str]) -> list[str]:
+    """The arguments with names that begin with a dash joined to the flags before them: argparse would take them for
+    flags. Ours have two dashes."""
+    joined: list[str] = []
+    for argument in arguments:
+        dashed = re.match(r"-[^-]", argument) and not re.fullmatch(r"-[\d.]+|-h", argument)
+        if dashed and joined and re.fullmatch(r"--[\w-]+", joined[-1]):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def _say_warning(message: Warning | str, *_where) -> None:
     """One line: whoever calls a verb does not want the line of our code that Python shows."""
-    tqdm.write(f"warning: {message}", file=sys.stderr)
+    tqdm.write(f"warning: {as_typed(message)}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -230,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with suppress(AttributeError):  # where stdout is somebody else's object
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
-        args = _parser(next(iter(arguments), None)).parse_args(arguments)
+        args = _parser(next(iter(arguments), None)).parse_args(_with_dashed_names(arguments))
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning
             args.run_verb(args)
@@ -250,5 +267,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(message: str) -> int:
-    print(f"error: {' '.join(shown_address(message).splitlines())}", file=sys.stderr)
+    print(f"error: {' '.join(shown_address(as_typed(message)).splitlines())}", file=sys.stderr)
     return 1

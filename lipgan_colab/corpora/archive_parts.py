@@ -18,7 +18,7 @@ from queue import Full, Queue
 from typing import BinaryIO, Protocol
 
 from lipgan_colab.download import shown_address, shown_failure
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 
 BLOCK = 1 << 20
 TIMEOUT = 60  # seconds without a byte until a server counts as gone
@@ -229,5 +229,5 @@ def _skip(stream: BinaryIO, count: int) -> None:
     while count:
         block = stream.read(min(count, BLOCK))
         if not block:
-            raise OSError(f"it ends {count} bytes before the place where to go on")
+            raise OSError(f"it ends {counted(count, 'byte')} before the place where to go on")
         count -= len(block)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lipgan_colab.corpora.archive_parts import BLOCK, DrivePart, FilePart, Part, WebPart
 from lipgan_colab.download import shown_address, shown_failure
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 
 TRIES, PAUSE = 5, 2.0  # a broken connection is taken up again so often, after so many seconds, then twice as many …
 PART_NAME = re.compile(r"(part|\.tar\.)[a-z]{2}$|\.tar$", re.IGNORECASE)  # as `split` names them, or whole
@@ -86,7 +86,9 @@ def _check_sizes(parts: Sequence[Part]) -> None:
     whole = max((size for size in sizes[:-1] if size is not None), default=0)
     for part, size in zip(parts[:-1], sizes[:-1], strict=True):  # the last one may be shorter
         if size is not None and size < whole:
-            raise InputError(f"{part.name}: {size} bytes where other parts have {whole}; it is cut off, fetch it again")
+            raise InputError(
+                f"{part.name}: {counted(size, 'byte')} where other parts have {whole}; it is cut off, fetch it again"
+            )
 
 
 class JoinedParts(io.RawIOBase):

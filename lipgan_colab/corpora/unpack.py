@@ -16,7 +16,7 @@ from lipgan_colab.corpora.archive_parts import BLOCK, Part
 from lipgan_colab.corpora.corpus import fingerprint
 from lipgan_colab.corpora.split_archive import JoinedParts, find_parts
 from lipgan_colab.corpora.tar_stream import TarStream, cut_off
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import PART, is_abandoned, make_folder, not_written, part_name, written_whole
 
 JOURNAL = ".unpacked.json"
@@ -44,11 +44,12 @@ class Unpacked:
     def __str__(self) -> str:
         missing = f"; {len(self.missing)} not in the archive, the first {self.missing[0]}" if self.missing else ""
         ignored = (
-            f"; {len(self.ignored)} links or impossible names left out, the first {self.ignored[0][:80]!r}"
+            f"; {counted(len(self.ignored), 'link or impossible name', 'links or impossible names')} left out, "
+            f"the first {self.ignored[0][:80]!r}"
             if self.ignored
             else ""
         )
-        return f"{self.folder}: {self.files} files{missing}{ignored}"
+        return f"{self.folder}: {counted(self.files, 'file')}{missing}{ignored}"
 
 
 def unpack(

@@ -4,6 +4,7 @@ Clips run through stages that work at the same time (see `pipeline`): faces are 
 those, all measured. What is judged is the generator: mouths do not rest in pauses, nothing is pasted back.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def evaluate(
     """
     keep_freed_memory()
     if window_offset is not None and abs(window_offset) > LONGEST:
-        raise InputError(f"a window offset of {window_offset} frames is longer than a clip; give a smaller one")
+        raise InputError(f"`window_offset` {window_offset}: so many frames are longer than a clip; give fewer")
     utterances = folder(videos)
     if ids is not None:
         utterances = only(utterances, ids, str(videos))
@@ -265,9 +266,10 @@ def _impartial(expert: SyncExpert, generator: Generator) -> SyncExpert | None:
     """The expert, ready to judge, unless it is the one that the generator was trained to please."""
     if fingerprint(expert) not in getattr(generator, "about", {}).get(SYNC_EXPERT, []):
         return fuse(expert)
-    tqdm.write(
+    warnings.warn(
         "expert_d and expert_c are left out: the generator was trained to please this expert, and nobody marks his own "
-        "work; give another one (--expert)"
+        "work; give another `expert`",
+        stacklevel=3,
     )
     return None
 

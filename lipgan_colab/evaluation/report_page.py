@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from scipy.interpolate import griddata
 
+from lipgan_colab.errors import counted
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import FaceClip
 
@@ -91,7 +92,8 @@ def page(samples: list[Sample], shape: np.ndarray) -> np.ndarray:
         heat = heat_map(shape, mean)
         ground = np.full((len(heat), width, 3), 255, np.uint8)
         ground[:, : heat.shape[1]] = heat
-        text = f"mean difference of generated and true, over {len(samples)} clips; bright: {np.nanmax(mean):.0f} of 255"
+        over = counted(len(samples), "clip")
+        text = f"mean difference of generated and true, over {over}; bright: {np.nanmax(mean):.0f} of 255"
         rows += [caption(text, width), ground]
     ranked = sorted(samples, key=lambda s: -s.score)
     best = ranked[: max(SHOWN, len(ranked) - SHOWN)][:SHOWN]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lipgan_colab.errors import counted
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.faces.face_clip import CROP
 from lipgan_colab.files import written_whole
@@ -135,12 +136,12 @@ def _notes(evaluation: Evaluation) -> list[str]:
         for variant in ("generated", "true"):
             sync = group_sync(np.stack([clip.sync[variant] for clip in evaluation.clips]))
             way = "late" if sync.offset > 0 else "early"
-            when = f"{abs(sync.offset)} frames {way}" if sync.offset else "as it is"
+            when = f"{counted(abs(sync.offset), 'frame')} {way}" if sync.offset else "as it is"
             notes.append(f"{variant}: mouth and loudness go best with the sound {when} ({sync.correlation:.2f})")
     if len(evaluation.clips) < FEWEST_CLIPS:
         notes.append(f"blind to: not known, {FEWEST_CLIPS} clips are needed")
     if np.isnan(evaluation.mean("lse_d")):
-        notes.append("lse_d, lse_c: not measured; they need the authors' SyncNet (--syncnet syncnet_v2.model)")
+        notes.append("lse_d, lse_c: not measured; they need the authors' SyncNet (`syncnet=syncnet_v2.model`)")
     return notes
 
 

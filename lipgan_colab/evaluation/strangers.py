@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.evaluation.measures import closures, detail, liveliness, one_sidedness, ratio, silent_frames
 from lipgan_colab.evaluation.report_page import caption
 from lipgan_colab.faces import geometry, lips, mesh
@@ -125,7 +125,8 @@ def strangers(
             except InputError as error:
                 tqdm.write(f"skipped {error}")
     if not found:
-        raise InputError(f"none of {len(files)} files has a face that can speak; give photos or videos of people")
+        many = counted(len(files), "file")
+        raise InputError(f"none of {many} has a face that can speak; give photos or videos of people")
     _write(out, found, said.moments)
     return found
 

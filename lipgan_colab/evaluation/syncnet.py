@@ -18,7 +18,7 @@ from scipy.signal import medfilt
 from torch import Tensor, nn
 
 from lipgan_colab.device import pick_device
-from lipgan_colab.errors import InputError, reading
+from lipgan_colab.errors import InputError, counted, reading
 from lipgan_colab.faces import geometry
 from lipgan_colab.faces.face_clip import FaceClip, around, filled
 from lipgan_colab.media.timeline import SAMPLE_RATE
@@ -140,7 +140,9 @@ def lip_sync_error(syncnet: SyncNet, pictures: np.ndarray, wave: np.ndarray) -> 
     device = next(syncnet.parameters()).device
     count = min(len(pictures), len(wave) * 25 // SAMPLE_RATE) - FRAMES
     if count < 1:
-        raise InputError(f"a clip of {len(pictures)} frames is too short for SyncNet; it needs more than {FRAMES}")
+        raise InputError(
+            f"a clip of {counted(len(pictures), 'frame')} is too short for SyncNet; it needs more than {FRAMES}"
+        )
     speech = speech_windows(wave, count)
     lips, sounds = [], []
     for start in range(0, count, BATCH):

@@ -50,7 +50,8 @@ def write_video(
         raise InputError(f"{path}: there is no frame to write")
     with (
         written_whole(path) as unfinished,
-        av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+        # As a file, or what stands before a colon in its name would be taken for a protocol.
+        av.open(f"file:{unfinished}", "w", format="mp4", options={"movflags": "+faststart"}) as container,
     ):
         container.metadata.update(_synthetic_metadata(comment))
         picture = _add_picture(container, first.shape, fps)

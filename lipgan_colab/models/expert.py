@@ -12,7 +12,7 @@ import torch
 import xxhash
 from torch import Tensor
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.faces.face_clip import FPS
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert, lower_halves
 from lipgan_colab.speech.sync import OFFSETS, SEARCHED
@@ -56,7 +56,7 @@ def lips_seen(expert: SyncExpert, crops: np.ndarray, known: dict[tuple, Tensor] 
         InputError: there are fewer than five.
     """
     if len(crops) < FRAMES:
-        raise InputError(f"a clip of {len(crops)} frames is too short for the expert; it needs {FRAMES}")
+        raise InputError(f"a clip of {counted(len(crops), 'frame')} is too short for the expert; it needs {FRAMES}")
     known = {} if known is None else known
     device = next(expert.parameters()).device
     each = [xxhash.xxh3_64(np.ascontiguousarray(crop)).intdigest() for crop in crops]
@@ -78,7 +78,7 @@ def sound_heard(expert: SyncExpert, wave: np.ndarray, frames: int) -> Tensor:
         InputError: there are fewer than five frames, or no sound at all.
     """
     if frames < FRAMES:
-        raise InputError(f"a clip of {frames} frames is too short for the expert; it needs {FRAMES}")
+        raise InputError(f"a clip of {counted(frames, 'frame')} is too short for the expert; it needs {FRAMES}")
     speech = expert.speech_input.windows(expert.speech_input.features(wave), frames - FRAMES + 1, FPS)
     return expert.hear(torch.from_numpy(speech[:, None]).to(next(expert.parameters()).device))
 

@@ -88,11 +88,11 @@ class DiscriminatorConfig:
 def check_shape(width: float, speech: str | None = None, most_channels: int | None = None) -> None:
     """InputError where no network can be built so: a file's header can claim any width, and so can a typing error."""
     if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= WIDEST:
-        raise InputError(f"a network cannot have the width {width!r}; take more than 0 and at most {WIDEST}")
+        raise InputError(f"a network cannot have the `width` {width!r}; take more than 0 and at most {WIDEST}")
     if speech is not None and (not isinstance(speech, str) or speech not in SPEECH_SHAPE):
         raise InputError(f"unknown speech feature {speech!r}: choose one of {', '.join(SPEECH_SHAPE)}")
     if most_channels is not None and (type(most_channels) is not int or most_channels < 1):
-        raise InputError(f"a layer cannot have at most {most_channels!r} channels; take a whole number above 0")
+        raise InputError(f"`most_channels` {most_channels!r}: a layer cannot have so many; take a whole number above 0")
 
 
 def check_face_size(size: int) -> None:

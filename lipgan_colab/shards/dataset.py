@@ -93,7 +93,7 @@ class LipSyncDataset(Dataset):
         """Let samples be of some utterances (U,) only."""
         self._targets = self._seen * utterances
         if not self._targets.sum():
-            raise InputError(f"{self.folder}: all of its clips are held out; hold out fewer")
+            raise InputError(f"{self.folder}: all of its clips are held out; hold out fewer (`held_out`)")
         self._cumulative = cumulative_shares(self._speakers, self._targets, self._balance)
 
     def of_held_out(self) -> "LipSyncDataset":

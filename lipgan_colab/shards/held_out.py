@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from lipgan_colab.corpora.corpus import draw_number
+from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.errors import InputError
 
 SPEAKERS_APART = 4  # with fewer speakers clips are held out and not whole speakers
@@ -17,8 +18,8 @@ def held_out_ids(speakers: Mapping[str, str], asked: str, seed: int) -> set[str]
 
     Args:
         speakers: who speaks in each clip, by its id.
-        asked: "none", a share of the speakers from 0 to 1, speakers with commas between, or "auto": a few speakers,
-            or clips where there are fewer than four.
+        asked: "none", a share of the speakers from 0 to 1, speakers with commas (or blanks) between, or "auto": a few
+            speakers, or clips where there are fewer than four.
         seed: another one draws others.
 
     Raises:
@@ -30,10 +31,10 @@ def held_out_ids(speakers: Mapping[str, str], asked: str, seed: int) -> set[str]
     if re.fullmatch(r"0|1|[01]?\.\d+", asked):
         chosen = sorted(of, key=_drawn(seed))[: round(float(asked) * len(of))]
     elif asked != "auto":
-        chosen = [name for name in re.split(r"[,\s]+", asked) if name]
+        chosen = names_in(asked, of.__contains__)
         missing = sorted(set(chosen) - set(of))
         if missing:
-            raise InputError(f"held_out: no clip of {missing[0]}; there are {', '.join(sorted(of)[:20])}")
+            raise InputError(f"`held_out`: no clip of {missing[0]}; there are {', '.join(sorted(of)[:20])}")
     elif len(of) < SPEAKERS_APART:
         ids = sorted(speakers, key=_drawn(seed))
         return set(ids[: min(ENOUGH, len(ids) // 4)])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.manifest import needed_shards, sync_by_group
 from lipgan_colab.shards.shard_file import Shard, fingerprint_of, has_mesh, opened_shard, read_metadata
@@ -32,9 +32,10 @@ def describe(folder: str | Path) -> str:
     settings = metadata[0]["settings"]
     frames, found, box, pose = (_gathered(paths, n) for n in ("utterance_frames", "found", "box", "head_pose"))
     hour = 3600 * settings.get("fps", 25)
-    size = sum(path.stat().st_size for path in paths)
+    size, shards = sum(path.stat().st_size for path in paths), counted(len(paths), "shard")
     lines = [
-        f"{folder}: {len(paths)} shards, {size / 1e6:.0f} MB, {len(clips)} clips, {frames.sum()} frames, "
+        f"{folder}: {shards}, {size / 1e6:.0f} MB, {counted(len(clips), 'clip')}, "
+        f"{counted(frames.sum(), 'frame')}, "
         f"{frames.sum() / hour:.2f} hours, {len(skipped)} skipped; fingerprint {fingerprint_of(metadata)}",
         f"made with {', '.join(f'{k} {v}' for k, v in settings.items() if not isinstance(v, dict))}",
         f"licences: {', '.join(sorted({clip['licence'] for clip in clips})) or 'none'}",
@@ -50,7 +51,7 @@ def describe(folder: str | Path) -> str:
         ]
         lines += _speakers(clips, frames, hour)
     old = sum(not has_mesh(m) for m in metadata)
-    lines += [f"mesh and voice: {f'not in {old} of {len(paths)} shards' if old else 'in all shards'}"]
+    lines += [f"mesh and voice: {f'not in {old} of {shards}' if old else 'in all shards'}"]
     lines += [f"skipped {count}: {gate}" for gate, count in Counter(s.get("gate", "other") for s in skipped).items()]
     return "\n".join(lines + _sync(sync_by_group(paths)))
 
@@ -75,7 +76,7 @@ def _speakers(clips: Sequence[dict], frames: np.ndarray, hour: float) -> list[st
     for clip, count in zip(clips, frames, strict=True):
         seen[clip["speaker"]] += int(count)
     lines = [f"{name or '(unknown)':24}{60 * count / hour:>8.1f} minutes" for name, count in seen.most_common(SHOWN)]
-    return [*lines, *([f"… and {len(seen) - SHOWN} more speakers or programmes"] if len(seen) > SHOWN else [])]
+    return [*lines, *([f"… and {len(seen) - SHOWN} more"] if len(seen) > SHOWN else [])]
 
 
 def _sync(groups: dict[str, GroupSync]) -> list[str]:

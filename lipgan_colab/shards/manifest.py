@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from lipgan_colab.download import file_sha256
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.provenance import settings_of
 from lipgan_colab.shards.shard_file import fingerprint_of, opened_shard
 from lipgan_colab.speech.sync import FEWEST, OFFSETS, GroupSync, group_sync
 
 MANIFEST = "manifest.json"
+SHOWN = 20  # lines of what may be thousands, for a person
 SHARD = re.compile(r"shard-[^/\\]*\.safetensors")
 
 
@@ -132,6 +133,23 @@ def sync_by_group(paths: list[Path]) -> dict[str, GroupSync]:
     return {name: group_sync(of_group) for name, of_group in {"all": rows, **judged}.items()}
 
 
+def summary(folder: str | Path, manifest: dict) -> str:
+    """What preprocessing did, in lines for a person: what was skipped, how much is there, whose sound is off."""
+    counts = ", ".join(f"{count} {gate}" for gate, count in manifest["skipped_by"].items())
+    lines = _some([f"skipped {clip['id']}: {clip['reason']}" for clip in manifest["skipped"]])
+    lines.append(
+        f"{folder}: {counted(manifest['utterances'], 'clip')}, {counted(manifest['frames'], 'frame')}, "
+        f"{60 * manifest['hours']:.1f} minutes; {len(manifest['skipped'])} skipped{f' ({counts})' if counts else ''}; "
+        f"fingerprint {manifest['fingerprint']}"
+    )
+    return "\n".join(lines + _some([f"warning: {line}" for line in out_of_sync(manifest)]))
+
+
+def _some(lines: list[str]) -> list[str]:
+    """The first lines, and how many more there are: all of them are in the manifest."""
+    return [*lines[:SHOWN], *([f"… and {len(lines) - SHOWN} more, see {MANIFEST}"] if len(lines) > SHOWN else [])]
+
+
 def out_of_sync(manifest: dict) -> list[str]:
     """A line for each group of a manifest whose sound is shifted or another's; [] where all is well."""
     lines = []
@@ -157,7 +175,7 @@ def damaged_shards(folder: str | Path) -> dict[str, str]:
         if not path.is_file():
             damaged[shard["name"]] = "is missing"
         elif path.stat().st_size != shard["bytes"]:
-            damaged[shard["name"]] = f"has {path.stat().st_size} bytes instead of {shard['bytes']}"
+            damaged[shard["name"]] = f"has {counted(path.stat().st_size, 'byte')} instead of {shard['bytes']}"
         elif file_sha256(path) != shard["sha256"]:
             damaged[shard["name"]] = "has other bytes than it was written with"
     return damaged

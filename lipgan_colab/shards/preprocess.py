@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.errors import InputError, check_range, check_ranges
+from lipgan_colab.errors import InputError, check_range, check_ranges, counted
 from lipgan_colab.faces import geometry, tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face, sizes
@@ -232,7 +233,7 @@ def preprocess(
     """
     check_range("workers", workers, 0)
     if not timeout > 0:
-        raise InputError(f"timeout {timeout}: it must be more than 0 seconds")
+        raise InputError(f"`timeout` {timeout}: it must be more than 0 seconds")
     out = Path(out)
     if scratch is None and local_folder(out) != Path(os.path.abspath(out)):
         scratch = local_folder(out)
@@ -262,7 +263,7 @@ def preprocess(
     manifest = write_manifest(out, digests)
     if not manifest["frames"] and len(manifest["shards"]) == len(paths):
         reasons = "; ".join(f"{s['id']}: {s['reason']}" for s in manifest["skipped"][:3])
-        raise InputError(f"{out}: none of the {len(utterances)} clips could be used ({reasons})")
+        raise InputError(f"{out}: none of the {counted(len(utterances), 'clip')} could be used ({reasons})")
     return manifest
 
 
@@ -270,7 +271,7 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     rank = int(os.environ.get("RANK", 0)) if rank is None else rank
     world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
     if not 0 <= rank < world_size:
-        raise InputError(f"rank {rank} of {world_size} machines does not exist; count from 0")
+        raise InputError(f"`rank` {rank} of `world_size` {world_size}: there is no such machine; count from 0")
     return rank, world_size
 
 
@@ -326,7 +327,7 @@ def _time_limit(utterance: Utterance, timeout: float) -> float:
 def _lost(utterance: Utterance, lost: Lost, limit: Callable[[Utterance], float]) -> dict:
     if lost is Lost.CRASHED:
         return _skipped(utterance, "crash", "ended the process that read it, twice")
-    return _skipped(utterance, "hangs", f"took longer than {limit(utterance):.0f} s; give it a longer timeout")
+    return _skipped(utterance, "hangs", f"took longer than {limit(utterance):.0f} s; give it a longer `timeout`")
 
 
 @contextmanager
@@ -371,4 +372,4 @@ class _Progress:
         group = group_sync(np.array(self.curves).reshape(len(self.curves), -1)) if self.curves else None
         if group and group.verdict in ("shifted", "no match") and not self.warned:
             self.warned = True
-            self.bar.write(f"preprocess: {group}")
+            warnings.warn(str(group), stacklevel=2)

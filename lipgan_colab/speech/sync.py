@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lipgan_colab.errors import counted
 from lipgan_colab.speech.features import MEL_RATE
 
 SEARCHED = 15  # frames
@@ -80,13 +81,13 @@ class GroupSync:
         return "no match" if likely_most < USUAL else "not sure"
 
     def __str__(self) -> str:
-        what = f"correlation {self.correlation:.2f} over {self.clips} clips"
-        way = "late" if self.offset > 0 else "early"
+        what = f"correlation {self.correlation:.2f} over {counted(self.clips, 'clip')}"
+        way, frames = "late" if self.offset > 0 else "early", counted(abs(self.offset), "frame")
         return {
             "in sync": f"in sync ({what})",
-            "shifted": f"sound {abs(self.offset)} frames {way} ({what}): preprocess with --sound-offset {self.offset}",
+            "shifted": f"sound {frames} {way} ({what}): preprocess with `sound_offset={self.offset}`",
             "no match": f"lips and sound do not match ({what}): another sound, or a voice off screen",
-            "not sure": f"too little to tell ({self.clips} clips measured; {FEWEST} of 3 s are needed)",
+            "not sure": f"too little to tell ({counted(self.clips, 'clip')} measured; {FEWEST} of 3 s are needed)",
         }[self.verdict]
 
 

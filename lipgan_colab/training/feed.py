@@ -90,7 +90,7 @@ def hold_frames(
         InputError: `cache` is something else, or a frame is damaged.
     """
     if cache not in CACHES:
-        raise InputError(f"cache {cache!r}: choose one of {', '.join(CACHES)}")
+        raise InputError(f"`cache` {cache!r}: choose one of {', '.join(CACHES)}")
     count, size = dataset.frame_count, dataset.size
     where = _place(count * size * size * 3, device) if cache == "auto" else cache
     if where == "none":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, SYNC_EXPERT, save_generator
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS, AsyncCheckpointer
@@ -200,7 +200,7 @@ class Recorder:
             return self._checkpointer.local
         if missing:
             self.say(
-                f"{len(missing)} files have NOT reached {self.run} ({', '.join(missing[:3])}, ...): they are in "
+                f"{counted(len(missing), 'file')} NOT in {self.run} yet ({', '.join(missing[:3])}, …), but in "
                 f"{self.local}; run the same again while this machine lives"
             )
         return self.local if missing else self.run

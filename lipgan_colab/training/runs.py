@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import is_alive, machine, not_written, written_whole
 from lipgan_colab.models.lipgan import FACE_SIZE
 from lipgan_colab.shards.dataset import LipSyncDataset
@@ -101,7 +101,7 @@ def check_config(run: Path, before: dict, now: dict, cure: str | None = None) ->
     changed = [n for n, value in now.items() if n in before and before[n] != value and n not in MAY_CHANGE]
     if not changed:
         return
-    differences = ", ".join(f"{n} was {before[n]} and is {now[n]}" for n in changed)
+    differences = ", ".join(f"`{n}` was {before[n]} and is {now[n]}" for n in changed)
     clips = " (the shards were made of other clips)" if "clips" in changed else ""
     begins_anew = "start it from this one to begin with its weights"
     cure = cure or f"set it back to go on, or choose another run folder ({begins_anew})"
@@ -201,8 +201,7 @@ def ago(seconds: float) -> str:
     """A time span in words."""
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
-            n = int(seconds // size)
-            return f"{n} {unit}{'s' * (n > 1)}"
+            return counted(int(seconds // size), unit)
     return "less than a minute"
 
 
@@ -275,8 +274,8 @@ def _told_by(about: dict, last: dict[str, str]) -> list[str]:
     step, rate = int(last["step"]), float(last["samples_per_second"])
     of = f" of {steps} ({step / steps:.0%})" if steps else ""
     lines = [
-        f"at       step {step}{of}, {last['samples']} samples, {_duration(float(last['minutes']))} of training; "
-        f"{told_losses(last)}"
+        f"at       step {step}{of}, {counted(last['samples'], 'sample')}, "
+        f"{_duration(float(last['minutes']))} of training; {told_losses(last)}"
     ]
     if steps and rate > 0:
         left = (steps - step) * about.get("batch_size", 0) / rate
@@ -285,7 +284,7 @@ def _told_by(about: dict, last: dict[str, str]) -> list[str]:
 
 
 def _duration(minutes: float) -> str:
-    return f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.0f} minutes"
+    return f"{minutes / 60:.1f} hours" if minutes >= 60 else counted(f"{minutes:.0f}", "minute")
 
 
 def told_losses(line: dict[str, str]) -> str:

@@ -120,14 +120,14 @@ class TrainConfig:
     def __post_init__(self):
         check_ranges(self, RANGES)
         if self.references not in REFERENCES:
-            raise InputError(f"references {self.references!r}: choose one of {', '.join(REFERENCES)}")
+            raise InputError(f"`references` {self.references!r}: choose one of {', '.join(REFERENCES)}")
         if self.sync_weight and self.sync_runs * RUN > self.batch_size:
             raise InputError(
-                f"sync_runs {self.sync_runs}: so many runs of {RUN} frames are more than a batch of {self.batch_size}"
+                f"`sync_runs` {self.sync_runs}: so many runs of {RUN} frames are more than a batch of {self.batch_size}"
             )
         check_face_size(self.face_size)
         if self.feature_weight and not (self.quality_weight or self.lip_quality_weight):
-            raise InputError("feature_weight: there are features where there is quality_weight or lip_quality_weight")
+            raise InputError("`feature_weight`: there are features with `quality_weight` or `lip_quality_weight` alone")
 
 
 @dataclass

@@ -206,7 +206,7 @@ def _go_on(networks: Networks, state: dict, config: TrainConfig, recorder: Recor
 def _pick_device(device: str | torch.device | None) -> torch.device:
     picked = pick_device(device)
     if device is None and picked.type == "cpu" and on_colab():
-        raise InputError(f"{without_gpu()}; the device cpu trains without")
+        raise InputError(f"{without_gpu()}; `device=cpu` trains without")
     return picked
 
 
@@ -221,13 +221,13 @@ def _enough_memory(recorder: Recorder, config: TrainConfig, device: torch.device
         # The step's activations hang on the frames that it was in, and would fill the memory of a next try as well.
         traceback.clear_frames(error.__traceback__)
         half = config.batch_size // 2 // distributed.count() * distributed.count()
-        smaller = f"batch_size {half}" if half >= 2 else "a smaller width"
+        smaller = f"`batch_size={half}`" if half >= 2 else "a smaller `width`"
         saved = recorder.last_saved()
         begun = "" if saved == "nothing" else f" (it can start from this one, of which {saved} is saved)"
         raise InputError(
-            f"{recorder.run}: the memory of {describe(device)}, is too small for batch_size {config.batch_size} at "
-            f"width {config.width:g}; try {smaller} in another run folder{begun}, or go on with this one where there "
-            "is more memory"
+            f"{recorder.run}: the memory of {describe(device)}, is too small for `batch_size={config.batch_size}` "
+            f"at `width={config.width:g}`; try {smaller} in another run folder{begun}, or go on with this one where "
+            "there is more memory"
         ) from None
 
 
@@ -236,27 +236,27 @@ def _expert(source: str | Path | None, config: TrainConfig, device: torch.device
     if not config.sync_weight and source is None:
         return None
     if not config.sync_weight:
-        raise InputError(f"sync_expert {source}: give sync_weight too, such as 0.03")
+        raise InputError(f"`sync_expert` {source}: give `sync_weight` too, such as 0.03")
     if source is None:
-        raise InputError(f"sync_weight {config.sync_weight:g}: give sync_expert too, a run folder of train-expert")
+        raise InputError(f"`sync_weight={config.sync_weight:g}`: give `sync_expert` too, a run folder of train-expert")
     return load_expert(source, device).requires_grad_(False)
 
 
 def _check_batch(config: TrainConfig) -> None:
     size, runs, processes = config.batch_size, config.sync_runs, distributed.count()
     if size < 2 or size % processes:
-        raise InputError(f"batch_size {size} is not 2 or more, and the same for each process")
+        raise InputError(f"`batch_size` {size} is not 2 or more, and the same for each process")
     if config.sync_weight and (size % runs or runs % processes):
-        raise InputError(f"sync_runs {runs} does not divide the batch of {size}, or is not the same for each process")
+        raise InputError(f"`sync_runs` {runs} does not divide the batch of {size}, or is not the same for each process")
 
 
 def _check_size(dataset: LipSyncDataset, config: TrainConfig) -> None:
     wanted = config.face_size
     for size in {shard.size for shard in dataset.shards} - {wanted}:
-        fits = f", or train with --face-size {size}" if size in FACE_SIZES else ""
+        fits = f", or train with `face_size={size}`" if size in FACE_SIZES else ""
         raise InputError(
             f"{dataset.folder}: holds faces of {size} pixels, and the run trains on {wanted}; "
-            f"preprocess with --size {wanted}{fits}"
+            f"preprocess with `size={wanted}`{fits}"
         )
 
 

@@ -91,7 +91,7 @@ class ExpertConfig:
         check_ranges(self, RANGES)
         if self.clips < 2 or self.moments < 1:
             raise InputError(
-                f"{self.clips} clips of {self.moments} moments: there must be 2 clips to tell apart, or more"
+                f"`clips` {self.clips}, `moments` {self.moments}: it takes 2 clips to tell apart, and a moment of each"
             )
 
 
@@ -158,9 +158,9 @@ class Moments(Dataset):
         paths = needed_shards(folder)
         shards = [Shard.open(path) for path in paths]
         if any(shard.metadata["settings"]["fps"] != FPS for shard in shards):
-            raise InputError(f"{folder}: an expert is taught at {FPS} frames a second; preprocess with that")
+            raise InputError(f"{folder}: an expert is taught at {FPS} frames a second; preprocess with `fps={FPS}`")
         if any(shard.size != FACE for shard in shards):
-            raise InputError(f"{folder}: an expert is taught on faces of {FACE} pixels; preprocess with --size {FACE}")
+            raise InputError(f"{folder}: an expert is taught on faces of {FACE} pixels; preprocess with `size={FACE}`")
         self.fingerprint = fingerprint_of([shard.metadata for shard in shards])
         judged = sync_by_group(paths)
         judged.pop("all")  # who is off does not say it of others
@@ -172,7 +172,7 @@ class Moments(Dataset):
         self.learnt = [clip for clip in clips if clip.id not in held_out]
         self.held_out = [clip for clip in clips if clip.id in held_out]
         if self.held_out and not self.learnt:
-            raise InputError(f"{folder}: all of its clips are held out; hold out fewer")
+            raise InputError(f"{folder}: all of its clips are held out; hold out fewer (`held_out`)")
         if not self.learnt:
             raise InputError(
                 f"{folder}: no clip with {FRAMES + APART} faces in a row that is not held out; preprocess other videos"

@@ -12,6 +12,8 @@ from lipgan_colab.cli.verbs import VERBS, main
 from lipgan_colab.media.video import probe_video
 from lipgan_colab.models.pretrained import ASSETS
 
+FILES = ("--face", "face.jpg", "--speech", "speech.wav", "--out", "out.mp4")
+
 
 def test_preprocess_train_generate_one_after_the_other(drawn_videos, tmp_path, capsys):
     shards, run, out = tmp_path / "shards", tmp_path / "run", tmp_path / "out.mp4"
@@ -111,13 +113,16 @@ def one_line(capsys) -> str:
     ("arguments", "said"),
     [
         (["demo", "--out", "FILE"], "FILE: the folder cannot be made"),
-        (["demo", "--train", "--steps", "0"], "0 steps"),
+        (["demo", "--train", "--steps", "0"], "--steps 0: so few teach nothing"),
         (["demo", "--train", "--out", "FILE", "--steps", "9"], "FILE: the folder cannot be made"),
         (["status", "--run", "FILE"], "is a file; give the run's folder"),
         (["weights", "convert", "expert", "/proc/x.safetensors"], "/proc/x.safetensors: not written"),
         (["weights", "convert", "expert", "FILE/x.safetensors"], "not written"),
         (["evaluate", "--videos", "videos", "--out", "FILE"], "FILE: the folder cannot be made"),
-        (["evaluate", "--videos", "videos", "--window-offset", "9999", "--out", "out"], "window offset of 9999"),
+        (
+            ["evaluate", "--videos", "videos", "--window-offset", "9999", "--out", "out"],
+            "--window-offset 9999: so many frames",
+        ),
         (["evaluate", "--videos", "videos", "--device", "meta", "--out", "out"], "does not compute here"),
     ],
 )
@@ -127,6 +132,78 @@ def test_a_place_or_a_number_that_cannot_be_is_one_line(arguments, said, drawn_v
     (tmp_path / "videos").symlink_to(drawn_videos)
     assert main(arguments) == 1
     assert said in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", *FILES, "--pauses", "off", "--sync-offset", "999"], "error: --sync-offset 999: it must be from"),
+        (["generate", *FILES, "--pads", "9", "0", "0", "0"], "error: --pads [9.0, 0.0, 0.0, 0.0]: four parts"),
+        (
+            ["train", "--shards", "s", "--run", "r", "--sync-weight", "0.1", "--sync-runs", "99"],
+            "error: --sync-runs 99:",
+        ),
+        (["train", "--shards", "s", "--run", "r", "--device", "abc"], "error: --device 'abc' is unknown"),
+        (["preprocess", "--videos", "v", "--out", "o", "--jpeg-quality", "0"], "error: --jpeg-quality 0: it must be"),
+    ],
+)
+def test_options_are_named_as_they_are_typed(arguments, said, shared, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "a.mp4").touch()
+    for name, of in (("face.jpg", "photos/obama_240p.jpg"), ("speech.wav", "speech/very_short_0.1s.wav")):
+        (tmp_path / name).symlink_to(shared / "data" / of)
+    assert main(arguments) == 1
+    assert one_line(capsys).startswith(said)
+
+
+def test_a_report_names_options_as_they_are_typed(shared, tmp_path, monkeypatch, capsys):
+    photo, noise = shared / "data" / "photos" / "obama_240p.jpg", shared / "data" / "speech" / "noise_3s.wav"
+    asked = ["--face", str(photo), "--speech", str(noise), "--pads", "0", "0", "0.1", "0", "--reference-mouth", "own"]
+    assert main(["generate", *asked, "--out", str(tmp_path / "out.mp4")]) == 0
+    told = capsys.readouterr().out
+    assert "with --pauses off every sound moves it" in told and "no use for --reference-mouth, --pads" in told
+
+
+def test_names_that_begin_with_a_dash(shared, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-photo.jpg").symlink_to(shared / "data" / "photos" / "obama_240p.jpg")
+    (tmp_path / "-s.wav").symlink_to(shared / "data" / "speech" / "very_short_0.1s.wav")
+    files = ["--face", "-photo.jpg", "--speech", "-s.wav", "--out", "-o.mp4"]
+    assert main(["generate", *files, "--pads", "-0.1", "0", "0", "0"]) == 0
+    assert (tmp_path / "-o.mp4").is_file()
+
+
+def test_what_a_shell_calls_a_protocol_is_a_file(shared, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "2024-08-20T13:28:35%d.jpg").symlink_to(shared / "data" / "photos" / "obama_240p.jpg")
+    (tmp_path / "04.23:50.wav").symlink_to(shared / "data" / "speech" / "very_short_0.1s.wav")
+    for out in ("out:1.mp4", "http:%03d.mp4", "pipe:1.mp4"):
+        assert main(["generate", "--face", "2024-08-20T13:28:35%d.jpg", "--speech", "04.23:50.wav", "--out", out]) == 0
+        assert probe_video(out).has_sound
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", *FILES[:-1], f"{'ü' * 126}.mp4"],
+        ["weights", "convert", "expert", f"{'ü' * 122}.safetensors"],
+        ["subset", "--videos", "v", "--out", f"{'ü' * 126}.txt"],
+        ["inspect", "shards", "--sheet", f"{'ü' * 126}.jpg"],
+        ["preprocess", "--videos", "v", "--out", "ü" * 128],
+    ],
+)
+def test_a_result_whose_name_is_too_long_is_refused_before_the_work(
+    arguments, drawn_videos, drawn_shards, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v").symlink_to(drawn_videos)
+    (tmp_path / "shards").symlink_to(drawn_shards)
+    before = sorted(tmp_path.iterdir())
+    assert main(arguments) == 1
+    told = capsys.readouterr()
+    assert "File name too long); give it a shorter name, of at most 255 bytes" in told.err
+    assert not told.out and sorted(tmp_path.iterdir()) == before
 
 
 def test_weights_that_are_not_there_name_generators_where_one_is_wanted(drawn_videos, tmp_path, capsys):
