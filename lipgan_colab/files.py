@@ -19,8 +19,9 @@ from safetensors import SafetensorError
 from lipgan_colab.errors import InputError
 
 ABANDONED = 24 * 3600  # seconds: a part of another machine's that has not grown for so long is nobody's any more
-LONGEST_NAME = 255  # bytes, on all usual disks
+LONGEST_NAME, LONGEST_ENDING = 255, 16  # bytes, on all usual disks; of .safetensors and the like
 JOINERS = "\u200c\u200d"  # what holds the letters before and after it together
+VIRAMA = 9  # the combining class of the sign that makes one of two letters in India's scripts
 SKIN_TONES = range(0x1F3FB, 0x1F400)  # they colour the emoji before them
 PART = re.compile(r"\..+\.(?:([0-9a-f]{8})-)?(\d+)(?:-[0-9a-f]{8})?\.part")  # once they had the process's number alone
 
@@ -54,22 +55,24 @@ def make_folder(path: str | Path) -> Path:
     return Path(path)
 
 
-def fitting(folder: str | Path, stem: str, ending: str = "") -> Path:
-    """A path for a name that is made of others: as much of the stem as a name can have, and the ending.
+def fitting(path: str | Path, extra: str = "") -> Path:
+    """The path with as much of its name as a file's name can have, and its ending.
 
     Args:
-        folder: where.
-        stem: may be cut off, between two letters.
-        ending: is kept whole.
+        path: its name is perhaps made of others, and too long.
+        extra: what comes between the name and its ending, and is kept whole.
     """
-    return Path(folder, shortened(stem, LONGEST_NAME - len(os.fsencode(ending))) + ending)
+    path = Path(path)
+    ending = path.suffix if len(os.fsencode(path.suffix)) <= LONGEST_ENDING else ""
+    stem, end = path.name.removesuffix(ending), f"{extra}{ending}"
+    return path.with_name(shortened(stem, LONGEST_NAME - len(os.fsencode(end))) + end)
 
 
 def shortened(text: str, most: int) -> str:
-    """The beginning of a text that has at most so many bytes as (a part of) a file's name, cut between two letters:
-    neither within one nor between one and its accents."""
+    """The beginning of a text that has at most so many bytes in a file's name, cut between two letters: neither within
+    one nor between one and its accents."""
     end = len(text)
-    while len(os.fsencode(text[:end])) > most:
+    while end and len(os.fsencode(text[:end])) > most:
         end -= 1
     while 0 < end < len(text) and _belong_together(text[end - 1], text[end]):
         end -= 1
@@ -77,7 +80,8 @@ def shortened(text: str, most: int) -> str:
 
 
 def _belong_together(before: str, after: str) -> bool:
-    return unicodedata.category(after)[0] == "M" or ord(after) in SKIN_TONES or {before, after} & set(JOINERS) != set()
+    joined = before in JOINERS or after in JOINERS or unicodedata.combining(before) == VIRAMA
+    return joined or ord(after) in SKIN_TONES or unicodedata.category(after).startswith("M")
 
 
 def part_name(path: str | Path) -> Path:

@@ -27,6 +27,7 @@ DRIVE = Path("/content/drive")  # where Colab mounts it; its own folder in it is
 COLAB_DISK = Path("/content/lipgan-local")
 PATIENCE = (1, 5, 30)  # seconds between tries to read a Drive that errs
 CHUNK = 4 << 20  # bytes
+SHOWN = 5  # names of many
 PACKAGES = ("torch", "numpy", "av", "mediapipe")
 
 
@@ -218,6 +219,13 @@ def _mount_drive(say: Callable[[str], None] = print) -> bool:
         if type(error).__name__ == "MessageError":
             say(f"Drive was refused ({_first_line(error)}); run this again to allow it")
             return False
+        if in_the_way := _in_the_way():
+            more = f" and {len(in_the_way) - SHOWN} more" if in_the_way[SHOWN:] else ""
+            raise InputError(
+                f"{DRIVE}: Drive cannot be mounted over what lies in this folder, on this machine's own disk: "
+                f"{', '.join(in_the_way[:SHOWN])}{more}; "
+                "move it elsewhere, or delete it (your Drive keeps what is in it), then run this again"
+            ) from error
         raise InputError(
             f"{DRIVE}: Drive could not be mounted ({_first_line(error)}); run this again, or restart the session"
         ) from error
@@ -227,11 +235,19 @@ def _mount_drive(say: Callable[[str], None] = print) -> bool:
 
 
 def _answers() -> bool:
+    """Whether Drive is there: a folder of that name alone, which Colab may take for it, is none."""
     try:
         os.listdir(DRIVE / "MyDrive")
     except OSError:
         return False
-    return True
+    return os.path.ismount(DRIVE)
+
+
+def _in_the_way() -> list[str]:
+    """What Drive cannot be mounted over."""
+    if os.path.ismount(DRIVE) or not os.path.isdir(DRIVE):
+        return []
+    return sorted(os.listdir(DRIVE))
 
 
 def _first_line(error: BaseException) -> str:

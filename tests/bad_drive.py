@@ -10,6 +10,7 @@ import ctypes.util
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def serve(folder: str, mount_point: str, faults: list) -> None:
             return None
 
         def _at(self, path: str) -> str:
-            return folder + path
+            return folder + re.sub("^/My Drive(?=/|$)", "/MyDrive", path)  # Drive answers to both, and lists one
 
         def getattr(self, path, fh=None):
             if any(k == "enotconn" and f <= self.operations and self.operations < (to or 1e9) for k, f, to in faults):

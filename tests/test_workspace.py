@@ -1,5 +1,6 @@
 """Where things live: a folder, or Drive on a Colab that is played by a module of the same name."""
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -30,6 +31,8 @@ class Drive(types.ModuleType):
 
     def mount(self, path, force_remount=False):
         self.calls.append("remount" if force_remount else "mount")
+        if not force_remount and (self.mount_point / "My Drive").is_dir():
+            return
         if self.errors and (error := self.errors.pop(0)) is not None:
             raise error
         if any(self.mount_point.glob("*")) and not os.path.ismount(self.mount_point):
@@ -37,6 +40,8 @@ class Drive(types.ModuleType):
         if not os.path.ismount(self.mount_point):
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], check=True)
         (self.mount_point / "MyDrive").mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (self.mount_point / "My Drive").symlink_to("MyDrive")  # it answers to both
 
     def flush_and_unmount(self):
         self.calls.append("flush")
@@ -137,6 +142,30 @@ def test_a_broken_connection_is_mounted_again(colab, monkeypatch):
     monkeypatch.setattr(module, "_answers", lambda: next(answers))
     open_workspace()
     assert drive.calls == ["mount", "remount"]
+
+
+@pytest.mark.parametrize("place", ["MyDrive/lipgan", "My Drive/MyDrive", "a", "MyDrive"])
+def test_a_mount_point_with_something_in_it_is_named_with_the_cure(colab, place):
+    colab()
+    (module.DRIVE / place).mkdir(parents=True)
+    (module.DRIVE / "MyDrive").mkdir(exist_ok=True)
+    with pytest.raises(
+        InputError, match=f"{module.DRIVE}: Drive cannot be mounted over what lies .*own disk: "
+    ) as told:
+        open_workspace()
+    assert place.split("/")[0] in str(told.value) and "move it elsewhere, or delete it" in str(told.value)
+    assert len(str(told.value).splitlines()) == 1 and "restart" not in str(told.value)
+    shutil.rmtree(module.DRIVE)
+    module.DRIVE.mkdir()
+    assert open_workspace().lasts  # "then run this again"
+
+
+def test_of_many_files_in_the_way_some_are_named(colab):
+    colab()
+    for n in range(9):
+        (module.DRIVE / f"{n}.mp4").touch()
+    with pytest.raises(InputError, match=r"0\.mp4, 1\.mp4, 2\.mp4, 3\.mp4, 4\.mp4 and 4 more; move"):
+        open_workspace()
 
 
 def make_shards(folder, count: int = 3):

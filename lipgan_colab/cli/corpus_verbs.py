@@ -83,7 +83,7 @@ def _subset(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], N
         write_ids(args.out, drawn)
         if all(u.path.is_file() for u in drawn):
             drawn = measured(drawn)
-            picture(drawn, fitting(args.out.parent, args.out.stem, ".png"))
+            picture(drawn, fitting(args.out.with_suffix(".png")))
         print(f"{table(drawn, len(corpus))}\n{args.out}")
 
     return run

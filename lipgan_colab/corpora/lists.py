@@ -57,7 +57,5 @@ def names_in(text: str, known: Callable[[str], bool]) -> list[str]:
         text: "s1 s2", "s1, s2" or "my videos, s2".
         known: whether there is such a name.
     """
-    if known(text.strip()):
-        return [text.strip()]
-    parts = [part.strip() for part in text.split(",")]
+    parts = [part.strip() for part in ([text] if known(text.strip()) else text.split(",")) if part.strip()]
     return [name for part in parts for name in ([part] if known(part) else part.split())]

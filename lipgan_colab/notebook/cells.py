@@ -8,17 +8,19 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from html import escape
 from pathlib import Path
 
 from safetensors import safe_open
 
-from lipgan_colab.corpora.corpus import Utterance, folder, grid, lrs2, only
+from lipgan_colab.corpora.corpus import Utterance, film_of, folder, grid, lrs2, only
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
+from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import fitting, shortened, written_whole
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.synthetic.clips import draw_corpus
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
@@ -36,6 +38,7 @@ MOTION, LIPGAN = KINDS = ("motion: minutes, any face", "LipGAN: hours on a GPU")
 PREVIEW_EVERY = 200  # steps
 LRS2_CLIPS_PER_HOUR = 1600  # of the training list; their lengths are not known before they are unpacked
 HELD_BACK = "held_back.txt"
+NAMED_AFTER = 100  # bytes of a file's name that a result's has: with two, a time and a number it fits
 
 
 def get_corpus(
@@ -86,7 +89,7 @@ def _sample(root: Path) -> list[Utterance]:
 def _lrs2(root: Path, lists: Path, parts: str, split: str, hours: float, seed: int) -> list[Utterance]:
     if not parts.strip():
         raise InputError("LRS2: where its part files lie is missing; fill it in above")
-    sources = [parts] if os.path.isdir(parts) else parts.split()
+    sources = names_in(parts, os.path.exists)
     for path in [*lists.glob("*.txt"), *(p for s in sources if os.path.isdir(s) for p in Path(s).glob("*.txt"))]:
         with written_whole(root / "filelists" / path.name) as unfinished:
             shutil.copyfile(path, unfinished)
@@ -115,7 +118,8 @@ def hold_back(
     place = Path(place)
     if (place / HELD_BACK).is_file():
         ids = set(read_ids(place / HELD_BACK))  # some may be gone from the corpus
-        held = [u for u in corpus if u.id in ids]
+        films = {film_of(i) for i in ids}
+        held = [u for u in corpus if u.id in ids | films or film_of(u.id) in ids]
     else:
         count = min(count, len(corpus) // 4)
         held = subset(corpus, utterances=count, seed=seed, balance=_group(corpus)) if count > 0 else []
@@ -149,13 +153,32 @@ def _group(corpus: Sequence[Utterance]) -> str | None:
 
 
 def unused_name(path: str | Path) -> Path:
-    """The path itself, or the first of NAME-2, NAME-3, … that is not taken, so that no result is written over."""
-    path = Path(path)
-    number, free = 1, path
+    """The path itself, or the first of NAME-2, NAME-3, … that is not taken, so that no result is written over.
+
+    Of a name that is too long its beginning is taken.
+    """
+    number, free = 1, fitting(path)
     while free.exists():
         number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        free = fitting(path, f"-{number}")
     return free
+
+
+def result_name(folder: str | Path, face: str | Path, speech: str | Path, now: datetime | None = None) -> Path:
+    """FACE-SPEECH.mp4, or FACE-SPEECH-DATE-TIME.mp4, in a folder; with a number where that is taken."""
+    of = [shortened(Path(path).stem, NAMED_AFTER) for path in (face, speech)]
+    when = [f"{now:%Y%m%d-%H%M%S}"] if now else []
+    return unused_name(Path(folder, f"{'-'.join(of + when)}.mp4"))
+
+
+def runs_named(workspace: Workspace, text: str) -> list[str]:
+    """The names in a form's line (see lists.names_in) of runs, files of weights or published ones; [""] if it is
+    empty, which `find_weights` takes for the newest run."""
+
+    def known(name: str) -> bool:
+        return bool(name) and (os.path.isdir(workspace.runs / name) or os.path.exists(name))
+
+    return names_in(text, known) or [""]
 
 
 def train_chosen(
@@ -279,7 +302,7 @@ def export(generator: str | Path, run_name: str, results: str | Path) -> Path:
         safe_open(generator, "np") as file,
     ):
         step = int(json.loads(file.metadata()["about"])["step"])
-    target = Path(results) / f"{run_name}-step-{step}.safetensors"
+    target = fitting(Path(results, f"{run_name}.safetensors"), f"-step-{step}")
     if not target.exists():
         with written_whole(target) as unfinished:
             shutil.copyfile(generator, unfinished)

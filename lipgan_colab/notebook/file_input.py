@@ -3,16 +3,17 @@
 import contextlib
 import importlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import ipywidgets
 from ipywidgets import Button, Layout, Text, VBox
 
-from lipgan_colab.errors import InputError
-from lipgan_colab.files import not_written, written_whole
+from lipgan_colab.errors import CONTROL, InputError
+from lipgan_colab.files import fitting, not_written, written_whole
 from lipgan_colab.notebook.notice import Notice
 from lipgan_colab.workspace import on_colab
 
@@ -144,7 +145,7 @@ class FileInput:
 
     def _on_path(self, change) -> None:
         if change["new"].strip():
-            self.give(lambda: Path(os.path.expanduser(change["new"].strip().strip("'\""))))
+            self.give(lambda: typed_path(change["new"]))
 
     def give(self, get: Callable[[], Path | None]) -> None:
         """Take the file that `get` returns, and say so."""
@@ -161,6 +162,14 @@ class FileInput:
             self.notice.say(f"{path.name}: {about}", "good")
 
 
+def typed_path(text: str) -> Path:
+    """The path in a line: as it stands where there is such a file, or else without blanks and quotes around it."""
+    if os.path.isfile(text):
+        return Path(text)
+    path = text.strip()
+    return Path(path if os.path.isfile(path) else os.path.expanduser(path.strip("'\"")))
+
+
 def uploaded(value: Mapping | Iterable) -> list[tuple[str, bytes]]:
     """Names and contents in the value of a FileUpload, of ipywidgets 7 (a dict) or 8 (a tuple)."""
     if isinstance(value, Mapping):
@@ -170,8 +179,9 @@ def uploaded(value: Mapping | Iterable) -> list[tuple[str, bytes]]:
 
 def keep(folder: Path, name: str, content: bytes) -> Path:
     """Write an upload under its own name, in a new folder, so that none replaces another that is in use."""
-    name = PureWindowsPath(PurePosixPath(name).name).name  # a browser's name is never a path
-    path = _new_folder(folder) / (name or "upload")
+    name = re.split(r"[\\/]", name)[-1]  # a browser's name is never a path
+    name = CONTROL.sub("_", name.encode(errors="replace").decode())  # nor need it be one that a disk can have
+    path = fitting(_new_folder(folder) / ((name.strip(".") and name) or "upload"))
     with written_whole(path) as unfinished:
         unfinished.write_bytes(content)
     return path
@@ -188,6 +198,9 @@ def upload_on_colab(folder: Path) -> Path | None:
     """A file of any size, through Colab's own upload; None where the person cancelled."""
     files = importlib.import_module("google.colab.files")
     place = _new_folder(folder)
-    with contextlib.chdir(place):  # Colab writes to the current folder
-        files.upload()
+    try:
+        with contextlib.chdir(place):  # Colab writes to the current folder
+            files.upload()
+    except OSError as error:
+        raise not_written(place, error, "the upload is not kept") from error
     return next((path for path in place.iterdir() if path.is_file()), None)

@@ -1,14 +1,14 @@
 """One line for a person in a notebook: what happened, or what is wrong and what to do."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 
 import ipywidgets
 
 from lipgan_colab.download import shown_address
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, naming_options
 
 COLOURS = {"info": "#1a73e8", "good": "#188038", "bad": "#d93025"}
 
@@ -16,13 +16,16 @@ COLOURS = {"info": "#1a73e8", "good": "#188038", "bad": "#d93025"}
 class Notice:
     """A line under the things it is about; nothing is seen of it while it is empty.
 
+    Args:
+        known_by: what the person knows an option by (see errors.naming_options).
+
     Attributes:
         box: the widget to show.
         text: what it says, as plain text.
     """
 
-    def __init__(self):
-        self.box = ipywidgets.HTML()
+    def __init__(self, known_by: Callable[[str, str | None], str | None] = lambda name, value: None):
+        self.box, self.known_by = ipywidgets.HTML(), known_by
         self.clear()
 
     def clear(self) -> None:
@@ -37,7 +40,8 @@ class Notice:
             kind: "info", "good" or "bad".
             details: more lines, folded away.
         """
-        self.text = text
+        # A file's name need not be text, and what a browser is sent has to be.
+        self.text = text = naming_options(text, self.known_by).encode(errors="backslashreplace").decode()
         folded = f"<details><summary>details</summary><pre>{escape(details)}</pre></details>" if details else ""
         self.box.value = (
             f'<div class="lipgan-notice" role="{"alert" if kind == "bad" else "status"}"'

@@ -2,7 +2,6 @@
 
 import gc
 import importlib.util
-import os
 import tempfile
 import threading
 import time
@@ -23,7 +22,7 @@ from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.notebook import capture
-from lipgan_colab.notebook.cells import unused_name
+from lipgan_colab.notebook.cells import result_name
 from lipgan_colab.notebook.face_view import FaceView, draw_faces, find_faces
 from lipgan_colab.notebook.file_input import WATCH_UPLOADS, FileInput, Source
 from lipgan_colab.notebook.notice import Notice
@@ -116,7 +115,7 @@ class GenerateWidget:
         self.cancel_button = Button(description="Cancel", icon="stop", layout=Layout(display="none"))
         self.cancel_button.on_click(lambda _: self.cancel())
         self.progress = ipywidgets.IntProgress(layout=Layout(display="none", width="260px"))
-        self.notice = Notice()
+        self.notice = Notice(self._known_by)
         self.result = VBox()
         self.box = self._laid_out()
 
@@ -130,6 +129,25 @@ class GenerateWidget:
         smiles = [("is shown at rest to the generator, lips move freely", "auto"), ("is shown as it is", "own")]
         self.smile = Dropdown(options=smiles, value="auto", description="A photo's open mouth", **wide)
         self.mark = Checkbox(description='Write "AI-generated" into the picture', indent=False)
+
+        self.controls = {
+            "person": self.person,
+            "pauses": self.pauses,
+            "sync_offset": self.sync,
+            "pads": self.chin,
+            "largest_yaw": self.yaw,
+            "reference_mouth": self.smile,
+            "sharpen": self.sharpen,
+            "mark": self.mark,
+        }
+
+    def _known_by(self, option: str, value: str | None) -> str | None:
+        """An option's name here: what stands beside it, and what stands there for the value."""
+        control = self.controls.get(option)
+        if control is None or value is None:
+            return control and f"“{control.description}”"
+        shown = {known: label for label, known in getattr(control, "options", ())}
+        return f"“{control.description}: {shown.get(value, value)}”"
 
     def _laid_out(self) -> VBox:
         def card(title: str, *children) -> VBox:
@@ -317,16 +335,6 @@ class GenerateWidget:
     def _download_on_colab(self, path: Path) -> None:
         with self.notice.failures():
             importlib.import_module("google.colab.files").download(str(path))
-
-
-def result_name(folder: Path, face: Path, speech: Path, now: datetime) -> Path:
-    """results/FACE-SPEECH-DATE-TIME.mp4; with a number where that is taken."""
-    return unused_name(folder / f"{_shortened(face)}-{_shortened(speech)}-{now:%Y%m%d-%H%M%S}.mp4")
-
-
-def _shortened(path: Path) -> str:
-    """A file's stem, so that two of them and more fit into the 255 bytes of a name."""
-    return os.fsencode(path.stem)[:100].decode(errors="ignore")
 
 
 def release_memory() -> None:

@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,46 @@ def test_no_name_is_taken_twice(tmp_path):
         names.append(cells.unused_name(tmp_path / "a.mp4"))
         names[-1].touch()
     assert [path.name for path in names] == ["a.mp4", "a-2.mp4", "a-3.mp4"]
+
+
+def test_results_never_overwrite(tmp_path):
+    now = datetime(2026, 1, 2, 3, 4, 5)
+    for made, names in ((now, "me-hello-20260102-030405"), (None, "me-hello")):
+        first = cells.result_name(tmp_path, tmp_path / "me.jpg", "hello.wav", made)
+        assert first.name == f"{names}.mp4"
+        first.touch()
+        assert cells.result_name(tmp_path, tmp_path / "me.jpg", "hello.wav", made).name == f"{names}-2.mp4"
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "ก", "क्षि", "👩‍👩‍👧", "e\u0301", "\udce9"])
+def test_names_made_of_long_names_can_be_written(tmp_path, letter):
+    long = letter * (250 // len(os.fsencode(letter))) + ".mp4"
+    now = datetime(2026, 1, 2, 3, 4, 5)
+    for name in (
+        lambda: cells.result_name(tmp_path, long, long, now),
+        lambda: cells.result_name(tmp_path, long, long),
+        lambda: cells.unused_name(tmp_path / f"evaluation-{long}"),
+        lambda: cells.unused_name(tmp_path / long),
+    ):
+        for ending in (".mp4", "-2.mp4"):
+            made = name()
+            assert not made.exists() and made.name.endswith(ending)
+            made.touch()
+            parts = made.stem.removesuffix("-2").removesuffix("-20260102-030405").removeprefix("evaluation-").split("-")
+            assert all(part == letter * (len(part) // len(letter)) for part in parts)
+
+
+def test_runs_are_named_in_a_line(workspace):
+    for name in ("first", "my run", "second"):
+        (workspace.runs / name).mkdir()
+    for line, runs in {
+        "": [""],
+        "first second": ["first", "second"],
+        "my run, second": ["my run", "second"],
+        "my run": ["my run"],
+        "wav2lip-gan first": ["wav2lip-gan", "first"],
+    }.items():
+        assert cells.runs_named(workspace, line) == runs
 
 
 def test_weights_are_a_run_a_file_or_a_published_name(workspace, tmp_path):

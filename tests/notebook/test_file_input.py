@@ -50,6 +50,33 @@ def test_an_upload_cannot_leave_its_folder(given, tmp_path, name):
     assert taken[0].is_relative_to(tmp_path) and taken[0].name == "evil.txt"
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("x" * 242 + ".mp4", "x" * 242 + ".mp4"),
+        ("ก" * 100 + ".mp4", "ก" * 83 + ".mp4"),
+        ("a:b %d 'c'😀.mp4", "a:b %d 'c'😀.mp4"),
+        ("..", "upload"),
+        ("a\0b\n.mp4", "a_b_.mp4"),
+        ("\ud800.mp4", "?.mp4"),
+    ],
+)
+def test_an_upload_may_have_any_name(given, name, kept):
+    box, taken = given
+    box._on_upload({"new": ({"name": name, "content": b"x"},)})
+    assert taken[0].name == kept and taken[0].read_bytes() == b"x"
+
+
+def test_a_path_may_have_quotes_and_need_not_be_text(given, tmp_path):
+    box, taken = given
+    for name in ("'it is' \"mine\"", " blank ", "caf\udce9.txt"):
+        (tmp_path / name).write_text("abc")
+        box.path.value = str(tmp_path / name)
+        assert taken.pop() == tmp_path / name
+    assert box.notice.text == r"caf\udce9.txt: 3 bytes"
+    box.notice.box.value.encode()  # as a browser is sent it
+
+
 def test_a_refusal_is_shown_escaped_and_the_next_file_is_taken(given, tmp_path):
     box, taken = given
     (tmp_path / "x.bad").touch()

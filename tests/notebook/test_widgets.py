@@ -1,8 +1,5 @@
 """The widget without a browser: what its callbacks do, say and leave behind."""
 
-from datetime import datetime
-from pathlib import Path
-
 import cv2
 import ipywidgets
 import numpy as np
@@ -11,7 +8,7 @@ import pytest
 from lipgan_colab.media.video import probe_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, save_generator
-from lipgan_colab.notebook.widgets import GenerateWidget, result_name
+from lipgan_colab.notebook.widgets import GenerateWidget
 from lipgan_colab.synthetic.clips import write_speech
 from lipgan_colab.workspace import open_workspace
 
@@ -157,19 +154,29 @@ def test_the_words_of_the_sliders_reach_the_options(ready):
     assert options.pauses == "strict" and options.mark and options.consent
 
 
-def test_results_never_overwrite(tmp_path):
-    now = datetime(2026, 1, 2, 3, 4, 5)
-    first = result_name(tmp_path, tmp_path / "me.jpg", tmp_path / "hello.wav", now)
-    assert first.name == "me-hello-20260102-030405.mp4"
-    first.touch()
-    assert result_name(tmp_path, tmp_path / "me.jpg", tmp_path / "hello.wav", now).name.endswith("-2.mp4")
+def test_options_are_named_by_what_stands_beside_them(ready, shared, tmp_path):
+    ready.pauses.value, ready.smile.value, ready.chin.value = "strict", "own", 0.1
+    ready.weights.list.value = "starter"
+    ready.speech.path.value = str(shared / "data" / "speech" / "noise_3s.wav")
+    ready.button.click()
+    ready.wait()
+    told = ready.notice.text
+    assert "with “The mouth: never rests” every sound moves it" in told, told
+    assert "no use for “A photo's open mouth”, “Room for the chin”" in told and "`" not in told
 
 
-def test_long_names_make_results_that_can_be_written(tmp_path):
-    long = Path("ü" * 125 + ".mp4")
-    path = result_name(tmp_path, long, long, datetime(2026, 1, 2, 3, 4, 5))
-    assert path.name.startswith("ü" * 50 + "-ü") and path.name.endswith("-20260102-030405.mp4")
-    path.touch()
+def test_a_video_of_names_as_long_as_names_can_be(ready, speech, workspace):
+    photo = ready.state.face.read_bytes()
+    title = "नमस्ते" * 14  # a Hindi title: three bytes a letter
+    for box, content, ending in ((ready.face, photo, ".png"), (ready.speech, speech.read_bytes(), ".wav")):
+        name = f"{title}{'x' * (242 - len(title.encode()))}"[-400:]
+        name = name.encode()[:242].decode(errors="ignore") + ending
+        box._on_upload({"new": ({"name": name, "content": content},)})
+    ready.button.click()
+    ready.wait()
+    (made,) = workspace.results.glob("*.mp4")
+    assert made.name.startswith("नमस्ते") and made.name.count("-") == 3, ready.notice.text
+    assert ready.notice.text.startswith("results/नमस्ते")
 
 
 def test_a_large_video_is_not_played_but_named(ready, monkeypatch):

@@ -20,7 +20,7 @@ class MessageError(Exception):
 
 def mount(mountpoint: str, force_remount: bool = False, timeout_ms: int = 120_000, readonly: bool = False) -> None:
     """Mount Drive, as answers.json says."""
-    if not force_remount and os.path.isdir(f"{mountpoint}/MyDrive"):
+    if not force_remount and os.path.isdir(f"{mountpoint}/My Drive"):
         print(f"Drive already mounted at {mountpoint}; to attempt to forcibly remount, call drive.mount(...).")
         return
     answer = _next_answer()
