@@ -4,7 +4,6 @@ Clips run through stages that work at the same time (see `pipeline`): faces are 
 those, all measured. What is judged is the generator: mouths do not rest in pauses, nothing is pasted back.
 """
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -266,10 +265,9 @@ def _impartial(expert: SyncExpert, generator: Generator) -> SyncExpert | None:
     """The expert, ready to judge, unless it is the one that the generator was trained to please."""
     if fingerprint(expert) not in getattr(generator, "about", {}).get(SYNC_EXPERT, []):
         return fuse(expert)
-    warnings.warn(
+    tqdm.write(
         "expert_d and expert_c are left out: the generator was trained to please this expert, and nobody marks his own "
-        "work; give another `expert`",
-        stacklevel=3,
+        "work; give another expert"
     )
     return None
 
