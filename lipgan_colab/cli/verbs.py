@@ -77,15 +77,18 @@ def _status(parser: argparse.ArgumentParser) -> Run:
 
 
 def _generate(parser: argparse.ArgumentParser) -> Run:
-    from lipgan_colab.generation.generate import CONSENT, REFERENCE_MOUTHS, GenerateOptions, generate
+    from lipgan_colab.faces.following import AFTER_CUTS
+    from lipgan_colab.generation.generate import CONSENT, DETAILS, REFERENCE_MOUTHS, GenerateOptions, generate
     from lipgan_colab.speech.pauses import PAUSE_RULES
 
     names = add_flags(parser, generate, ("face", "speech", "weights", "out", "device"), weights=WEIGHTS)
     changes = {
         "person": {"type": _person},
+        "after_cuts": {"choices": AFTER_CUTS},
         "pauses": {"choices": PAUSE_RULES},
         "pads": {"metavar": ("TOP", "RIGHT", "BOTTOM", "LEFT")},
         "reference_mouth": {"choices": REFERENCE_MOUTHS},
+        "detail": {"choices": DETAILS},
     }
     add_flags(parser, GenerateOptions, **changes)
 

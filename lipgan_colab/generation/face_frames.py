@@ -135,12 +135,12 @@ def _nobody(path: str | Path, wanted: Wanted, most: int, is_there: bool) -> Inpu
     if is_there:
         return InputError(
             f"{path}: this does not look like a human face, and its mouth would be a guess; choose another picture, or "
-            "insist with any face"
+            "insist with `any_face`"
         )
     if isinstance(wanted.person, int):
         who = f"there is no person {wanted.person}, counted from the left from 0; at most {most} are seen"
         return InputError(f"{path}: {who}")
-    return InputError(f"{path}: nobody's face is at {wanted.person}; choose another point, or the largest person")
+    return InputError(f"{path}: nobody's face is at {wanted.person}; choose another point, or `person=largest`")
 
 
 def _padded(face: Face, pads: Pads) -> Face:

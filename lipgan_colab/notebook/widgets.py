@@ -128,10 +128,15 @@ class GenerateWidget:
         self.pauses = Dropdown(options=list(PAUSES.items()), value="normal", description="The mouth", **wide)
         smiles = [("is shown at rest to the generator, lips move freely", "auto"), ("is shown as it is", "own")]
         self.smile = Dropdown(options=smiles, value="auto", description="A photo's open mouth", **wide)
+        others = [("nobody else speaks", "same"), ("whoever is seen speaks", "anybody")]
+        self.cuts = Dropdown(options=others, value="same", description="After a cut", **wide)
+        self.any_face = Checkbox(description="Animals and drawings may speak, too", indent=False)
         self.mark = Checkbox(description='Write "AI-generated" into the picture', indent=False)
 
         self.controls = {
             "person": self.person,
+            "after_cuts": self.cuts,
+            "any_face": self.any_face,
             "pauses": self.pauses,
             "sync_offset": self.sync,
             "pads": self.chin,
@@ -156,7 +161,8 @@ class GenerateWidget:
             return made
 
         absent = [] if on_colab() else [ipywidgets.HTML("<small>Webcam and microphone: in Colab only.</small>")]
-        options = [self.pauses, self.smile, self.sync, self.sharpen, self.chin, self.yaw, self.mark]
+        options = [self.pauses, self.smile, self.cuts, self.sync, self.sharpen, self.chin, self.yaw]
+        options += [self.any_face, self.mark]
         adjust = Accordion([VBox(options)], selected_index=None)
         adjust.set_title(0, "Adjust")
         buttons = HBox([self.button, self.cancel_button, self.progress], layout=Layout(align_items="center"))
@@ -215,6 +221,8 @@ class GenerateWidget:
         view = self.state.view
         return GenerateOptions(
             person="largest" if view is None else view.person(self.person.value),
+            after_cuts=self.cuts.value,
+            any_face=self.any_face.value,
             pauses=self.pauses.value,
             sync_offset=self.sync.value,
             pads=(0.0, 0.0, self.chin.value, 0.0),

@@ -148,7 +148,9 @@ def test_the_words_of_the_sliders_reach_the_options(ready):
     ready.sync.value, ready.sharpen.value, ready.chin.value, ready.yaw.value = 2, 0.5, 0.1, 30
     ready.smile.value = "own"
     ready.pauses.value, ready.mark.value = "strict", True
+    ready.cuts.value, ready.any_face.value = "anybody", True
     options = ready.options()
+    assert options.after_cuts == "anybody" and options.any_face
     assert options.reference_mouth == "own"
     assert (options.sync_offset, options.sharpen, options.pads[2], options.largest_yaw) == (2, 0.5, 0.1, 30.0)
     assert options.pauses == "strict" and options.mark and options.consent
