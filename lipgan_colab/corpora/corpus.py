@@ -26,7 +26,7 @@ LRS2_FOLDER = "mvlrs_v1"  # what the archive unpacks to
 # teaches.
 LRS2_SPLITS = ("test", "val", "train", "pretrain")
 
-PART = re.compile(r"(.+)(#\d+)")  # ids of the clips that a longer film was cut into: talk.mp4#1, talk.mp4#2, …
+SHOT = re.compile(r"(.+)#([1-9]\d*)", re.DOTALL)  # ids of what a film is cut into: talk.mp4#1, talk.mp4#2, …
 
 
 @dataclass(frozen=True)
@@ -260,12 +260,13 @@ CORPORA = {"folder": folder, "grid": grid, "lrs2": lrs2}
 
 
 def without(utterances: Sequence[Utterance], left_out: Sequence[str]) -> list[Utterance]:
-    """The utterances whose ids are not in `left_out`, for keeping clips back to judge a model by.
+    """The utterances whose ids are not in `left_out`, for keeping clips back to judge a model by. With a shot of a film
+    that has not been cut yet all of the film is left out.
 
     Raises:
         InputError: an id in `left_out` is not in the corpus (a typing error would let a judge's clip into training).
     """
-    kept_back = {u.id for u in only(utterances, left_out)}
+    kept_back = {name for u in only(utterances, left_out) for name in (u.id, film_of(u.id))}
     return [u for u in utterances if u.id not in kept_back]
 
 
@@ -273,8 +274,8 @@ def only(utterances: Sequence[Utterance], ids: Iterable[str], where: str = "the 
     """The utterances of these ids, in the ids' order.
 
     Of a file's id the suffix may be left out, or be one too many; a letter with its accent may be written as one or as
-    two, and a path as Windows does, or from the folder on (./). A film's id means all clips that it was cut into (see
-    PART), and the id of such a clip means the film where that has not been cut yet.
+    two, and a path as Windows does, or from the folder on (./). A film's id means all shots that it was cut into (see
+    SHOT). The id of a shot of a film that has not been cut yet gives the film's utterance with the shot's id.
 
     An id that begins with # and is not in the corpus is a comment of the list that it comes from. Where any of the
     corpus begins so, comments have a blank after the #.
@@ -306,13 +307,13 @@ def only(utterances: Sequence[Utterance], ids: Iterable[str], where: str = "the 
         chosen |= {u.id: u for u in found}
     if comments and not chosen:
         raise InputError(f"{where}: the list has nothing but comments ({comments[0]}); add ids, a line each")
-    return list(chosen.values())
+    return [u for i, u in chosen.items() if i in by_id or film_of(i) not in chosen]
 
 
 def film_of(clip: str) -> str:
-    """The id of the film that a clip was cut out of; of others their own."""
-    part = PART.fullmatch(clip)
-    return part[1] if part else clip
+    """The id of the film that a clip is a shot of; of others their own."""
+    shot = SHOT.fullmatch(clip)
+    return shot[1] if shot else clip
 
 
 def _alike(name: str, by_stem: Mapping[str, list[tuple[str, Utterance]]]) -> list[Utterance]:
@@ -320,7 +321,8 @@ def _alike(name: str, by_stem: Mapping[str, list[tuple[str, Utterance]]]) -> lis
     stem = _stem(name)
     found = [u for known_as, u in by_stem.get(stem, []) if name == stem or known_as in (stem, name)]
     if not found and film_of(name) != name:
-        found = [u for u in _alike(film_of(name), by_stem) if film_of(u.id) == u.id]
+        whole = [u for u in _alike(film_of(name), by_stem) if film_of(u.id) == u.id]
+        found = [replace(u, id=u.id + name[len(film_of(name)) :]) for u in whole]
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from lipgan_colab.corpora.corpus import LRS2_FOLDER, LRS2_SPLITS, VIDEO_SUFFIXES, lrs2, only, speaker_name
+from lipgan_colab.corpora.corpus import LRS2_FOLDER, LRS2_SPLITS, VIDEO_SUFFIXES, film_of, lrs2, only, speaker_name
 from lipgan_colab.corpora.unpack import Unpacked, unpack, write_blocks
 from lipgan_colab.download import DownloadError, download, shown_address
 from lipgan_colab.errors import InputError
@@ -44,7 +44,9 @@ def fetch_lrs2(
         return unpack(sources, root)
     listed = lrs2(root, split or "+".join(LRS2_SPLITS), unpacked=False)
     chosen = listed if ids is None else only(listed, ids, f"LRS2's {split or 'lists'}")
-    return unpack(sources, root, [f"{LRS2_FOLDER}/{u.id}{suffix}" for u in chosen for suffix in (".mp4", ".txt")])
+    return unpack(
+        sources, root, [f"{LRS2_FOLDER}/{film_of(u.id)}{suffix}" for u in chosen for suffix in (".mp4", ".txt")]
+    )
 
 
 def fetch_grid(root: str | Path, speakers: Sequence[str | int], record: str = GRID_RECORD) -> Path:

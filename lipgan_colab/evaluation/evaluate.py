@@ -115,7 +115,7 @@ def evaluate(
         raise InputError(f"`window_offset` {window_offset}: so many frames are longer than a clip; give fewer")
     utterances = folder(videos)
     if ids is not None:
-        utterances = only(utterances, ids, str(videos))
+        utterances = _chosen(utterances, ids, str(videos))
     generator = ready_generator(weights, device, window_offset)
     if size is None:
         size = CROP if isinstance(generator, MotionNetwork) else generator.face_size
@@ -154,6 +154,17 @@ def evaluate(
         tqdm.write(str(evaluation))  # what took hours is shown, at least
         raise
     return evaluation
+
+
+def _chosen(utterances: list[Utterance], ids: Sequence[str], videos: str) -> list[Utterance]:
+    chosen = only(utterances, ids, videos)
+    there = {u.id for u in utterances}
+    shot = next((u.id for u in chosen if u.id not in there), None)
+    if shot is not None:
+        raise InputError(
+            f"{shot}: a shot of a film, and films are judged from their beginning; make it a file of its own"
+        )
+    return chosen
 
 
 def _speeches(utterances: list[Utterance], hears: SpeechInput, skipped: list[dict]) -> list[_Speech]:

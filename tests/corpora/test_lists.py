@@ -53,7 +53,7 @@ def test_lrs2_lists_are_read_whoever_wrote_them(written, tmp_path):
     assert [u.id for u in lrs2(tmp_path, "val")] == ["main/300/00001", "main/300/00002"]
 
 
-def test_a_film_means_the_clips_that_it_was_cut_into(tmp_path):
+def test_a_film_means_the_shots_that_it_was_cut_into(tmp_path):
     whole = corpus_of(tmp_path, "a/talk.mp4", "a/other.mkv", "talk.mp4")
     parts = [whole[2], *(type(whole[0])(f"a/talk.mp4#{n}", whole[1].path) for n in (1, 2, 10))]
     for name in ("a/talk.mp4", "a/talk", "./a/talk.mp4", "a\\talk.mp4"):
@@ -62,6 +62,9 @@ def test_a_film_means_the_clips_that_it_was_cut_into(tmp_path):
     assert [u.id for u in only(parts, ["a/talk.mp4#10", "a/talk#1"])] == ["a/talk.mp4#10", "a/talk.mp4#1"]
     assert [u.id for u in without(parts, ["a/talk.mp4#2"])] == ["talk.mp4", "a/talk.mp4#1", "a/talk.mp4#10"]
     assert [u.id for u in without(whole, ["a/talk.mp4#2"])] == ["a/other.mkv", "talk.mp4"]  # before it is cut
+    (shot,) = only(whole, ["a/talk#2"])
+    assert (shot.id, shot.path) == ("a/talk.mp4#2", whole[1].path)
+    assert only(whole, ["a/talk.mp4#2", "a/talk.mp4"]) == [whole[1]]  # not twice
     with pytest.raises(InputError, match=r"a/talk\.mp4#3: not in the corpus"):
         only(parts, ["a/talk.mp4#3"])
     assert [film_of(i) for i in ("a/talk.mp4#10", "#1/talk.mp4", "main/1/00001#2")] == [

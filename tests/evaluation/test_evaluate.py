@@ -87,6 +87,8 @@ def test_nobody_marks_his_own_work(drawn_videos, tmp_path, capsys):
 def test_a_clip_that_is_not_there_is_named(drawn_videos, tmp_path):
     with pytest.raises(InputError, match=r"x\.mp4: not in "):
         evaluate(drawn_videos, Copier(GeneratorConfig(0.25)), tmp_path, ids=["x.mp4"])
+    with pytest.raises(InputError, match=r"0_00\.mp4#2: a shot of a film"):
+        evaluate(drawn_videos, Copier(GeneratorConfig(0.25)), tmp_path, ids=["0_00#2"])
 
 
 def test_where_no_clip_can_be_judged_the_reason_is_told(tmp_path):
