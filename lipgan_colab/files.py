@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from lipgan_colab.errors import InputError
 
@@ -82,6 +82,16 @@ def shortened(text: str, most: int) -> str:
 def _belong_together(before: str, after: str) -> bool:
     joined = before in JOINERS or after in JOINERS or unicodedata.combining(before) == VIRAMA
     return joined or ord(after) in SKIN_TONES or unicodedata.category(after).startswith("M")
+
+
+def open_tensors(path: str | Path, framework: str = "np") -> safe_open:
+    """A .safetensors file, as safe_open opens it, which takes no path that is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with Path(path).open("rb") as file:  # what is open is looked at in memory, and needs no path any more
+            return safe_open(f"/dev/fd/{file.fileno()}", framework)
+    return safe_open(path, framework)
 
 
 def part_name(path: str | Path) -> Path:

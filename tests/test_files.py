@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import ABANDONED, part_name, written_whole
+from lipgan_colab.files import ABANDONED, check_place, open_tensors, part_name, written_whole
 
 
 def test_file_gets_its_name_when_it_is_complete(tmp_path):
@@ -99,3 +99,21 @@ def test_what_dead_processes_left_is_removed_and_nothing_else(tmp_path):
         unfinished.write_text("all")
     kept = {path, mine, of_another, others_part}
     assert set(tmp_path.iterdir()) == kept
+
+
+def test_tensors_are_read_whatever_the_files_name_is(tmp_path):
+    for name in ("plain", "caf\udce9: %d"):
+        path = tmp_path / f"{name}.safetensors"
+        with written_whole(path) as unfinished:
+            save_file({"numbers": np.arange(5)}, unfinished)
+        with open_tensors(path) as file:
+            assert file.get_tensor("numbers").tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(OSError, match="No such file"):
+        open_tensors(tmp_path / "caf\udce9")
+
+
+def test_a_name_that_is_too_long_is_found_out_before_the_work(tmp_path):
+    with pytest.raises(InputError, match=r"File name too long\); give it a shorter name, of at most 255 bytes"):
+        check_place(tmp_path / ("ü" * 128))
+    check_place(tmp_path / ("ü" * 127))
+    assert os.listdir(tmp_path) == []

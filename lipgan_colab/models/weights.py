@@ -7,13 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lipgan_colab.device import memory_format
 from lipgan_colab.errors import InputError, reading
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import open_tensors, written_whole
 from lipgan_colab.models.keras_h5 import read_keras
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.motion import MotionConfig, MotionNetwork
@@ -163,7 +162,7 @@ def _filled(path: Path, published: Published, network: nn.Module, tensors: dict[
 
 def _read_ours(path: Path) -> nn.Module:
     with reading(path, "not a whole network of ours", "fetch or export it again"):
-        with safe_open(path, "pt") as file:
+        with open_tensors(path, "pt") as file:
             header = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
         # Older files hold LipGAN's generator, and call its configuration "generator".

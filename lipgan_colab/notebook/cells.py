@@ -12,15 +12,13 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
-from safetensors import safe_open
-
 from lipgan_colab.corpora.corpus import Utterance, film_of, folder, grid, lrs2, only
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
 from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
-from lipgan_colab.files import fitting, shortened, written_whole
+from lipgan_colab.files import fitting, open_tensors, shortened, written_whole
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.synthetic.clips import draw_corpus
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
@@ -299,7 +297,7 @@ def export(generator: str | Path, run_name: str, results: str | Path) -> Path:
     """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone."""
     with (
         reading(generator, "no export of a run", "train until its next checkpoint"),
-        safe_open(generator, "np") as file,
+        open_tensors(generator) as file,
     ):
         step = int(json.loads(file.metadata()["about"])["step"])
     target = fitting(Path(results, f"{run_name}.safetensors"), f"-step-{step}")

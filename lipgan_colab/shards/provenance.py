@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import open_tensors
 from lipgan_colab.shards.shard_file import read_metadata
 
 # What settings were before shards told them. A new setting goes here with what it was until then, or all shards that
@@ -45,7 +45,7 @@ def settings_of(path: Path) -> dict:
     settings = read_metadata(path)["settings"]
     if "finder" in settings:
         return settings
-    with safe_open(path, "np") as file:
+    with open_tensors(path) as file:
         unknown = np.isnan(file.get_tensor("lip_landmarks"))  # dlib, which stood in for MediaPipe, found none
     finder = BEFORE["finder"] if not unknown.any() else "dlib" if unknown.all() else "MediaPipe and dlib"
     return settings | {"finder": finder}

@@ -42,7 +42,7 @@ from safetensors.numpy import save_file
 from lipgan_colab.corpora.corpus import fingerprint
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.faces.mesh import kept_points
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import open_tensors, written_whole
 from lipgan_colab.speech.features import window_columns
 from lipgan_colab.speech.sync import OFFSETS
 
@@ -146,7 +146,7 @@ def opened_shard(path: Path) -> Iterator[tuple[dict, safe_open]]:
     Raises:
         InputError: the file is not a whole shard; also where that shows only in the block.
     """
-    with reading(path, "not a whole shard", CURE), safe_open(path, "np") as file:
+    with reading(path, "not a whole shard", CURE), open_tensors(path) as file:
         metadata = _checked_metadata(json.loads(file.metadata()[METADATA]))
         _check_arrays(file, metadata)
         yield metadata, file
@@ -281,7 +281,7 @@ class Shard:
         """Rows of an array that stays on disk: only their bytes are read."""
         with reading(self.path, "can no longer be read", CURE):
             if self._file is None:
-                self._file = safe_open(self.path, "np")
+                self._file = open_tensors(self.path)
             return self._file.get_slice(name)[start:stop]
 
     def __getstate__(self):
