@@ -10,7 +10,7 @@ import platform
 
 import torch
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PRECISION_VARIABLE = "LIPGAN_PRECISION"  # of the environment: names one of them, which is then taken for the fast one
@@ -95,7 +95,7 @@ def describe(device: torch.device) -> str:
         return f"{about.name}, {about.total_memory / 1e9:.0f} GB"
     if device.type == "mps":
         return "Apple GPU (mps)"
-    return f"{device.type.upper()}, {torch.get_num_threads()} threads"
+    return f"{device.type.upper()}, {counted(torch.get_num_threads(), 'thread')}"
 
 
 def without_gpu() -> str:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
-from lipgan_colab.errors import InputError, reading
+from lipgan_colab.errors import InputError, counted, reading
 from lipgan_colab.files import NotWritten, make_folder, written_whole
 
 DRIVE = Path("/content/drive")  # where Colab mounts it; its own folder in it is MyDrive
@@ -167,7 +167,7 @@ class Workspace:
             say("!" * 79)
         say(f"device     {describe(device)}")
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        say(f"memory     {memory / 1e9:.1f} GB, {os.cpu_count()} cores")
+        say(f"memory     {memory / 1e9:.1f} GB, {counted(os.cpu_count(), 'core')}")
         say(f"disk       {free.local / 1e9:.1f} GB free in {self.local}")
         kept = "" if self.lasts else " (NOT kept: gone with this session)"
         say(f"workspace  {free.lasting / 1e9:.1f} GB free in {self.root}{kept}")

@@ -151,7 +151,7 @@ def _read_through(
                     if lacking:
                         lacking.discard(name)
                 progress.update(archive.offset - progress.n)
-                progress.set_postfix_str(f"{stream.part}, {journal.files} files", refresh=False)
+                progress.set_postfix_str(f"{stream.part}, {counted(journal.files, 'file')}", refresh=False)
     journal.complete = True
     journal.write(folder)
 

@@ -15,7 +15,7 @@ import cv2
 import ipywidgets
 from ipywidgets import Accordion, Button, Checkbox, Dropdown, FloatSlider, HBox, IntSlider, Layout, VBox
 
-from lipgan_colab.errors import InputError
+from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import written_whole
 from lipgan_colab.generation.generate import GenerateOptions, GenerateReport, generate
 from lipgan_colab.media.sound import read_speech
@@ -306,7 +306,7 @@ class GenerateWidget:
             told = now
             self.progress.max, self.progress.value = total, done
             left = f", {(now - started) / done * (total - done):.0f} s left" if done > 1 else ""
-            self.notice.say(f"{done} of {total} frames{left}")
+            self.notice.say(f"{done} of {counted(total, 'frame')}{left}")
 
         return on_progress
 

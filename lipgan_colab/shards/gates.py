@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from lipgan_colab.errors import InputError, check_ranges
+from lipgan_colab.errors import InputError, check_ranges, counted
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import Face
 
@@ -101,10 +101,10 @@ class Watcher:
 def check_picture(track: Sequence[Face | None], seen: Watcher, gates: Gates) -> None:
     """Raises Rejected where the face followed through a clip (see tracking.track) is not one to learn from."""
     if len(track) < gates.min_frames:
-        raise Rejected("too short", f"{len(track)} frames are too few; {gates.min_frames} are needed")
+        raise Rejected("too short", f"only {counted(len(track), 'frame')}; {gates.min_frames} are needed")
     found = np.array([face is not None for face in track])
     if found.mean() < gates.min_found or not found.any():
-        raise Rejected("face not seen", f"a face in only {found.sum()} of {len(found)} frames")
+        raise Rejected("face not seen", f"a face in only {found.sum()} of {counted(len(found), 'frame')}")
     side = float(np.median([_side(face.box) for face in track if face is not None]))
     if side < gates.min_face:
         raise Rejected("face too small", f"its face is too small, {side:.0f} pixels; {gates.min_face:g} are needed")
