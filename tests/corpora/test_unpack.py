@@ -328,7 +328,7 @@ def test_what_no_file_can_be_is_left_out_and_counted(tmp_path, odd):
     (tmp_path / "a_partaa").write_bytes(odd + GOOD + END)
     done = unpack([tmp_path / "a_partaa"], tmp_path / "out")
     assert content(tmp_path / "out") == {"good.mp4": b"fin"}
-    assert len(done.ignored) == 1 and "1 links or impossible names left out" in str(done)
+    assert len(done.ignored) == 1 and "1 link or impossible name left out" in str(done)
     assert len(str(done)) < 1000
     assert unpack([tmp_path / "a_partaa"], tmp_path / "out", ["good.mp4", "a\0b", "n" * 300]).missing
 
