@@ -11,7 +11,7 @@ from lipgan_colab.media.timeline import SAMPLE_RATE, TimeLine
 from lipgan_colab.media.video import first_frame_time
 
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-SILENT = 1e-4  # what no sample of a track without sound exceeds: three steps of 16 bits
+SILENT = 2e-4  # what no sample of a track without sound exceeds: the noise of 16 bits, and what codecs make of it
 SHORTEST = 0.025  # s; the features of speech are made of pieces of this length
 
 
