@@ -85,21 +85,20 @@ class TimeLine:
 
     def sound(self) -> np.ndarray:
         """All sound as float32 (channels, n) in [-1, 1]; it is held once, the channels' samples in turn."""
-        self.finish()
-        sound = np.frombuffer(self.samples, np.float32)
-        if sound.size:
-            for start in range(0, sound.size, BLOCK):
-                np.nan_to_num(sound[start : start + BLOCK], copy=False, posinf=1, neginf=-1)
-            # Floating-point files and the mixing of many channels can exceed the range.
-            loudest = max(sound.max(), -sound.min())
-            if loudest > 1:
-                sound /= loudest
-        return sound.reshape(-1, max(1, self.channels)).T
+        return _within_range(self._whole())
 
     def mono(self) -> np.ndarray:
         """All sound as float32 (n,) in [-1, 1]: the mean of two channels, unless that would lose level."""
-        sound = self.sound()
-        return sound[0] if len(sound) == 1 or not sound.size else _mix(*sound)
+        sound = self._whole()
+        return _within_range(_mix(*sound) if len(sound) == 2 and sound.size else sound[0])
+
+    def _whole(self) -> np.ndarray:
+        """All sound as it was decoded, float32 (channels, n)."""
+        self.finish()
+        sound = np.frombuffer(self.samples, np.float32)
+        for start in range(0, sound.size, BLOCK):
+            np.nan_to_num(sound[start : start + BLOCK], copy=False, posinf=1, neginf=-1)
+        return sound.reshape(-1, max(1, self.channels)).T
 
     def _end_at(self, stamp: float) -> None:
         """Cut off, or fill up with silence, what is there, so that it ends at a time stamp in s."""
@@ -113,6 +112,12 @@ class TimeLine:
         for frame in frames:
             self.samples.extend(frame.to_ndarray()[0, self.channels * self.skip :].tobytes())
             self.skip = max(0, self.skip - frame.samples)
+
+
+def _within_range(sound: np.ndarray) -> np.ndarray:
+    """The same array, quieter where floating-point files or the mixing of many channels exceed [-1, 1]."""
+    loudest = max(sound.max(initial=0), -sound.min(initial=0))
+    return np.divide(sound, loudest, out=sound) if loudest > 1 else sound
 
 
 def _mix(left: np.ndarray, right: np.ndarray) -> np.ndarray:
