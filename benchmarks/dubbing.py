@@ -59,7 +59,7 @@ def main() -> None:
         sound, rate = read_sound(args.clip)
         for minutes in (1.0, args.minutes):
             film = folder / f"{minutes}.mp4"
-            speech = np.resize(sound, (round(60 * minutes * rate), *sound.shape[1:]))
+            speech = np.take(sound, np.arange(round(60 * minutes * rate)), axis=1, mode="wrap")
             write_video(film, looped(args.clip, args.height, 60 * minutes), 25, speech, rate)
             command = [sys.executable, "-c", DUB, film, folder / "untrained.safetensors", folder / "out.mp4"]
             answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -29,7 +29,7 @@ from lipgan_colab.generation.own_pixels import likeness
 from lipgan_colab.generation.paste import mark_synthetic, paste, place, shown
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock, ahead
-from lipgan_colab.media.sound import read_sound, read_speech
+from lipgan_colab.media.sound import pick_track, read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video
 from lipgan_colab.media.writing import check_video_name, write_video
@@ -37,6 +37,7 @@ from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
 from lipgan_colab.speech.features import OFFSET_RATE
+from lipgan_colab.speech.level import as_loud_as_usual
 from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking
 
 PHOTO_FPS = Fraction(25)
@@ -45,6 +46,7 @@ RANGES = {  # of the options
     "largest_yaw": (0, 180),
     "sharpen": (0, 1),
     "batch_size": (1, 1024),
+    "sound_track": (1, 1000),
 }
 REFERENCE_MOUTHS = ("auto", "own", "rest")
 DETAILS = ("own", "network")
@@ -84,6 +86,8 @@ class GenerateOptions:
         consent: the person whose face and voice this is agreed to it, as far as the caller says; noted in the video's
             metadata.
         batch_size: frames generated at once, 1 to 1024.
+        sound_track: which of the speech file's sound tracks is heard, counted from 1; None takes the one that is
+            flagged to be played, or the first, but none that is silent throughout where another is not.
     """
 
     person: Person = "largest"
@@ -100,6 +104,7 @@ class GenerateOptions:
     mark: bool = False
     consent: bool = False
     batch_size: int = 16
+    sound_track: int | None = None
 
     def __post_init__(self):
         check_ranges(self, RANGES)
@@ -147,6 +152,8 @@ class GenerateReport:
         turned_away: frames in which the face was turned too far to be changed fully.
         rested: whether the generator saw a resting mouth where there was another.
         idle: options that were set and mean nothing to these weights.
+        sound_track: which of the speech file's `sound_tracks` was heard, counted from 1.
+        louder_by: by how many dB the networks heard a quiet voice louder than it is; the video has it as it was given.
         seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
             time.
     """
@@ -162,6 +169,9 @@ class GenerateReport:
     turned_away: int = 0
     rested: bool = False
     idle: list[str] = field(default_factory=list)
+    sound_track: int = 1
+    sound_tracks: int = 1
+    louder_by: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -171,6 +181,10 @@ class GenerateReport:
 
     def __str__(self) -> str:
         text = f"{self.path}: {counted(self.frames, 'frame')}, {float(self.frames / self.fps):.2f} s"
+        if self.sound_tracks > 1:
+            text += f"; sound track {self.sound_track} of {self.sound_tracks} is heard"
+        if self.louder_by:
+            text += f"; the voice is quiet, and was heard {self.louder_by:.0f} dB louder"
         if self.spoken == 0:
             text += "; no speech is heard, so the mouth rests (with `pauses=off` every sound moves it)"
         if self.passed_over:
@@ -232,8 +246,9 @@ def generate(
     keep_freed_memory()
     report, clock = GenerateReport(Path(out)), StageClock()
     with clock.stage("read"):
-        wave = read_speech(speech)
-        sound, sound_rate = read_sound(speech)
+        report.sound_track, report.sound_tracks = pick_track(speech, options.sound_track)
+        wave = read_speech(speech, report.sound_track, alone=True)
+        sound, sound_rate = read_sound(speech, report.sound_track, alone=True)
         is_photo = is_image(face)
         photo = read_photo(face) if is_photo else None
         report.fps = PHOTO_FPS if is_photo else probe_video(face).fps
@@ -257,9 +272,12 @@ def generate(
     report.idle = _idle(generator, options)
     hears = generator.speech_input
     with clock.stage("speech"):
-        features = hears.features(wave)
+        heard, louder_by = as_loud_as_usual(wave)
+        features = hears.features(heard)
         if follow is not None:
             report.spoken = float(follow.mean())
+        if report.spoken != 0:
+            report.louder_by = louder_by
         if mover:
             late = options.sync_offset / float(report.fps) + hears.offset / OFFSET_RATE
             features = spoken_parts(generator, features, report.frames, report.fps, follow, late)

@@ -51,8 +51,16 @@ def films(container: av.container.InputContainer) -> list[av.VideoStream]:
     return [stream for stream in decodable if not stream.disposition & Disposition.attached_pic]
 
 
-def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+def sound_stream(container: av.container.InputContainer, track: int | None = None) -> av.AudioStream | None:
+    """The sound track of this number, counted from 1; None for the one that players take. None if there is none."""
+    tracks = sound_tracks(container)
+    return tracks.get(track) if track is not None else next(iter(tracks.values()), None)
+
+
+def sound_tracks(container: av.container.InputContainer) -> dict[int, av.AudioStream]:
+    """The sound tracks that can be decoded, by their numbers from 1 on; first those that are meant to be played."""
+    tracks = [(n, s) for n, s in enumerate(container.streams.audio, 1) if s.codec_context is not None]
+    return dict(sorted(tracks, key=lambda track: not track[1].disposition & Disposition.default))
 
 
 def decoded(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:

@@ -20,10 +20,13 @@ from lipgan_colab.media.video import as_fraction
 CRF, PRESET = 17, "veryfast"  # visually lossless; at this quality slower presets take time and save little
 
 
-SOUND_BITRATE = 96_000
+SOUND_BITRATE = 128_000  # of each channel; at 96 000 the errors of speech are 6 to 10 dB larger
 
 
 SOUND_PIECE = 1024  # samples encoded at once
+
+
+LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def write_video(
@@ -36,6 +39,7 @@ def write_video(
 ) -> None:
     """Write RGB uint8 frames (H, W, 3) and speech (n,) in [-1, 1] as an mp4: H.264 and AAC, both from time 0.
 
+    The sound may be stereo as well, (2, n), and keeps its rate where AAC has it.
     Every frame and every sample is kept; neither is cut to the other's length. H.264 needs even sizes: an odd
     one gets its last row or column repeated. The metadata say that the video is synthetic, and `comment`.
     The file appears whole or not at all, also when `frames` raises. InputError if there is no frame, if the
@@ -43,8 +47,10 @@ def write_video(
     """
     path, fps, frames = Path(path), as_fraction(fps), iter(frames)
     check_video_name(path)
-    if speech is not None and np.ndim(speech) != 1:
-        raise ValueError(f"speech must be mono, of shape (n,), not {np.shape(speech)}")
+    if speech is not None:
+        speech = np.atleast_2d(speech)
+        if speech.ndim > 2 or len(speech) not in LAYOUTS:
+            raise ValueError(f"speech must be mono or stereo, of shape (n,) or (channels, n), not {speech.shape}")
     first = next(frames, None)
     if first is None:
         raise InputError(f"{path}: there is no frame to write")
@@ -56,8 +62,8 @@ def write_video(
         container.metadata.update(_synthetic_metadata(comment))
         picture = _add_picture(container, first.shape, fps)
         sound = iter(())
-        if speech is not None and len(speech):
-            sound = _sound_packets(_add_sound(container, sample_rate), speech, sample_rate)
+        if speech is not None and speech.size:
+            sound = _sound_packets(_add_sound(container, sample_rate, len(speech)), speech, sample_rate)
         for n, frame in enumerate(chain([first], frames)):
             if frame.shape != first.shape or frame.dtype != np.uint8:
                 raise InputError(f"{path}: frame {n} is {frame.dtype} {frame.shape}, not {first.shape}")
@@ -108,20 +114,21 @@ def _to_yuv(rgb: np.ndarray, n: int, time_base: Fraction) -> av.VideoFrame:
     return frame
 
 
-def _add_sound(container: av.container.OutputContainer, sample_rate: int) -> av.AudioStream:
+def _add_sound(container: av.container.OutputContainer, sample_rate: int, channels: int) -> av.AudioStream:
     rate = sample_rate if sample_rate in AAC_RATES else 48_000
-    stream = container.add_stream("aac", rate=rate, layout="mono")
-    stream.bit_rate = SOUND_BITRATE
+    stream = container.add_stream("aac", rate=rate, layout=LAYOUTS[channels])
+    stream.bit_rate = channels * SOUND_BITRATE
     return stream
 
 
 def _sound_packets(
     stream: av.AudioStream, speech: np.ndarray, sample_rate: int
 ) -> Iterator[tuple[float, list[av.Packet]]]:
-    """Encode speech piece by piece: (time in s that is reached, packets)."""
-    for start in range(0, len(speech), SOUND_PIECE):
-        piece = np.clip(np.asarray(speech[start : start + SOUND_PIECE], np.float32), -1, 1)
-        frame = av.AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
+    """Encode speech (channels, n) piece by piece: (time in s that is reached, packets)."""
+    channels, samples = speech.shape
+    for start in range(0, samples, SOUND_PIECE):
+        piece = np.clip(np.asarray(speech[:, start : start + SOUND_PIECE], np.float32), -1, 1, order="C")
+        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=LAYOUTS[channels])
         frame.sample_rate, frame.pts, frame.time_base = sample_rate, start, Fraction(1, sample_rate)
-        yield (start + len(piece)) / sample_rate, stream.encode(frame)
+        yield (start + piece.shape[1]) / sample_rate, stream.encode(frame)
     yield math.inf, stream.encode(None)

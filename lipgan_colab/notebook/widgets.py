@@ -208,7 +208,7 @@ class GenerateWidget:
 
     def _take_speech(self, path: Path) -> str:
         self.state.speech, self.heard.children = None, []
-        seconds = len(read_speech(path)) / SAMPLE_RATE
+        seconds = len(read_speech(path, alone=True)) / SAMPLE_RATE
         self.state.speech = path
         if path.stat().st_size <= LARGEST_HEARD:
             kind = path.suffix.lower().lstrip(".")

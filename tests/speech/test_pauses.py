@@ -19,6 +19,39 @@ def test_silence_and_noise_are_pauses_and_speech_is_not(shared):
         assert speaking(read_speech(speech / name), NORMAL).mean() > 0.8, name
 
 
+def turned_down(wave: np.ndarray, decibels: float) -> np.ndarray:
+    """Quieter, in the steps of 16 bits."""
+    return (np.round(wave * 10 ** (-decibels / 20) * 32768) / 32768).astype(np.float32)
+
+
+@pytest.mark.parametrize("decibels", [30, 40, 60])
+def test_a_quiet_voice_is_heard_like_a_loud_one(shared, decibels):
+    for name in ("reports/quiet_voice_same_loud.wav", "speech/libri_44k_128.mp3"):
+        wave = read_speech(shared / "data" / name)[:64_000]
+        loud = speaking(wave, NORMAL)
+        quiet = turned_down(wave, decibels)
+        follow = speaking(quiet, NORMAL)
+        assert follow.mean() == pytest.approx(loud.mean(), abs=0.04)
+        assert np.corrcoef(follow, loud)[0, 1] > 0.7
+        quiet[20_000:20_160] = 0.9  # a click
+        assert speaking(quiet, NORMAL).mean() == pytest.approx(loud.mean(), abs=0.04)
+
+
+def test_quiet_noise_is_a_pause_like_loud_noise(shared):
+    noise = read_speech(shared / "data" / "speech" / "noise_3s.wav")
+    for decibels in (20, 40, 60):
+        assert speaking(turned_down(noise, decibels), PAUSE_RULES["gentle"]).max() == 0
+    hum = 0.003 * np.sin(2 * np.pi * 50 / 16_000 * np.arange(48_000))
+    assert speaking(hum.astype(np.float32), NORMAL).max() == 0
+
+
+def test_coarse_steps_are_not_heard_worse_for_being_louder(shared):
+    """A quiet voice in 8 bits: made louder it is noise to the detector, as it is some of it is found."""
+    wave = read_speech(shared / "data" / "reports" / "quiet_voice_same_loud.wav")
+    coarse = (np.round(wave * 10 ** (-30 / 20) * 128) / 128).astype(np.float32)
+    assert speaking(coarse, NORMAL).mean() > 0.4
+
+
 def test_long_pauses_are_found_and_short_ones_left(shared):
     wave = read_speech(shared / "data" / "speech" / "jfk_long_pauses.wav")
     follow = speaking(wave, NORMAL)
