@@ -82,13 +82,15 @@ def read_video(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
     """
     with opened(path) as container:
         stream = _video_stream(container, path)
-        size = None
+        size = mirrored = None
         stamped = ((frame.time, frame) for frame in deinterlaced(_good_frames(container, stream, path)))
         if container.format.name == "gif":
             stamped = _as_browsers_play(stamped)
         for time, frame in _timed(stamped, _nominal_fps(stream), longest(path)):
-            size = size or _square_pixels(frame, stream)  # the first frame's, should it change on the way
-            yield time, np.ascontiguousarray(_upright(_rgb(frame, *size), frame))
+            if size is None:  # the first frame's, should it change on the way
+                size, mirrored = _square_pixels(frame, stream), _is_mirrored(frame)
+            rgb = np.ascontiguousarray(_upright(_rgb(frame, *size), frame, mirrored))
+            yield time, rgb
 
 
 def resample_frames(
@@ -281,14 +283,15 @@ def _may_be_transparent(frame: av.VideoFrame) -> bool:
     return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
 
 
-def _upright(rgb: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
-    """A frame turned, and mirrored where the file asks for that, as its display matrix says."""
-    if _is_mirrored(frame):  # FFmpeg's rotation is that of the first axis, which a mirror turns around
-        return np.rot90(rgb[:, ::-1], round(frame.rotation / 90) + 2)
-    return np.rot90(rgb, round(frame.rotation / 90))  # quarter turns, counter-clockwise
+def _upright(rgb: np.ndarray, frame: av.VideoFrame, mirrored: bool) -> np.ndarray:
+    """A frame as its display matrix says: turned by quarters, counter-clockwise, after it was mirrored."""
+    turns = round(frame.rotation / 90)
+    # FFmpeg's rotation is that of the matrix's first axis, which a mirror turns around.
+    return np.rot90(rgb[:, ::-1], turns + 2) if mirrored else np.rot90(rgb, turns)
 
 
 def _is_mirrored(frame: av.VideoFrame) -> bool:
+    """Whether that is so. Not to be asked of every frame: PyAV keeps one whose side data were looked at."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False
