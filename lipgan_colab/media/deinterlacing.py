@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator
 import av
 from av.filter import Graph
 
-# One frame for each; those that are not said to be interlaced pass as they are.
-FILTER, SETTINGS = "bwdif", "mode=send_frame:parity=auto:deint=interlaced"
+# One frame for each; those that are not said to be interlaced pass as they are. FFmpeg's bwdif does as well, but in
+# PyAV 19 the first line of the first frame is not written.
+FILTER, SETTINGS = "yadif", "mode=send_frame:parity=auto:deint=interlaced"
 LEAST_SIDE = 4  # pixels; smaller frames have nothing to be filtered
 
 
 def deinterlaced(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """As many frames, with their own times; what comes before the first interlaced one is not touched at all.
 
-    With BBC's adaptive filter (bwdif, Weston 3-field with yadif's checks): where nothing moves all lines stay as they
-    were, so a film that is wrongly said to be interlaced loses next to nothing.
+    With FFmpeg's yadif: where nothing moves all lines stay as they were, so a film that is wrongly said to be
+    interlaced loses next to nothing.
     """
     graph: _Deinterlacer | None = None
     for frame in frames:
