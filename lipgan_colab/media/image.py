@@ -146,9 +146,8 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
     """The picture as RGB, RGBA where something of it may be transparent, or CMYK."""
     if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip instead of scale
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode == "CMYK":
-        return image
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode in (mode, "CMYK") else image.convert(mode)  # which would copy what is right already
 
 
 def _few_pixels(image: Image.Image) -> Image.Image:
@@ -163,4 +162,4 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         own = profile and ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if own and own.profile.xcolor_space.strip() == image.mode and "sRGB" not in own.profile.profile_description:
             return ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
