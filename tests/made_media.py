@@ -59,3 +59,18 @@ def mux(path, frames=(), frame_times=(), pieces=(), rate=SAMPLE_RATE, layout="mo
 
 def as_int16(wave):
     return (np.atleast_2d(wave) * 32767).astype(np.int16)
+
+
+def encode(path, frames, codec, pix_fmt, *, source="rgb24", fps=25, options=None, matrix=None, **tags):
+    """A film. source: the format of `frames`; matrix: how its YUV is made; tags: of its codec, such as color_trc."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps, options=options or {})
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pix_fmt
+        for name, value in tags.items():
+            setattr(stream.codec_context, name, value)
+        for n, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format=source)
+            frame = frame.reformat(format=pix_fmt, dst_colorspace=matrix)
+            frame.pts, frame.time_base = n, 1 / Fraction(fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

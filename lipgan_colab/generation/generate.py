@@ -31,7 +31,7 @@ from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.sound import pick_track, read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
-from lipgan_colab.media.video import probe_video
+from lipgan_colab.media.video import fast_enough, probe_video
 from lipgan_colab.media.writing import check_video_name, write_video
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.motion import MotionNetwork
@@ -251,7 +251,7 @@ def generate(
         sound, sound_rate = read_sound(speech, report.sound_track, alone=True)
         is_photo = is_image(face)
         photo = read_photo(face) if is_photo else None
-        report.fps = PHOTO_FPS if is_photo else probe_video(face).fps
+        report.fps = PHOTO_FPS if is_photo else fast_enough(probe_video(face).fps)
         report.frames = max(1, round(len(wave) / SAMPLE_RATE * report.fps))
     with ThreadPoolExecutor(2) as pool:  # libraries and networks are loaded side by side
         rule = PAUSE_RULES[options.pauses]

@@ -1,16 +1,21 @@
 """Media files opened, and the frames of their streams: what films and sound have in common."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
 from av.stream import Disposition
 
 from lipgan_colab.errors import InputError, reading
+from lipgan_colab.media.image import PHOTO_BRANDS
 
 # Titles that are not UTF-8 are no reason to refuse a file. PyAV 19 thinks so by itself.
 ANY_TAGS = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
+
+TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders of transparency, which FFmpeg's own leave out
 
 FREE_SECONDS, LEAST_BYTES = 600.0, 200  # the sparest speech has 200 bytes a second, over all its pauses
 
@@ -30,7 +35,8 @@ def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
         # As a file, or what stands before a colon in its name would be taken for a protocol.
         container = av.open(f"file:{path}", **ANY_TAGS)
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"{path}: this is no video or sound, or it is cut off; use another copy") from error
+        kinds = "picture, video or sound" if Path(path).suffix.lower() in PICTURES else "video or sound"
+        raise InputError(f"{path}: this is no {kinds}, or it is cut off; use another copy") from error
     with reading(path, "damaged", "use another copy of it"), container:
         yield container
 
@@ -47,6 +53,8 @@ def films(container: av.container.InputContainer) -> list[av.VideoStream]:
     """The streams with moving pictures: neither photos nor the cover of a piece of music."""
     if container.format.name in ("image2", "tty") or container.format.name.endswith("_pipe"):
         return []  # photos; text, which FFmpeg would draw
+    if container.metadata.get("major_brand") in PHOTO_BRANDS:
+        return []  # photos in the box of a film, tile by tile
     decodable = (stream for stream in container.streams.video if stream.codec_context is not None)
     return [stream for stream in decodable if not stream.disposition & Disposition.attached_pic]
 
@@ -65,16 +73,27 @@ def sound_tracks(container: av.container.InputContainer) -> dict[int, av.AudioSt
 
 def decoded(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
     """The frames of one stream; what cannot be decoded is passed over."""
-    packets = container.demux(stream)
+    packets, decoder = container.demux(stream), _decoder(stream)
     while True:
         try:
             packet = next(packets, None)
         except av.FFmpegError:
             packet = None  # the rest of the file cannot be read; take what waits in the decoder
         try:
-            frames = stream.decode(packet)
+            frames = decoder.decode(packet)
         except av.FFmpegError:
             frames = []  # one broken packet
         yield from frames
         if packet is None:
             return
+
+
+def _decoder(stream: av.stream.Stream) -> av.stream.Stream | av.codec.CodecContext:
+    """What decodes a stream's packets: itself, or for films that are transparent in parts one that can see that."""
+    name = TRANSPARENT.get(stream.codec_context.name)
+    if name and stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
+        with suppress(av.codec.codec.UnknownCodecError):
+            decoder = av.CodecContext.create(name, "r")
+            decoder.options = stream.codec_context.options
+            return decoder
+    return stream

@@ -18,17 +18,24 @@ from av.video.reformatter import Colorspace
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.media.container import decoded, films, longest, opened, sound_stream
-from lipgan_colab.media.image import MOST_PIXELS
+from lipgan_colab.media.deinterlacing import deinterlaced
+from lipgan_colab.media.hdr import is_of_other_light, on_ordinary_screen
+from lipgan_colab.media.image import MOST_PIXELS, is_image
 from lipgan_colab.media.timeline import LONGEST_GAP, LONGEST_STEP_BACK
 
 Picture = TypeVar("Picture")
 USUAL_FPS = Fraction(25)  # where a file does not say
 
 
+SLOWEST_LIPS = 20  # frames a second in which speech can still be seen
+
 LOWEST_FPS, HIGHEST_FPS = 0.1, 240  # a file that claims more states its clock's rate; less, how long it lasts
 
 BELIEVED = 10_000  # bytes a second; where a film has fewer than its length would want, its pictures are counted
+LEAST_BELIEVED = 2  # s; nor does it take long to count where it says that it is shorter
 
+
+LEAST_DELAY, USUAL_DELAY = 0.015, 0.1  # s; a GIF with shorter ones means none in particular: browsers wait this long
 
 BLANK, BLANK_SLACK, BLANK_SHARE = 128, 8, 0.25  # Y, U and V of what decoders paint where a picture is missing
 
@@ -54,12 +61,15 @@ def probe_video(path: str | Path) -> VideoInfo:
         stream = _video_stream(container, path)
         first = next(_good_frames(container, stream, path))
         size = _square_pixels(first, stream)
-        width, height = reversed(size) if _quarter_turns(first) % 2 else size
+        width, height = reversed(size) if round(first.rotation / 90) % 2 else size
+        has_sound = sound_stream(container) is not None
+        if container.format.name == "gif":
+            delays = _delays(container, stream)
+            return VideoInfo(width, height, as_fraction(len(delays) / sum(delays)), sum(delays), has_sound)
         fps = _nominal_fps(stream)
         claimed = (stream.duration or 0) * stream.time_base or Fraction(container.duration or 0, av.time_base)
-        believed = 0 < claimed * BELIEVED < Path(path).stat().st_size
+        believed = claimed > LEAST_BELIEVED and claimed * BELIEVED < Path(path).stat().st_size
         duration = claimed if believed else _seconds_there(path)
-        has_sound = sound_stream(container) is not None
         return VideoInfo(width, height, fps, float(max(duration, 1 / fps)), has_sound)
 
 
@@ -67,16 +77,20 @@ def read_video(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
     """The frames of a video as they are to be seen: (time in s, RGB uint8 (H, W, 3)), one after the other.
 
     The first frame has time 0; the others follow by their own time stamps. Rotation and non-square pixels are
-    applied. Broken packets and pictures are passed over. InputError if no picture can be decoded at all.
+    applied, interlaced frames made whole, lights and colours brought to an ordinary screen's, transparency is on white.
+    Broken packets and pictures are passed over. InputError if no picture can be decoded at all.
     """
     with opened(path) as container:
         stream = _video_stream(container, path)
-        size = None
-        stamped = ((frame.time, frame) for frame in _good_frames(container, stream, path))
+        size = mirrored = None
+        stamped = ((frame.time, frame) for frame in deinterlaced(_good_frames(container, stream, path)))
+        if container.format.name == "gif":
+            stamped = _as_browsers_play(stamped)
         for time, frame in _timed(stamped, _nominal_fps(stream), longest(path)):
-            size = size or _square_pixels(frame, stream)  # the first frame's, should it change on the way
-            rgb = frame.to_ndarray(format="rgb24", width=size[0], height=size[1], src_colorspace=_colour_matrix(frame))
-            yield time, np.ascontiguousarray(np.rot90(rgb, _quarter_turns(frame)))
+            if size is None:  # the first frame's, should it change on the way
+                size, mirrored = _square_pixels(frame, stream), _is_mirrored(frame)
+            rgb = np.ascontiguousarray(_upright(_rgb(frame, *size), frame, mirrored))
+            yield time, rgb
 
 
 def resample_frames(
@@ -116,6 +130,14 @@ def as_fraction(fps: Fraction | float) -> Fraction:
     return fps
 
 
+def fast_enough(fps: Fraction) -> Fraction:
+    """The rate at which lips can move over a film: its own, or where that is too slow a multiple, at least 25.
+
+    So each of its pictures is held for the same number of frames.
+    """
+    return fps if fps >= SLOWEST_LIPS else fps * math.ceil(USUAL_FPS / fps)
+
+
 def first_frame_time(path: str | Path) -> float | None:
     """The time stamp in s of the frame that read_video gives first; None if it gives none."""
     with opened(path) as container:
@@ -128,10 +150,18 @@ def first_frame_time(path: str | Path) -> float | None:
 def _video_stream(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
     stream = next(iter(films(container)), None)
     if stream is None:
-        raise InputError(f"{path}: there is no moving picture in this file; give a video")
+        raise InputError(_no_film(container, path))
     stream.thread_type = "AUTO"
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return stream
+
+
+def _no_film(container: av.container.InputContainer, path: str | Path) -> str:
+    if is_image(path):
+        return f"{path}: this is a picture, there is no moving picture in this file; give a video"
+    if container.streams.audio:
+        return f"{path}: there is sound, but no moving picture in this file; give a photo or a video"
+    return f"{path}: this is neither a picture nor a video; use another copy, or save it as JPEG or MP4"
 
 
 def _seconds_there(path: str | Path) -> float:
@@ -145,6 +175,28 @@ def _seconds_there(path: str | Path) -> float:
                     stamps.append(None if packet.pts is None else float(packet.pts * packet.time_base))
         stamps.sort(key=lambda stamp: -math.inf if stamp is None else stamp)  # they lie in the order of decoding
         return max((time for time, _ in _timed(((s, None) for s in stamps), fps, longest(path))), default=0.0) + 1 / fps
+
+
+def _delays(container: av.container.InputContainer, stream: av.VideoStream) -> list[float]:
+    """How long each picture of a GIF is shown, in s, undecoded; at least one."""
+    container.seek(0)
+    own = []
+    with suppress(av.FFmpegError):  # the rest of the file cannot be read
+        own = [float((packet.duration or 0) * packet.time_base) for packet in container.demux(stream) if packet.size]
+    return [_as_browsers_wait(delay) for delay in own or [0.0]]
+
+
+def _as_browsers_play(stamped: Iterable[tuple[float, Picture]]) -> Iterator[tuple[float, Picture]]:
+    """A GIF's pictures at the times at which browsers show them."""
+    before = time = None
+    for stamp, picture in stamped:
+        time = stamp if before is None else time + _as_browsers_wait(stamp - before)
+        before = stamp
+        yield time, picture
+
+
+def _as_browsers_wait(delay: float) -> float:
+    return USUAL_DELAY if delay < LEAST_DELAY else delay
 
 
 def _nominal_fps(stream: av.VideoStream) -> Fraction:
@@ -213,6 +265,35 @@ def _colour_matrix(frame: av.VideoFrame) -> Colorspace | None:
     return Colorspace.ITU709 if untagged and frame.height >= 720 else None
 
 
-def _quarter_turns(frame: av.VideoFrame) -> int:
-    """Counter-clockwise quarter turns that bring the stored picture upright."""
-    return round(frame.rotation / 90)
+def _rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
+    """A frame as it is stored, uint8 (height, width, 3), in that size."""
+    if is_of_other_light(frame):
+        return on_ordinary_screen(frame, width, height)
+    how = {"width": width, "height": height, "src_colorspace": _colour_matrix(frame)}
+    if not _may_be_transparent(frame):
+        return frame.to_ndarray(format="rgb24", **how)
+    rgba = frame.to_ndarray(format="rgba", **how)
+    rgb, alpha = rgba[..., :3], rgba[..., 3:].astype(np.uint16)
+    if alpha.min() == 255:
+        return rgb
+    return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _may_be_transparent(frame: av.VideoFrame) -> bool:
+    return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
+
+
+def _upright(rgb: np.ndarray, frame: av.VideoFrame, mirrored: bool) -> np.ndarray:
+    """A frame as its display matrix says: turned by quarters, counter-clockwise, after it was mirrored."""
+    turns = round(frame.rotation / 90)
+    # FFmpeg's rotation is that of the matrix's first axis, which a mirror turns around.
+    return np.rot90(rgb[:, ::-1], turns + 2) if mirrored else np.rot90(rgb, turns)
+
+
+def _is_mirrored(frame: av.VideoFrame) -> bool:
+    """Whether that is so. Not to be asked of every frame: PyAV keeps one whose side data were looked at."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    return a * d < b * c

@@ -84,6 +84,12 @@ def test_a_short_video_is_played_forward_and_backward(shared, painter, tmp_path)
         assert difference < 3
 
 
+def test_lips_move_in_a_still_that_was_made_a_film(shared, painter, tmp_path):
+    speech = shared / "data" / "speech" / "jfk_48k_float.wav"
+    report = generate(shared / "data/reports/one_frame_a_second.mp4", speech, painter, tmp_path / "out.mp4")
+    assert report.fps == probe_video(report.path).fps == 25 and report.frames == 100
+
+
 def test_frames_without_the_face_pass_through(shared, painter, tmp_path):
     face = shared / "data" / "tricky" / "face_leaves_swiz3n.mp4"
     report = generate(face, face, painter, tmp_path / "out.mp4", PASTED)

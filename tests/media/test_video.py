@@ -1,6 +1,7 @@
 """Films that people bring, read: upright, in time, past every damage."""
 
 import io
+import shutil
 import struct
 from fractions import Fraction
 from itertools import pairwise
@@ -9,15 +10,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from made_media import click, clicking_speech, flashing_frames, mux
+from made_media import click, clicking_speech, encode, flashing_frames, mux
 from PIL import Image
 
 from lipgan_colab.corpora.corpus import folder
 from lipgan_colab.corpora.subset import subset
 from lipgan_colab.errors import InputError
+from lipgan_colab.media.image import is_image, read_image
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
-from lipgan_colab.media.video import probe_video, read_video, resample_frames
+from lipgan_colab.media.video import fast_enough, probe_video, read_video, resample_frames
 from lipgan_colab.media.writing import write_video
 
 # name: (frames, width, height, fps, frames at 25 fps, seconds of sound); None: no such thing in the file
@@ -113,6 +115,108 @@ def test_rotated_videos_come_upright(shared, name, upright):
     reference = list(read_video(shared / "data" / upright))
     for k in (0, 30, 74):
         assert np.abs(turned[k][1].astype(int) - reference[k][1]).mean() < 4
+
+
+@pytest.mark.parametrize(
+    "matrix, seen",
+    [
+        ((-1, 0, 0, 1), lambda rgb: rgb[:, ::-1]),
+        ((1, 0, 0, -1), lambda rgb: rgb[::-1]),
+        ((0, 1, 1, 0), lambda rgb: rgb.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda rgb: rgb[::-1, ::-1].transpose(1, 0, 2)),
+        ((0, 1, -1, 0), lambda rgb: np.rot90(rgb, -1)),
+    ],
+)
+def test_mirrored_videos_are_read_as_players_show_them(tmp_path, matrix, seen):
+    """Some phones store what their front camera sees as in a mirror, and say so."""
+    rgb = np.full((48, 64, 3), 40, np.uint8)
+    rgb[:20, :30] = 220
+    path = tmp_path / "a.mp4"
+    encode(path, [rgb] * 3, "libx264", "yuv420p")
+    body = path.read_bytes()
+    place = body.index(b"tkhd") + 44  # the matrix, in 16.16 and 2.30
+    a, b, c, d = (value << 16 for value in matrix)
+    path.write_bytes(body[:place] + struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30) + body[place + 36 :])
+    read = next(read_video(path))[1]
+    info = probe_video(path)
+    assert read.shape == seen(rgb).shape == (info.height, info.width, 3)
+    assert np.abs(read.astype(int) - seen(rgb)).mean() < 3
+
+
+TRANSPARENT = {  # file: (codec, its format, format of the pixels, options)
+    "a.webm": ("libvpx-vp9", "yuva420p", "rgba", {"auto-alt-ref": "0", "crf": "10", "b:v": "0"}),
+    "b.webm": ("libvpx", "yuva420p", "rgba", {"auto-alt-ref": "0", "crf": "4", "b:v": "3M"}),
+    "c.mov": ("prores_ks", "yuva444p10le", "rgba", {"profile": "4444"}),
+    "d.mov": ("png", "rgba", "rgba", {}),
+    "e.mov": ("qtrle", "argb", "argb", {}),
+}
+
+
+@pytest.mark.parametrize("name", TRANSPARENT)
+def test_transparent_films_are_on_white(tmp_path, name):
+    codec, pix_fmt, source, options = TRANSPARENT[name]
+    rgba = np.zeros((48, 64, 4), np.uint8)
+    rgba[:, :32] = (200, 40, 90, 255)
+    clear = np.zeros_like(rgba)  # the first pictures show nothing at all
+    frames = [picture[..., [3, 0, 1, 2]] if source == "argb" else picture for picture in [clear] * 2 + [rgba] * 3]
+    encode(tmp_path / name, list(map(np.ascontiguousarray, frames)), codec, pix_fmt, source=source, options=options)
+    read = [rgb.astype(int) for _, rgb in read_video(tmp_path / name)]
+    assert len(read) == 5
+    assert read[0].min() > 250 and read[-1][:, 36:].min() > 250
+    assert np.abs(read[-1][:, :28] - (200, 40, 90)).max() < 12
+
+
+def test_a_presenter_cut_out_looks_the_same_as_film_and_as_photo(shared):
+    film = next(read_video(shared / "data/reports/presenter_alpha.webm"))[1].astype(int)
+    assert np.abs(film - read_image(shared / "data/reports/presenter.png")).mean() < 3
+
+
+def gif(path, delays):
+    """A GIF of noise, its delays in hundredths of a second."""
+    noise = np.random.default_rng(0).integers(0, 255, (len(delays), 12, 16, 3), np.uint8)
+    first, *others = map(Image.fromarray, noise)
+    first.save(path, save_all=True, append_images=others, duration=[10 * delay for delay in delays], loop=0)
+
+
+@pytest.mark.parametrize(
+    "delays, fps, times",
+    [
+        ([12] * 4, Fraction(25, 3), [0, 0.12, 0.24, 0.36]),
+        ([5, 10, 30, 1, 0, 12], Fraction(600, 77), [0, 0.05, 0.15, 0.45, 0.55, 0.65]),
+        ([0] * 4, 10, [0, 0.1, 0.2, 0.3]),
+        ([1] * 4, 10, [0, 0.1, 0.2, 0.3]),
+        ([2] * 4, 50, [0, 0.02, 0.04, 0.06]),
+    ],
+)
+def test_gifs_play_as_in_a_browser(tmp_path, delays, fps, times):
+    gif(tmp_path / "a.gif", delays)
+    info = probe_video(tmp_path / "a.gif")
+    assert info.fps == fps and info.duration == pytest.approx(len(delays) / fps)
+    assert [time for time, _ in read_video(tmp_path / "a.gif")] == pytest.approx(times)
+
+
+def test_files_are_asked_what_they_are_whatever_their_name(shared, tmp_path):
+    shutil.copy(shared / "data/photos/obama_240p.jpg", tmp_path / "photo.mp4")
+    shutil.copy(shared / "data/tricky/oneframe_s1.mp4", tmp_path / "film.jpg")
+    shutil.copy(shared / "data/speech/libri_44k_128.mp3", tmp_path / "sound.jpg")
+    (tmp_path / "text.jpg").write_text("hello\n" * 50)
+    (tmp_path / "text.heic").write_text("hello\n" * 50)
+    assert is_image(tmp_path / "photo.mp4") and read_image(tmp_path / "photo.mp4").shape == (240, 427, 3)
+    assert not is_image(tmp_path / "film.jpg") and probe_video(tmp_path / "film.jpg").width == 360
+    lines = {"sound.jpg": "there is sound, but no moving picture", "text.jpg": "neither a picture nor a video"}
+    for name, line in (lines | {"text.heic": "this is no picture, video or sound"}).items():
+        assert not is_image(tmp_path / name)
+        for read in (probe_video, lambda path: next(read_video(path))):
+            with pytest.raises(InputError, match=f"{name}: .*{line}"):
+                read(tmp_path / name)
+
+
+def test_slow_films_get_a_rate_at_which_lips_move():
+    for fps in (Fraction(1, 10), 1, 8, Fraction(25, 3), 12.5, 15, 19):
+        fast = fast_enough(Fraction(fps))
+        assert 25 <= fast < 50 and (fast / Fraction(fps)).denominator == 1
+    for fps in (20, Fraction(24_000, 1001), 25, Fraction(30_000, 1001), 60):
+        assert fast_enough(Fraction(fps)) == fps
 
 
 @pytest.mark.parametrize("name", ["brwa4p", "pbwx1s"])
@@ -273,7 +377,7 @@ def film_that_claims(path, seconds: float):
     path.write_bytes(body[:place] + struct.pack(">d", 1000 * seconds) + body[place + 8 :])
 
 
-@pytest.mark.parametrize("hours", [1e6, 0.1, 0])
+@pytest.mark.parametrize("hours", [1e6, 0.1, 1e-5, 0])
 def test_a_length_is_not_believed_that_the_file_cannot_hold(tmp_path, hours):
     path = tmp_path / "a.mkv"
     film_that_claims(path, 3600 * hours)
