@@ -1,6 +1,6 @@
 """A film to clips: taken apart where it cuts, in every shot the face cropped, its speech made into features.
 
-All of it is done shot by shot, so that an hour of film takes no more memory than its longest shot and its sound.
+All of it is done clip by clip, so that an hour of film takes little more memory than its sound.
 """
 
 from collections import deque
@@ -32,6 +32,7 @@ from lipgan_colab.speech.sync import clip_sync
 KEPT_FRAMES = (
     256 << 20
 )  # bytes of a shot's pictures that are kept until its boxes are known; a longer one is read twice
+LONGEST = 60  # seconds of a clip: a shot that goes on and on becomes several, or memory would grow with it
 CONTEXT = 800  # samples before and after a shot that its first and last columns hear: whole columns of MFCC and of mel
 RANGES = {  # of the settings
     "fps": (1, 240),
@@ -72,9 +73,9 @@ def film_clips(
 ) -> Iterator[UtteranceRecord | dict]:
     """Decode one film, and of each of its shots follow the largest face, crop it, and compute its speech features.
 
-    A film without a cut is one clip and keeps its id. The shots of another are numbered in its order, clip.mp4#1, ...,
-    those that cannot be used as well, so that other gates do not change what the rest is called. Black between them
-    belongs to none, nor do frames in which one fades into the next.
+    A film without a cut is one clip and keeps its id; but of a long one each minute is one. The shots of others are
+    numbered in their order, clip.mp4#1, ..., those that cannot be used as well, so that other gates do not change what
+    the rest is called. Black between them belongs to none, nor do frames in which one fades into the next.
 
     Yields:
         The record of each clip, or {"id", "gate", "reason"} where it cannot be used, once it is done. One bad film must
@@ -115,7 +116,7 @@ def _clips(utterance: Utterance, finder: FaceFinder, config: PreprocessConfig) -
 
 @dataclass(frozen=True)
 class _Shot:
-    """Frames of a film in which it does not cut.
+    """Frames of a film in which it does not cut, a minute at most.
 
     Attributes:
         number: which of its shots, from 1 on.
@@ -138,7 +139,7 @@ class _Shot:
         return self.start + len(self.track)
 
 
-def _shots(film: Iterable[np.ndarray], finder: FaceFinder, max_cut: float) -> Iterator[_Shot]:
+def _shots(film: "_Film", finder: FaceFinder, max_cut: float) -> Iterator[_Shot]:
     """The shots of a film, each as soon as the next one begins."""
     found: deque[list[Face]] = deque()  # of frames of which the shot is not known yet
     held, frames = None, 0
@@ -148,7 +149,7 @@ def _shots(film: Iterable[np.ndarray], finder: FaceFinder, max_cut: float) -> It
             found.append(finder.find(frame))
             yield thumbnail(frame)
 
-    for number, group in groupby(shot_numbers(thumbnails(), max_cut)):
+    for number, group in groupby(_piece_numbers(shot_numbers(thumbnails(), max_cut), LONGEST * film.fps, film.count)):
         if number is not None and held is not None:
             yield held
         boxes: list[list[np.ndarray]] = []
@@ -158,6 +159,19 @@ def _shots(film: Iterable[np.ndarray], finder: FaceFinder, max_cut: float) -> It
         frames += len(track)
     if held is not None:
         yield replace(held, is_only=held.number == 1, is_last=held.stop == frames)
+
+
+def _piece_numbers(shots: Iterable[int | None], longest: int, frames: int) -> Iterator[int | None]:
+    """The numbers of shots (see shot_numbers) where each goes on for `longest` frames at most; the last of a film of so
+    many frames for half as many more, so that no crumb is left."""
+    number = length = 0
+    last = None
+    for place, shot in enumerate(shots):
+        if shot is not None:
+            if shot != last or (length >= longest and frames - place >= longest / 2):
+                number, length = number + 1, 0
+            last, length = shot, length + 1
+        yield None if shot is None else number
 
 
 def _noted(found: deque[list[Face]], frames: Iterable, boxes: list[list[np.ndarray]]) -> Iterator[list[Face]]:
