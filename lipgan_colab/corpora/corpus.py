@@ -24,6 +24,8 @@ LRS2_FOLDER = "mvlrs_v1"  # what the archive unpacks to
 # teaches.
 LRS2_SPLITS = ("test", "val", "train", "pretrain")
 
+SHOT = re.compile(r"(.+)#([1-9]\d*)", re.DOTALL)  # ids of what a film is cut into: talk.mp4#1, talk.mp4#2, …
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -286,6 +288,12 @@ def only(utterances: Sequence[Utterance], ids: Iterable[str], where: str = "the 
             raise InputError(f"{i}: means {found[0].id} and {found[1].id}; give the id with its suffix")
         chosen[found[0].id] = found[0]
     return list(chosen.values())
+
+
+def film_of(clip: str) -> str:
+    """The id of the film that a clip is a shot of; of others their own."""
+    shot = SHOT.fullmatch(clip)
+    return shot[1] if shot else clip
 
 
 def _stem(clip: str) -> str:

@@ -13,8 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.corpora.shots import shot_id, wanted_shot
+from lipgan_colab.corpora.corpus import SHOT, Utterance
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces import geometry, tracking
 from lipgan_colab.faces.detector import FaceFinder
@@ -97,12 +96,12 @@ def skipped(utterance: Utterance, gate: str, reason: str) -> dict:
 
 
 def _clips(utterance: Utterance, finder: FaceFinder, config: PreprocessConfig) -> Iterator[UtteranceRecord | dict]:
-    speech, wanted, shots = _speech(utterance, config), wanted_shot(utterance), 0
+    speech, wanted, shots = _speech(utterance, config), _wanted_shot(utterance), 0
     with closing(_Film(utterance.path, config.fps, len(speech))) as film:
         for shot in _shots(film, finder, config.gates.max_cut):
             shots = shot.number
             if wanted is None and not shot.is_only:
-                yield _clip(replace(utterance, id=shot_id(utterance.id, shots)), film, shot, speech, config)
+                yield _clip(replace(utterance, id=f"{utterance.id}#{shots}"), film, shot, speech, config)
             elif wanted in (None, shots):
                 yield _clip(utterance, film, shot, speech, config)
             if wanted == shots:
@@ -112,6 +111,14 @@ def _clips(utterance: Utterance, finder: FaceFinder, config: PreprocessConfig) -
         raise Rejected("no such shot", f"the film has {shots} of them")
     if not shots:
         raise Rejected("face not seen", "a face in none of its frames: each is of one colour")
+
+
+def _wanted_shot(utterance: Utterance) -> int | None:
+    """Which shot of its file alone an utterance means, as its id says; None for all of them."""
+    shot = SHOT.fullmatch(utterance.id)
+    if shot is None or shot[1].rpartition("/")[2] not in (utterance.path.name, utterance.path.stem):
+        return None
+    return int(shot[2])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lipgan_colab.errors import InputError, check_ranges
-from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.face import SAME_FACE, Face, far
 from lipgan_colab.media.cuts import LARGEST_CHANGE
 
 RANGES = {  # of the gates
@@ -98,4 +98,5 @@ def _has_rival(face: Face | None, boxes: list[np.ndarray], rival_size: float) ->
     """Whether any face but the followed one is about as large."""
     if face is None:
         return False
-    return sum(_side(box) >= rival_size * _side(face.box) for box in boxes) > 1
+    others = [box for box in boxes if far(box, face.box) > SAME_FACE]  # one face may be found twice
+    return any(_side(box) >= rival_size * _side(face.box) for box in others)

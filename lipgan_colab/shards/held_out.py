@@ -4,8 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from lipgan_colab.corpora.corpus import draw_number
-from lipgan_colab.corpora.shots import film_of
+from lipgan_colab.corpora.corpus import draw_number, film_of
 from lipgan_colab.errors import InputError
 
 SPEAKERS_APART = 4  # with fewer speakers clips are held out and not whole speakers

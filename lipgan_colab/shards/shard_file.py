@@ -39,8 +39,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from lipgan_colab.corpora.corpus import fingerprint
-from lipgan_colab.corpora.shots import film_of
+from lipgan_colab.corpora.corpus import film_of, fingerprint
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.files import written_whole

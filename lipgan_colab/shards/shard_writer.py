@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.corpora.shots import film_of
+from lipgan_colab.corpora.corpus import Utterance, film_of
 from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,6 @@ import pytest
 from made_media import as_int16, mux
 
 from lipgan_colab.corpora.corpus import Utterance, folder
-from lipgan_colab.corpora.shots import film_of, shot_id, wanted_shot
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.shards import film_clips
@@ -119,14 +119,12 @@ def test_one_shot_alone_can_be_asked_for(cut_up, tmp_path):
     assert preprocess(asked, tmp_path, workers=0) == manifest  # nothing is made again
 
 
-def test_names_of_shots():
-    assert shot_id("a/b.mp4", 3) == "a/b.mp4#3"
-    assert film_of("a/b.mp4#3") == "a/b.mp4" and film_of("a#b/c.mp4") == "a#b/c.mp4"
-    assert film_of("main/1/2#12") == "main/1/2" and film_of("a.mp4#0") == "a.mp4#0"
-    assert wanted_shot(Utterance("a/b.mp4#3", Path("x/a/b.mp4"))) == 3
-    assert wanted_shot(Utterance("main/1/2#3", Path("main/1/2.mp4"))) == 3
-    assert wanted_shot(Utterance("take#3", Path("b.mp4"))) is None  # an id as any other
-    assert wanted_shot(Utterance("a/b.mp4", Path("x/a/b.mp4"))) is None
+def test_an_id_like_a_shot_s_may_be_a_film_s(drawn_videos, tmp_path):
+    """Where the file is not called so."""
+    clips = [replace(clip, id=f"take#{n}") for n, clip in enumerate(folder(drawn_videos)[:2], 2)]
+    preprocess(clips, tmp_path, workers=0)
+    assert [r.id for r in read_records(tmp_path / "shard-00000.safetensors")] == ["take#2", "take#3"]
+    assert preprocess(clips, tmp_path, workers=0)["utterances"] == 2
 
 
 def test_films_that_were_being_made_are_gone_on_with(cut_up, tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ from lipgan_colab.shards.gates import Gates, Rejected, check_picture, check_soun
 GATES = Gates()
 
 
-def face(side=100.0, yaw=0.0):
-    return Face(NO_LANDMARKS, np.float32([50, 50, 50 + side, 50 + side]), yaw, 0.0, 0.0)
+def face(side=100.0, yaw=0.0, left=50):
+    return Face(NO_LANDMARKS, np.float32([left, 50, left + side, 50 + side]), yaw, 0.0, 0.0)
 
 
 def seen(track, others=None):
@@ -41,10 +41,11 @@ def test_each_gate():
     assert gate([face(side=59)] * 50) == "face too small"
     assert gate([face(yaw=-50)] * 30 + [face()] * 20) == "turned away"
     assert gate([face(yaw=-50)] * 20 + [face()] * 30) is None
-    rival, bystander = face(side=60).box, face(side=40).box
+    rival, bystander = face(side=60, left=160).box, face(side=40, left=160).box
     assert gate([face()] * 50, [[rival]] * 11 + [[]] * 39) == "two faces"
     assert gate([face()] * 50, [[rival]] * 9 + [[]] * 41) is None
     assert gate([face()] * 50, [[bystander]] * 50) is None
+    assert gate([face()] * 50, [[face(side=96, left=53).box]] * 50) is None  # the same one, found twice
 
 
 @pytest.mark.parametrize("speech", [np.zeros(16000), np.zeros(0), np.full(16000, 5e-5)])
