@@ -57,9 +57,9 @@ from lipgan_colab.models.published import Published
 from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig
 from lipgan_colab.models.weights import load_network, save_network
 from lipgan_colab.shards.dataset import LipSyncDataset
+from lipgan_colab.shards.film_clips import _jpeg
 from lipgan_colab.shards.inspection import contact_sheet, describe
 from lipgan_colab.shards.manifest import damaged_shards, out_of_sync, read_manifest, write_manifest
-from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import Shard, UtteranceRecord, read_records, write_shard
 from lipgan_colab.speech.features import SpeechInput
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, new_digest, write_checkpoint

@@ -20,10 +20,11 @@ import numpy as np
 from lipgan_colab.corpora.corpus import Utterance
 from lipgan_colab.faces import geometry, tracking
 from lipgan_colab.faces.detector import FaceFinder
+from lipgan_colab.media.cuts import shot_numbers, thumbnail
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.video import read_video, resample_frames
-from lipgan_colab.shards.gates import Watcher
-from lipgan_colab.shards.preprocess import PreprocessConfig, _jpeg, preprocess, preprocess_utterance
+from lipgan_colab.shards.film_clips import PreprocessConfig, _jpeg, film_clips
+from lipgan_colab.shards.preprocess import preprocess
 from lipgan_colab.shards.workers import core_count
 from lipgan_colab.speech.features import mel, mfcc
 
@@ -94,11 +95,11 @@ def main() -> None:
             "MediaPipe alone": lambda: [finder.find(still) for _ in frames],
             "decode": lambda: [sum(1 for _ in read_video(p)) for p in paths],
             "find and follow": lambda: [tracking.track(film, finder) for film in films],
-            "watch for cuts": lambda: [sum(1 for _ in Watcher(finder).watch(film)) for film in films],
+            "watch for cuts": lambda: [sum(1 for _ in shot_numbers(map(thumbnail, film))) for film in films],
             "crop": lambda: [geometry.crop(f, b, config.size) for f, b in zip(frames, boxes, strict=True)],
             "encode": lambda: [_jpeg(crop, config.jpeg_quality) for crop in crops],
             "speech": lambda: [(read_speech(p), mfcc(s), mel(s)) for p, s in zip(paths, speeches, strict=True)],
-            "all of it": lambda: [preprocess_utterance(Utterance(p.name, p), finder, config) for p in paths],
+            "all of it": lambda: [list(film_clips(Utterance(p.name, p), finder, config)) for p in paths],
         }
         some = frames[:: len(frames) // DLIB_FRAMES][:DLIB_FRAMES]
         seconds = least(stages | dlib_stage(some))

@@ -22,7 +22,7 @@ from lipgan_colab.device import keep_freed_memory
 from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.shards.augmentation import augmented
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
-from lipgan_colab.shards.preprocess import _jpeg
+from lipgan_colab.shards.film_clips import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
 from lipgan_colab.training.feed import hold_frames, pictures
 from lipgan_colab.training.step import TrainConfig, build_networks, train_step

@@ -47,18 +47,18 @@ class Sight:
     """One frame, and who is seen in it.
 
     Attributes:
-        picture: uint8 (H, W, 3), RGB.
+        picture: uint8 (H, W, 3), RGB; None where the faces are enough.
         faces: of `FaceFinder.find`, largest first.
         cut: whether another scene begins with it.
     """
 
-    picture: np.ndarray
+    picture: np.ndarray | None
     faces: list[Face]
     cut: bool = False
 
 
 def follow(
-    sights: Iterable[Sight], finder: FaceFinder, wanted: Wanted = Wanted()
+    sights: Iterable[Sight], wanted: Wanted = Wanted(), finder: FaceFinder | None = None
 ) -> Iterator[tuple[Sight, Face | None]]:
     """Follow one person through all frames: each with the person's face, None where that is not seen.
 
@@ -67,10 +67,10 @@ def follow(
 
     Args:
         sights: the frames in their order.
-        finder: looks again at faces of which it is to be told whether they are human.
         wanted: whom to follow.
+        finder: looks again at faces of which it is to be told whether they are human, unless any face will do.
     """
-    follower = _Follower(finder, wanted)
+    follower = _Follower(wanted, finder)
     waiting: deque[tuple[int, Sight, list[tuple[_Track, Face]]]] = deque()
 
     def finished(patience: int) -> Iterator[tuple[Sight, Face | None]]:
@@ -90,12 +90,12 @@ def follow(
     yield from finished(0)
 
 
-def chosen(sight: Sight, finder: FaceFinder, wanted: Wanted) -> Face | None:
+def chosen(sight: Sight, wanted: Wanted, finder: FaceFinder | None) -> Face | None:
     """The face in a frame that is the person wanted; None where it is not there, or cannot be used."""
     if wanted.person != "largest":
         face = asked_for(sight.faces, wanted.person)
-        return face if face is not None and _looks_human(sight, face, finder, wanted) else None
-    human = (face for face in sight.faces if _looks_human(sight, face, finder, wanted))
+        return face if face is not None and _looks_human(sight, face, wanted, finder) else None
+    human = (face for face in sight.faces if _looks_human(sight, face, wanted, finder))
     turned = None
     for face in human:
         if abs(face.yaw) <= wanted.largest_yaw:
@@ -115,7 +115,7 @@ def asked_for(faces: list[Face], person: Person) -> Face | None:
     return faces[int(np.argmin(distances))] if distances and min(distances) <= 0.75 else None
 
 
-def _looks_human(sight: Sight, face: Face, finder: FaceFinder, wanted: Wanted) -> bool:
+def _looks_human(sight: Sight, face: Face, wanted: Wanted, finder: FaceFinder | None) -> bool:
     return wanted.any_face or is_human(sight.picture, face, finder)
 
 
@@ -141,8 +141,8 @@ class _Track:
 class _Follower:
     """Tells frame by frame who is who."""
 
-    def __init__(self, finder: FaceFinder, wanted: Wanted):
-        self.finder, self.wanted = finder, wanted
+    def __init__(self, wanted: Wanted, finder: FaceFinder | None):
+        self.wanted, self.finder = wanted, finder
         self.tracks: list[_Track] = []
         self.person: _Track | None = None  # as followed last
         self.known: deque[Look] = deque(maxlen=REMEMBERED)  # what the person looks like
@@ -156,7 +156,7 @@ class _Follower:
         self.tracks = [one for one in self.tracks if number - one.seen <= FORGET or (keeps and one is self.person)]
         everybody = self._continued(number, sight.faces)
         if self.person is None:
-            face = chosen(sight, self.finder, self.wanted)
+            face = chosen(sight, self.wanted, self.finder)
             self.person = next((one for one, its in everybody if its is face), None)
             if self.person is not None:
                 self.person.is_person = True
@@ -209,7 +209,7 @@ class _Follower:
         return (
             sizes(face.box) >= smallest
             and abs(face.yaw) <= self.wanted.largest_yaw
-            and _looks_human(sight, face, self.finder, self.wanted)
+            and _looks_human(sight, face, self.wanted, self.finder)
         )
 
     def decide(self, is_due: Callable[[_Track], bool] = lambda one: True) -> None:

@@ -15,8 +15,13 @@ from lipgan_colab.faces.following import Person, Sight, Wanted, follow
 
 def track(frames: Iterable[np.ndarray], finder: FaceFinder, person: Person = "largest") -> list[Face | None]:
     """Follow one person through frames uint8 (H, W, 3): see `following.follow`. One entry a frame."""
-    sights = (Sight(frame, finder.find(frame)) for frame in frames)
-    return [face for _, face in follow(sights, finder, Wanted(person))]
+    return list(track_found((finder.find(frame) for frame in frames), person))
+
+
+def track_found(found: Iterable[list[Face]], person: Person = "largest") -> Iterator[Face | None]:
+    """Follow one person through the faces found in every frame, as `track` does."""
+    sights = (Sight(None, faces) for faces in found)
+    return (face for _, face in follow(sights, Wanted(person)))
 
 
 def smooth_boxes(track: Iterable[Face | None], radius: int = 2) -> list[Face | None]:

@@ -70,7 +70,7 @@ def find_in_photo(photo: np.ndarray, path: str | Path, wanted: Wanted, pads: Pad
     """
     with FaceFinder() as finder:
         sight = Sight(photo, finder.find(photo))
-        face = chosen(sight, finder, wanted)
+        face = chosen(sight, wanted, finder)
     if face is None:
         raise _nobody(path, wanted, len(sight.faces), asked_for(sight.faces, wanted.person) is not None)
     return _frame(0, sight, face, face, pads)
@@ -98,7 +98,7 @@ def see_film(
     most, is_there, anybody = 0, False, False
     with FaceFinder() as finder, closing(ahead(clock.timed("read", _cut_film(path, fps, n)))) as film:
         sights = (Sight(picture, found(finder, index, picture), cut) for index, picture, cut in film)
-        for number, (sight, face, smooth) in enumerate(_smoothed(follow(sights, finder, wanted))):
+        for number, (sight, face, smooth) in enumerate(_smoothed(follow(sights, wanted, finder))):
             most = max(most, len(sight.faces))
             is_there = is_there or asked_for(sight.faces, wanted.person) is not None
             anybody = anybody or face is not None

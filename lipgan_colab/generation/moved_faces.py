@@ -54,7 +54,7 @@ def film_likeness(path: str | Path, fps: Fraction, wanted: Wanted, moves: np.nda
     with FaceFinder() as finder, closing(read_video(path)) as film:
         frames = with_cuts(islice(resample_frames(film, fps), 0, LOOKED_AT * APART, APART))
         sights = (Sight(picture, finder.find(picture), cut) for picture, cut in frames)
-        followed = follow(sights, finder, wanted)
+        followed = follow(sights, wanted, finder)
         return likeness(((sight.picture, face) for sight, face in followed if face is not None), moves)
 
 

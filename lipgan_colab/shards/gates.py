@@ -1,17 +1,15 @@
 """Is a clip fit to learn from: one threshold for each way in which it may not be."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError, check_ranges, counted
-from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.face import SAME_FACE, Face, far
+from lipgan_colab.media.cuts import LARGEST_CHANGE
 
-THUMBNAIL = 16  # pixels: what a cut changes, and a nod does not
 RANGES = {  # of the gates
     "min_frames": (1, math.inf),
     "min_found": (0, 1),
@@ -19,10 +17,9 @@ RANGES = {  # of the gates
     "max_yaw": (0, 180),
     "max_rivals": (0, 1),
     "rival_size": (0, math.inf),
-    "max_cut": (0, 255),
+    "max_cut": (0, math.inf),
     "min_loudness": (0, 1),
 }
-CUT_SPIKE = 4  # a cut differs so many times more than the frames around it; a pan or a passing hand does not
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,9 @@ class Gates:
         max_yaw: degrees: median turn to either side; beyond it half of the mouth is hidden.
         max_rivals: in so large a part of the frames there may be another face that could be the speaker's.
         rival_size: a face could be the speaker's if its box is at least so many times as wide as the followed one's.
-        max_cut: grey levels, 0 to 255, that a frame may differ by from the one before in the mean over a thumbnail, if
-            that stands out and the face is seen on both sides of it: it may be somebody else's.
+        max_cut: grey levels: a frame that differs by more from the one before in the mean over a thumbnail, if that
+            stands out, begins a clip of its own, for the face may be somebody else's; inf never takes a film apart
+            (but for black between). A quarter of it will do where all was still.
         min_loudness: root mean square of the sound, 1 is full scale; nobody can be heard below (1e-4 is -80 dB).
     """
 
@@ -47,7 +45,7 @@ class Gates:
     max_yaw: float = 45.0
     max_rivals: float = 0.2
     rival_size: float = 0.5
-    max_cut: float = 8.0
+    max_cut: float = LARGEST_CHANGE
     min_loudness: float = 1e-4
 
     def __post_init__(self):
@@ -68,38 +66,14 @@ def check_sound(speech: np.ndarray, gates: Gates) -> None:
         raise Rejected("silent", "its sound is silent")
 
 
-@dataclass
-class Watcher:
-    """Looks on while a clip is tracked, and keeps what the gates ask for.
+def check_picture(track: Sequence[Face | None], boxes: Sequence[list[np.ndarray]], gates: Gates) -> None:
+    """Raises Rejected where the face followed through a clip (see tracking.track) is not one to learn from.
 
-    It stands in for the finder (`find`), and frames pass through it (`watch`).
+    Args:
+        track: of each frame the face, or None.
+        boxes: of each frame those of all faces.
+        gates: what it must come up to.
     """
-
-    finder: FaceFinder
-    boxes: list[list[np.ndarray]] = field(default_factory=list)  # of all faces, largest first, a list a frame
-    changes: list[float] = field(default_factory=list)  # from each frame to the next, in grey levels
-    _last: np.ndarray | None = None
-
-    def watch(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The same frames, uint8 (H, W, 3)."""
-        for frame in frames:
-            step = max(1, min(frame.shape[:2]) // (4 * THUMBNAIL))  # a few pixels for each of the thumbnail's will do
-            small = cv2.resize(frame[::step, ::step], (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-            small = small.mean(axis=2, dtype=np.float32)
-            if self._last is not None:
-                self.changes.append(float(np.abs(small - self._last).mean()))
-            self._last = small
-            yield frame
-
-    def find(self, frame: np.ndarray) -> list[Face]:
-        """As FaceFinder.find."""
-        found = self.finder.find(frame)
-        self.boxes.append([face.box for face in found])
-        return found
-
-
-def check_picture(track: Sequence[Face | None], seen: Watcher, gates: Gates) -> None:
-    """Raises Rejected where the face followed through a clip (see tracking.track) is not one to learn from."""
     if len(track) < gates.min_frames:
         raise Rejected("too short", f"only {counted(len(track), 'frame')}; {gates.min_frames} are needed")
     found = np.array([face is not None for face in track])
@@ -111,12 +85,9 @@ def check_picture(track: Sequence[Face | None], seen: Watcher, gates: Gates) -> 
     yaw = float(np.median([abs(face.yaw) for face in track if face is not None]))
     if yaw > gates.max_yaw:
         raise Rejected("turned away", f"its face is turned away, {yaw:.0f} degrees")
-    rivals = np.mean([_has_rival(*pair, gates.rival_size) for pair in zip(track, seen.boxes, strict=True)])
+    rivals = np.mean([_has_rival(*pair, gates.rival_size) for pair in zip(track, boxes, strict=True)])
     if rivals > gates.max_rivals:
         raise Rejected("two faces", f"two faces in {rivals:.0%} of its frames; who speaks is not known")
-    cut = _cut(found, np.array(seen.changes), gates.max_cut)
-    if cut is not None:
-        raise Rejected("cut", f"a cut at frame {cut}; the face may be somebody else's after it")
 
 
 def _side(box: np.ndarray) -> float:
@@ -127,13 +98,5 @@ def _has_rival(face: Face | None, boxes: list[np.ndarray], rival_size: float) ->
     """Whether any face but the followed one is about as large."""
     if face is None:
         return False
-    return sum(_side(box) >= rival_size * _side(face.box) for box in boxes) > 1
-
-
-def _cut(found: np.ndarray, changes: np.ndarray, max_cut: float) -> int | None:
-    """The first frame of a new shot, if the face is seen before and after it."""
-    around = np.maximum(np.append(0, changes[:-1]), np.append(changes[1:], 0))
-    for place in np.flatnonzero((changes > max_cut) & (changes > CUT_SPIKE * around)):
-        if found[: place + 1].any() and found[place + 1 :].any():
-            return int(place) + 1
-    return None
+    others = [box for box in boxes if far(box, face.box) > SAME_FACE]  # one face may be found twice
+    return any(_side(box) >= rival_size * _side(face.box) for box in others)

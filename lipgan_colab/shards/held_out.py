@@ -1,10 +1,10 @@
 """Whom not to learn from, to measure by."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from lipgan_colab.corpora.corpus import draw_number
+from lipgan_colab.corpora.corpus import draw_number, film_of
 from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.errors import InputError
 
@@ -19,7 +19,7 @@ def held_out_ids(speakers: Mapping[str, str], asked: str, seed: int) -> set[str]
     Args:
         speakers: who speaks in each clip, by its id.
         asked: "none", a share of the speakers from 0 to 1, speakers with commas (or blanks) between, or "auto": a few
-            speakers, or clips where there are fewer than four.
+            speakers, or clips where there are fewer than four; of a film that was taken apart all clips or none.
         seed: another one draws others.
 
     Raises:
@@ -36,11 +36,22 @@ def held_out_ids(speakers: Mapping[str, str], asked: str, seed: int) -> set[str]
         if missing:
             raise InputError(f"`held_out`: no clip of {missing[0]}; there are {', '.join(sorted(of)[:20])}")
     elif len(of) < SPEAKERS_APART:
-        ids = sorted(speakers, key=_drawn(seed))
-        return set(ids[: min(ENOUGH, len(ids) // 4)])
+        return _some_films(speakers, seed)
     else:
         chosen = _some_speakers(of, sorted(of, key=_drawn(seed)))
     return {name for name, speaker in speakers.items() if speaker in chosen}
+
+
+def _some_films(ids: Iterable[str], seed: int) -> set[str]:
+    """Of clips in the order of the lot a few, with all clips of the same films; never more than a quarter of them."""
+    films: dict[str, list[str]] = defaultdict(list)
+    for name in ids:
+        films[film_of(name)].append(name)
+    chosen: set[str] = set()
+    for film in sorted(films, key=_drawn(seed)):
+        if len(chosen) < ENOUGH and len(chosen) + len(films[film]) <= LARGE * sum(map(len, films.values())):
+            chosen.update(films[film])
+    return chosen
 
 
 def _drawn(seed: int) -> Callable[[str], str]:

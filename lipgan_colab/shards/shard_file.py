@@ -39,7 +39,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from lipgan_colab.corpora.corpus import fingerprint
+from lipgan_colab.corpora.corpus import film_of, fingerprint
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.files import open_tensors, written_whole
@@ -75,7 +75,8 @@ class UtteranceRecord:
     voice: np.ndarray | None = None  # (samples,) int16; None where not known
 
 
-def _offsets(lengths: Sequence[int]) -> np.ndarray:
+def offsets(lengths: Sequence[int]) -> np.ndarray:
+    """Where pieces of these lengths begin, one after the other, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
 
@@ -108,7 +109,7 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
     mfccs, mels = [r.mfcc.T for r in records], [r.mel.T for r in records]
     arrays = {
         "jpeg": np.frombuffer(b"".join(jpegs), np.uint8),
-        "jpeg_offsets": _offsets([len(j) for j in jpegs]),
+        "jpeg_offsets": offsets([len(j) for j in jpegs]),
         "utterance_frames": np.array([len(r.jpegs) for r in records], np.int64),
         "found": stacked("found", (), bool),
         "box": stacked("box", (4,), np.float32),
@@ -116,27 +117,33 @@ def write_shard(path: Path, records: Sequence[UtteranceRecord], skipped: Sequenc
         "lip_landmarks": stacked("lip_landmarks", (points, 2), np.float32),
         "mfcc": np.ascontiguousarray(np.concatenate([np.zeros((0, 12)), *mfccs]), np.float32),
         "mel": np.ascontiguousarray(np.concatenate([np.zeros((0, 80)), *mels]), np.float32),
-        "mfcc_offsets": _offsets([len(m) for m in mfccs]),
-        "mel_offsets": _offsets([len(m) for m in mels]),
+        "mfcc_offsets": offsets([len(m) for m in mfccs]),
+        "mel_offsets": offsets([len(m) for m in mels]),
         "sync": stacked("sync", (len(OFFSETS),), np.float32),
     }
-    metadata = {
-        "format": FORMAT,
-        "utterances": [{"id": r.id, "speaker": r.speaker, "licence": r.licence} for r in records],
-        "skipped": list(skipped),
-        "settings": settings,
-    }
-    if all(r.mesh is not None and r.voice is not None for r in records):
+    with_mesh = all(r.mesh is not None and r.voice is not None for r in records)
+    clips = [{"id": r.id, "speaker": r.speaker, "licence": r.licence} for r in records]
+    if with_mesh:
         voices = [r.voice for r in records]
         arrays |= {
             "mesh": stacked("mesh", (len(_points()), 3), np.float16),
             "voice": np.concatenate([np.zeros(0, np.int16), *voices], dtype=np.int16),
-            "voice_offsets": _offsets([len(v) for v in voices]),
+            "voice_offsets": offsets([len(v) for v in voices]),
         }
-        metadata["mesh_points"] = _points()
     with written_whole(path) as unfinished:
         # One entry, because safetensors writes several in a random order, and the same clips must give the same bytes.
-        save_file(arrays, unfinished, {METADATA: json.dumps(metadata, sort_keys=True)})
+        save_file(arrays, unfinished, {METADATA: as_text(shard_metadata(clips, skipped, settings, with_mesh))})
+
+
+def shard_metadata(clips: Sequence[dict], skipped: Sequence[dict], settings: dict, with_mesh: bool) -> dict:
+    """What a shard says of itself: see the module's docstring, and write_shard."""
+    metadata = {"format": FORMAT, "utterances": list(clips), "skipped": list(skipped), "settings": settings}
+    return metadata | ({"mesh_points": _points()} if with_mesh else {})
+
+
+def as_text(metadata: dict) -> str:
+    """A shard's metadata as they stand in its header."""
+    return json.dumps(metadata, sort_keys=True)
 
 
 @contextmanager
@@ -183,8 +190,8 @@ def _check_arrays(file: safe_open, metadata: dict) -> None:
 
     def check_offsets(name: str, pieces: int, of: int) -> None:
         rows(name, "I64", (pieces + 1,))
-        offsets = file.get_tensor(name)
-        _check(offsets[0] == 0 and offsets[-1] == of and (offsets[1:] > offsets[:-1]).all(), name)
+        places = file.get_tensor(name)
+        _check(places[0] == 0 and places[-1] == of and (places[1:] > places[:-1]).all(), name)
 
     rows("utterance_frames", "I64", (utterances,))
     frames = rows("found", "BOOL", (None,))
@@ -224,8 +231,9 @@ def has_mesh(metadata: dict) -> bool:
 
 
 def fingerprint_of(metadata: Sequence[dict]) -> str:
-    """The fingerprint (see corpus.fingerprint) of the clips that shards stand for, kept or skipped."""
-    return fingerprint(clip["id"] for shard in metadata for clip in shard["utterances"] + shard["skipped"])
+    """The fingerprint (see corpus.fingerprint) of the films that shards stand for, kept or skipped: the same whatever
+    shots they were taken apart into."""
+    return fingerprint({film_of(clip["id"]) for shard in metadata for clip in shard["utterances"] + shard["skipped"]})
 
 
 def read_records(path: Path) -> list[UtteranceRecord]:
@@ -236,7 +244,7 @@ def read_records(path: Path) -> list[UtteranceRecord]:
     """
     with opened_shard(path) as (metadata, file):
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    first = _offsets(arrays["utterance_frames"])
+    first = offsets(arrays["utterance_frames"])
     ends, jpeg = arrays["jpeg_offsets"], arrays["jpeg"].tobytes()
     records, with_mesh = [], has_mesh(metadata)
     for u, about in enumerate(metadata["utterances"]):
@@ -267,6 +275,7 @@ class Shard:
     metadata: dict
     arrays: dict[str, np.ndarray]
     first_frame: np.ndarray  # (U + 1,): utterance u has frames first_frame[u] to first_frame[u + 1]
+    names: frozenset[str]  # of all its arrays
     _file: object = field(default=None, repr=False)
 
     @classmethod
@@ -275,7 +284,8 @@ class Shard:
         with opened_shard(path) as (metadata, file):
             names = INDEX + (("voice_offsets",) if "mesh_points" in metadata else ())
             arrays = {name: file.get_tensor(name) for name in names}
-        return cls(path, metadata, arrays, _offsets(arrays["utterance_frames"]))
+            there = frozenset(file.keys())
+        return cls(path, metadata, arrays, offsets(arrays["utterance_frames"]), there)
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
         """Rows of an array that stays on disk: only their bytes are read."""
@@ -283,6 +293,10 @@ class Shard:
             if self._file is None:
                 self._file = open_tensors(self.path)
             return self._file.get_slice(name)[start:stop]
+
+    def close(self) -> None:
+        """Let go of the file; it is opened again where more of it is asked for."""
+        self._file = None
 
     def __getstate__(self):
         return {**self.__dict__, "_file": None}

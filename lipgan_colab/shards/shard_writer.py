@@ -1,6 +1,6 @@
-"""A shard in the making: what is done of it waits on disk, a file a clip, so that nothing is done twice.
+"""A shard in the making: what is done of it waits on disk, a file a film, so that nothing is done twice.
 
-Only clips that wait there since before mesh and voice were kept are done again: for their sake the whole shard would
+Only films that wait there since before mesh and voice were kept are done again: for their sake the whole shard would
 lack both.
 """
 
@@ -8,33 +8,38 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lipgan_colab.corpora.corpus import Utterance
+import numpy as np
+
+from lipgan_colab.corpora.corpus import Utterance, film_of
 from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
+from lipgan_colab.shards.joining import join_shards
 from lipgan_colab.shards.provenance import differences
-from lipgan_colab.shards.shard_file import UtteranceRecord, has_mesh, read_metadata, read_records, write_shard
+from lipgan_colab.shards.shard_file import UtteranceRecord, has_mesh, read_metadata, write_shard
 
 UNFINISHED = ".unfinished"
 TRIES, PAUSE = 5, 5.0  # Drive fails for a while: so often, after so many seconds and then twice as many …
 
 
 class ShardWriter:
-    """A shard that is to hold these clips, in order.
+    """A shard that is to hold these films, in order, each as one clip or as many.
 
     Args:
         path: where it is to be.
-        utterances: its clips.
+        utterances: its films.
         settings: how it is made: plain data, as in write_shard.
         scratch: a fast disk to make it on; None makes it beside `path`.
     """
 
     def __init__(self, path: Path, utterances: Sequence[Utterance], settings: dict, scratch: str | Path | None = None):
         self.path, self.utterances, self.settings = path, utterances, settings
+        self.ids = {u.id for u in utterances}
         self.moves = scratch is not None
         # Shards of several folders may be in the making on one disk.
         of = "-" + hashlib.sha256(str(path.parent.resolve()).encode()).hexdigest()[:8] if self.moves else ""
@@ -48,7 +53,7 @@ class ShardWriter:
         """
         if not self.path.exists():
             return False
-        there, wanted = self._ids_there(), {u.id for u in self.utterances}
+        there, wanted = self._ids_there(), self.ids
         if not there <= wanted:
             raise InputError(f"{self.path}: made of other clips; choose another folder, or delete it")
         if there == wanted:
@@ -56,55 +61,113 @@ class ShardWriter:
         return there == wanted
 
     def _ids_there(self) -> set[str]:
-        """The clips of a shard that is there already, of all its clips or, before some were appended, of the first."""
-        if not self.path.exists():
-            return set()
-        metadata = read_metadata(self.path)
-        return {entry["id"] for entry in metadata["utterances"] + metadata["skipped"]}
+        """The films of a shard that is there already, of all its films or, before some were appended, of the first."""
+        return set(self._made(self.path)) if self.path.exists() else set()
+
+    def _made(self, path: Path) -> dict[str, "_Made"]:
+        """What a shard holds, by the film that it was made of."""
+        return self._by_film(path, read_metadata(path))
+
+    def _by_film(self, path: Path, metadata: dict) -> dict[str, "_Made"]:
+        made: dict[str, _Made] = {}
+
+        def of(clip: dict) -> _Made:
+            film = clip["id"] if clip["id"] in self.ids else film_of(clip["id"])
+            return made.setdefault(film, _Made([], []))
+
+        for place, clip in enumerate(metadata["utterances"]):
+            of(clip).clips.append((path, place))
+        for clip in metadata["skipped"]:
+            of(clip).skipped.append(clip)
+        return made
 
     def lacking(self) -> list[int]:
-        """The places of the clips that are still to be done."""
+        """The places of the films that are still to be done."""
         there = self._ids_there()
         return [n for n, u in enumerate(self.utterances) if u.id not in there and not self._is_kept(n)]
 
-    def _file(self, place: int) -> Path:
+    def file(self, place: int) -> Path:
+        """Where what is made of the film at this place is to be kept: see keep."""
         return self.folder / f"{place:05d}.safetensors"
 
     def _is_kept(self, place: int) -> bool:
         try:
-            metadata = read_metadata(self._file(place))
+            metadata = read_metadata(self.file(place))
         except InputError:
             return False
-        ids = [entry["id"] for entry in metadata["utterances"] + metadata["skipped"]]
-        usable = ids == [self.utterances[place].id] and has_mesh(metadata)
-        return usable and not differences(self._file(place), self.settings)
-
-    def keep(self, place: int, result: UtteranceRecord | dict) -> None:
-        """Keep what was made of the clip at this place: its record, or the skipped entry."""
-        skipped = isinstance(result, dict)
-        write_shard(self._file(place), [] if skipped else [result], [result] if skipped else [], self.settings)
+        usable = set(self._by_film(self.file(place), metadata)) == {self.utterances[place].id} and has_mesh(metadata)
+        return usable and not differences(self.file(place), self.settings)
 
     def finish(self) -> str:
         """Write the shard, move it to where it belongs, and return its SHA-256."""
-        kept, left_out = {}, {}
-        done = [self._file(n) for n in range(len(self.utterances)) if self._is_kept(n)]
+        made: dict[str, _Made] = {}
+        done = [self.file(n) for n in range(len(self.utterances)) if self._is_kept(n)]
         for source in [*done, *([self.path] if self.path.exists() else [])]:
-            kept |= {record.id: record for record in read_records(source)}
-            left_out |= {entry["id"]: entry for entry in read_metadata(source)["skipped"]}
-        lost = [u.id for u in self.utterances if u.id not in kept and u.id not in left_out]
+            made |= self._made(source)
+        lost = [u.id for u in self.utterances if u.id not in made]
         if lost:
             raise InputError(f"{self.folder}: what was made of {lost[0]!a} cannot be read; run again, it is made anew")
-        records = [kept[u.id] for u in self.utterances if u.id in kept]
-        skipped = [left_out[u.id] for u in self.utterances if u.id in left_out]
-        made = self.folder / self.path.name if self.moves else self.path
-        write_shard(made, records, skipped, self.settings)
-        digest = file_sha256(made)
+        in_order = [made[u.id] for u in self.utterances]
+        clips = [clip for film in in_order for clip in film.clips]
+        skipped = [clip for film in in_order for clip in film.skipped]
+        shard = self.folder / self.path.name if self.moves else self.path
+        join_shards(shard, clips, skipped, self.settings)
+        digest = file_sha256(shard)
         if self.moves:
-            _copy(made, self.path)
+            _copy(shard, self.path)
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # not empty: others are in the making
             self.folder.parent.rmdir()
         return digest
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What was made of a film: clips, each by its shard and its place there, and what was skipped."""
+
+    clips: list[tuple[Path, int]]
+    skipped: list[dict]
+
+
+@dataclass
+class Kept:
+    """What is told of a film that was done: its frames, how many clips were skipped, and how lips and sound go
+    together in the others (see sync.clip_sync)."""
+
+    frames: int = 0
+    skipped: int = 0
+    curves: list[np.ndarray] = field(default_factory=list)
+
+
+def keep(path: Path, results: Iterable[UtteranceRecord | dict], settings: dict) -> Kept:
+    """Keep what is made of a film until its shard is finished, each clip as it comes: of a long film they would fill
+    the memory.
+
+    Args:
+        path: see ShardWriter.file.
+        results: records and skipped entries.
+        settings: of the ShardWriter.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    told, parts, skipped = Kept(), [], []
+    for result in results:
+        if isinstance(result, dict):
+            skipped.append(result)
+            continue
+        parts.append(path.with_name(f".{path.stem}-{len(parts):05d}{path.suffix}"))
+        write_shard(parts[-1], [result], [], settings)
+        told.frames += len(result.jpegs)
+        told.curves.append(result.sync)
+    told.skipped = len(skipped)
+    if len(parts) == 1 and not skipped:
+        os.replace(parts[0], path)
+        return told
+    join_shards(path, [(part, 0) for part in parts], skipped, settings)
+    for part in parts:
+        part.unlink()
+    return told
 
 
 def _copy(source: Path, target: Path) -> None:

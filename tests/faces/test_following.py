@@ -27,7 +27,7 @@ def shot(shared):
 def followed(finder, shots: list[list[np.ndarray]], wanted: Wanted = CAREFUL) -> list[int]:
     """In how many frames of each shot the person is seen, of a film that is cut together from them."""
     film = with_cuts(frame for one in shots for frame in one)
-    faces = iter([face for _, face in follow((Sight(f, finder.find(f), cut) for f, cut in film), finder, wanted)])
+    faces = iter([face for _, face in follow((Sight(f, finder.find(f), cut) for f, cut in film), wanted, finder)])
     return [sum(next(faces) is not None for _ in one) for one in shots]
 
 
@@ -55,7 +55,7 @@ def test_whoever_comes_while_the_person_is_gone_is_compared_as_well(finder, shot
             + [np.hstack([empty, f]) for f in then]
         )
         sights = (Sight(frame, finder.find(frame)) for frame in wide)
-        faces = [face for _, face in follow(sights, finder, CAREFUL)]
+        faces = [face for _, face in follow(sights, CAREFUL, finder)]
         assert sum(face is not None for face in faces[24:]) == seen
 
 
@@ -77,7 +77,7 @@ def test_after_a_cut_a_face_that_cannot_be_used_is_left_alone(finder, shot, chan
     before = [Sight(frame, finder.find(frame)) for frame in shot("s1/bbwm7a.mpg", 0, 6)]
     after = [sight(frame, n == 0) for n, frame in enumerate(frames)]
     assert all(one.faces for one in after)
-    faces = [face for _, face in follow([*before, *after], finder, CAREFUL)]
+    faces = [face for _, face in follow([*before, *after], CAREFUL, finder)]
     assert [face is not None for face in faces] == [True] * 6 + [False] * 8
 
 
@@ -86,10 +86,10 @@ def test_the_largest_is_the_largest_that_can_be_used(shared, finder):
     both = np.hstack([cv2.resize(turned, (600, 600)), cv2.resize(frontal[:910], (600, 600))])
     large, small = finder.find(both)
     away = replace(large, yaw=-60.0)
-    assert chosen(Sight(both, [large, small]), finder, CAREFUL) is large
-    assert chosen(Sight(both, [away, small]), finder, CAREFUL) is small
-    assert chosen(Sight(both, [away, small]), finder, replace(CAREFUL, person=0)) is away  # as asked for
-    assert chosen(Sight(both, [away]), finder, CAREFUL) is away  # better than nobody
+    assert chosen(Sight(both, [large, small]), CAREFUL, finder) is large
+    assert chosen(Sight(both, [away, small]), CAREFUL, finder) is small
+    assert chosen(Sight(both, [away, small]), replace(CAREFUL, person=0), finder) is away  # as asked for
+    assert chosen(Sight(both, [away]), CAREFUL, finder) is away  # better than nobody
     unsure = replace(large, landmarks=large.landmarks + np.float32([90, 0]))
-    assert chosen(Sight(both, [unsure, small]), finder, CAREFUL) is small
-    assert chosen(Sight(both, [unsure]), finder, CAREFUL) is None
+    assert chosen(Sight(both, [unsure, small]), CAREFUL, finder) is small
+    assert chosen(Sight(both, [unsure]), CAREFUL, finder) is None

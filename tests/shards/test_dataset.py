@@ -12,9 +12,9 @@ from safetensors.numpy import save_file
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.shards.dataset import FAR_FRAMES, RUN, LipSyncDataset, batches, run_places
+from lipgan_colab.shards.film_clips import _jpeg
 from lipgan_colab.shards.inspection import contact_sheet, describe
 from lipgan_colab.shards.manifest import damaged_shards, read_manifest, set_aside, write_manifest
-from lipgan_colab.shards.preprocess import _jpeg
 from lipgan_colab.shards.shard_file import (
     Shard,
     UtteranceRecord,

@@ -27,3 +27,13 @@ def test_who_is_held_out():
 def test_no_one_with_a_large_share_is_held_out():
     clips = {f"a{n}": "a" for n in range(4)} | {f"{speaker}1": speaker for speaker in "bcde"}
     assert all("a" not in speakers("auto", clips, seed) for seed in range(20))
+
+
+def test_a_film_is_held_out_with_all_of_its_clips_or_not_at_all():
+    films = {"a.mp4": 12, "b.mp4": 9, "c.mp4": 9, "d.mp4": 1, "e#1.mp4": 9}
+    clips = {f"{film}#{n}" if count > 1 else film: "one" for film, count in films.items() for n in range(1, count + 1)}
+    for seed in range(20):
+        held = held_out_ids(clips, "auto", seed)
+        assert 0 < len(held) <= len(clips) / 4
+        assert all(len({name in held for name in clips if name.startswith(film)}) == 1 for film in films)
+    assert held_out_ids({f"only.mp4#{n}": "one" for n in range(1, 90)}, "auto", 0) == set()

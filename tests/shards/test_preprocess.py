@@ -28,12 +28,13 @@ from lipgan_colab.faces.mesh import kept_points
 from lipgan_colab.files import machine
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.video import read_video, resample_frames
+from lipgan_colab.shards import film_clips
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.shards.gates import Gates
 from lipgan_colab.shards.manifest import read_manifest, write_manifest
 from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
 from lipgan_colab.shards.shard_file import Shard, UtteranceRecord, read_metadata, read_records
-from lipgan_colab.shards.shard_writer import ShardWriter
+from lipgan_colab.shards.shard_writer import ShardWriter, keep
 from lipgan_colab.speech.features import mel, mfcc
 
 TWO = PreprocessConfig(utterances_per_shard=2)
@@ -230,7 +231,7 @@ def test_late_sound_is_moved_back(drawn_videos, twos, tmp_path):
 
 
 def test_long_clips_are_read_twice_rather_than_kept(drawn_videos, twos, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules[preprocess.__module__], "KEPT_FRAMES", 1_000_000)
+    monkeypatch.setattr(film_clips, "KEPT_FRAMES", 1_000_000)
     preprocess(folder(drawn_videos), tmp_path, TWO, workers=0)
     assert content(tmp_path) == content(twos)
 
@@ -386,8 +387,8 @@ def test_clips_that_wait_since_before_the_mesh_are_done_again(drawn_videos, twos
     clips, out = folder(drawn_videos), tmp_path / "shards"
     waiting = ShardWriter(out / "shard-00000.safetensors", clips[:2], metadata["settings"])
     waiting.folder.mkdir(parents=True)
-    waiting.keep(0, replace(old, mesh=None, voice=None))
-    waiting.keep(1, new)
+    keep(waiting.file(0), [replace(old, mesh=None, voice=None)], waiting.settings)
+    keep(waiting.file(1), [new], waiting.settings)
     assert waiting.lacking() == [0]
     preprocess(clips, out, TWO, workers=0)
     assert content(out) == content(twos)

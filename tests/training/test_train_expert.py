@@ -13,7 +13,7 @@ from lipgan_colab.models.expert import accuracy
 from lipgan_colab.models.losses import matching
 from lipgan_colab.models.weights import load_expert, load_generator
 from lipgan_colab.shards.augmentation import augmented_runs
-from lipgan_colab.shards.preprocess import _jpeg
+from lipgan_colab.shards.film_clips import _jpeg
 from lipgan_colab.shards.shard_file import UtteranceRecord, write_shard
 from lipgan_colab.speech.sync import OFFSETS
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, write_checkpoint
