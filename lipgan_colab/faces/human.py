@@ -15,8 +15,9 @@ AROUND = 1.2  # a view shows so many times the face's longer side
 # How the same face is looked at again: moved by parts of its side to the right and down, so many times as much around
 # it, mirrored or not.
 VIEWS = ((0.0, 0.0, 1.0, True), (0.12, 0.08, 1.25, False), (-0.12, -0.08, 0.85, False), (0.08, -0.12, 1.0, True))
-# Of 1200 human faces (in films, small, dark and rolled ones too, in photos and paintings, one cut by the border) all lie
-# below, of 20 dogs, cats, a monkey and drawn animals all above. Of small faces the landmarks are only so exact.
+# Of 1200 human faces (in films, small, dark and rolled ones too, in photos and paintings, one cut by the border) all
+# but some blurred ones lie below; of 20 dogs, cats, a monkey and drawn animals all above. Of small faces the landmarks
+# are only so exact.
 LARGEST_DIFFERENCE, PIXELS = 0.02, 1.5
 
 
