@@ -112,7 +112,7 @@ def _opened(path: str | Path) -> Image.Image:
             # PIL itself would refuse more than 179 million pixels, before it knows that they are to be made smaller.
             image = JpegImageFile(path) if jpeg else Image.open(path)
     except Image.DecompressionBombError as error:
-        raise _too_large(path, MOST_PIXELS) from error
+        raise _too_large(path, MOST_IN_SMALL_FILES if _phones_format(path) else MOST_PIXELS) from error
     pixels = image.width * image.height
     if jpeg:
         most = MOST_IN_A_JPEG

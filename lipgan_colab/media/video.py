@@ -25,15 +25,12 @@ from lipgan_colab.media.timeline import LONGEST_GAP, LONGEST_STEP_BACK
 
 Picture = TypeVar("Picture")
 USUAL_FPS = Fraction(25)  # where a file does not say
-
-
 SLOWEST_LIPS = 20  # frames a second in which speech can still be seen
 
 LOWEST_FPS, HIGHEST_FPS = 0.1, 240  # a file that claims more states its clock's rate; less, how long it lasts
 
 BELIEVED = 10_000  # bytes a second; where a film has fewer than its length would want, its pictures are counted
 LEAST_BELIEVED = 2  # s; nor does it take long to count where it says that it is shorter
-
 
 LEAST_DELAY, USUAL_DELAY = 0.015, 0.1  # s; a GIF with shorter ones means none in particular: browsers wait this long
 
@@ -65,7 +62,8 @@ def probe_video(path: str | Path) -> VideoInfo:
         has_sound = sound_stream(container) is not None
         if container.format.name == "gif":
             delays = _delays(container, stream)
-            return VideoInfo(width, height, as_fraction(len(delays) / sum(delays)), sum(delays), has_sound)
+            fps = as_fraction(max(LOWEST_FPS, len(delays) / sum(delays)))
+            return VideoInfo(width, height, fps, sum(delays), has_sound)
         fps = _nominal_fps(stream)
         claimed = (stream.duration or 0) * stream.time_base or Fraction(container.duration or 0, av.time_base)
         believed = claimed > LEAST_BELIEVED and claimed * BELIEVED < Path(path).stat().st_size
