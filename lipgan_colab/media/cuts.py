@@ -118,16 +118,17 @@ def _fade(recent: Sequence[np.ndarray], begins: Sequence[bool | None], largest: 
     A fade mixes two pictures, so that all thumbnails of it lie on the line from one to the other, and before and after
     it little changes.
     """
+    recent, begins = list(recent), list(begins)
     end = len(recent) - 1 - SETTLED
     for length in FADES:
         start = end - length
-        if start < SETTLED or any(flag is not False for flag in list(begins)[-(length + SETTLED) :]):
+        if start < SETTLED or any(flag is not False for flag in begins[-(length + SETTLED) :]):
             return 0
         changed = change(recent[start], recent[end])
         if changed <= largest:
             continue
         around = max(change(recent[start - SETTLED], recent[start]), change(recent[end], recent[-1]))
-        if around < SETTLED / 2 * changed / length and _is_mixture(np.stack(list(recent)[start : end + 1]), changed):
+        if around < SETTLED / 2 * changed / length and _is_mixture(np.stack(recent[start : end + 1]), changed):
             return length
     return 0
 

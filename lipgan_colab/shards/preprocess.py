@@ -23,7 +23,7 @@ from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.shards.film_clips import PreprocessConfig, film_clips, skipped
 from lipgan_colab.shards.manifest import MANIFEST, shard_paths, write_manifest
 from lipgan_colab.shards.provenance import check_made_alike
-from lipgan_colab.shards.shard_writer import Kept, ShardWriter, keep
+from lipgan_colab.shards.shard_writer import Kept, ShardWriter, keep, keep_part
 from lipgan_colab.shards.workers import Lost, as_done, core_count
 from lipgan_colab.speech.sync import group_sync
 from lipgan_colab.workspace import local_folder
@@ -153,7 +153,7 @@ def _make(
             shard, _ = todo[at]
             if isinstance(result, Lost):
                 with _disk_errors(shard.path):
-                    result = keep(films[at][1], [_lost(films[at], result, limit)], settings)
+                    result = keep_part(films[at][1], _lost(films[at], result, limit), settings)
             progress.count(result)
             lacking[shard.path] -= 1
             if not lacking[shard.path]:

@@ -21,9 +21,9 @@ utterances:
 The last three are what mouth motion is learnt from. A shard has them of all its clips or of none: none where some of
 the clips were kept before format 3.
 
-Its metadata are one JSON text: format (FORMAT; 1 where it is missing), utterances (id, speaker, licence of each),
-skipped (id and reason), settings (those of preprocess, and the finder of the faces), mesh_points (K numbers; missing
-where there is no mesh).
+Its metadata are one JSON text: format (FORMAT; 1 where it is missing), utterances (id, speaker, licence of each; the
+shots of a film that cuts are called film.mp4#1, ...), skipped (id, gate and reason), settings (those of preprocess, and
+the finder of the faces), mesh_points (K numbers; missing where there is no mesh).
 """
 
 import json

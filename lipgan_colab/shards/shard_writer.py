@@ -21,7 +21,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.joining import join_shards
 from lipgan_colab.shards.provenance import differences
-from lipgan_colab.shards.shard_file import UtteranceRecord, has_mesh, read_metadata, write_shard
+from lipgan_colab.shards.shard_file import UtteranceRecord, has_mesh, read_metadata, read_records, write_shard
 
 UNFINISHED = ".unfinished"
 TRIES, PAUSE = 5, 5.0  # Drive fails for a while: so often, after so many seconds and then twice as many …
@@ -138,6 +138,11 @@ class Kept:
     skipped: int = 0
     curves: list[np.ndarray] = field(default_factory=list)
 
+    def add(self, clip: UtteranceRecord) -> None:
+        """Count one more clip."""
+        self.frames += len(clip.jpegs)
+        self.curves.append(clip.sync)
+
 
 def keep(path: Path, results: Iterable[UtteranceRecord | dict], settings: dict) -> Kept:
     """Keep what is made of a film until its shard is finished, each clip as it comes: of a long film they would fill
@@ -151,6 +156,8 @@ def keep(path: Path, results: Iterable[UtteranceRecord | dict], settings: dict) 
     Raises:
         OSError: the disk does not take it.
     """
+    for part in _parts(path):  # of a process that was killed
+        part.unlink()
     told, parts, skipped = Kept(), [], []
     for result in results:
         if isinstance(result, dict):
@@ -158,8 +165,25 @@ def keep(path: Path, results: Iterable[UtteranceRecord | dict], settings: dict) 
             continue
         parts.append(path.with_name(f".{path.stem}-{len(parts):05d}{path.suffix}"))
         write_shard(parts[-1], [result], [], settings)
-        told.frames += len(result.jpegs)
-        told.curves.append(result.sync)
+        told.add(result)
+    return _join(path, parts, skipped, settings, told)
+
+
+def keep_part(path: Path, lost: dict, settings: dict) -> Kept:
+    """Keep the clips that were made of a film until the process that did so was lost, and this skipped entry for the
+    rest; else as keep."""
+    parts, told = _parts(path), Kept()
+    for part in parts:
+        told.add(*read_records(part))
+    return _join(path, parts, [lost], settings, told)
+
+
+def _parts(path: Path) -> list[Path]:
+    """The clips of a film that are there, in order."""
+    return sorted(path.parent.glob(f".{path.stem}-*{path.suffix}"))
+
+
+def _join(path: Path, parts: Sequence[Path], skipped: Sequence[dict], settings: dict, told: Kept) -> Kept:
     told.skipped = len(skipped)
     if len(parts) == 1 and not skipped:
         os.replace(parts[0], path)

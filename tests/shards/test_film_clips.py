@@ -1,7 +1,9 @@
 """A film to clips: what becomes of its shots, and that each one's lips, sound and features belong together."""
 
 import shutil
+import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from lipgan_colab.shards.joining import join_shards
 from lipgan_colab.shards.manifest import read_manifest
 from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
 from lipgan_colab.shards.shard_file import fingerprint_of, read_metadata, read_records, write_shard
+from lipgan_colab.shards.shard_writer import keep
+from lipgan_colab.shards.workers import Lost
 from lipgan_colab.speech.features import mel, mfcc
 
 FRAME = 640  # samples
@@ -198,6 +202,27 @@ def test_what_goes_wrong_later_costs_no_shot_before(cut_up, tmp_path, monkeypatc
     manifest = preprocess([Utterance("film.mkv", videos / "film.mkv")], tmp_path, PreprocessConfig(), workers=0)
     assert manifest["utterances"] == 1
     assert manifest["skipped"] == [{"id": "film.mkv", "gate": "error", "reason": "unexpected MemoryError: no more"}]
+
+
+def test_a_film_that_hangs_costs_no_shot_before(cut_up, tmp_path, monkeypatch):
+    """The process that reads it is ended after two of its clips."""
+    videos, shards, _ = cut_up
+    made = read_records(shards / "shard-00000.safetensors")[:2]
+
+    def of_a_process_that_is_ended(work, films, workers, open_tool, limit):
+        def two():
+            yield from made
+            raise KeyboardInterrupt
+
+        with suppress(KeyboardInterrupt):
+            keep(films[0][1], two(), work.keywords["settings"])
+        yield 0, Lost.HANGS
+
+    monkeypatch.setattr(sys.modules[preprocess.__module__], "as_done", of_a_process_that_is_ended)
+    manifest = preprocess([Utterance("film.mkv", videos / "film.mkv")], tmp_path)
+    assert (manifest["utterances"], manifest["frames"], manifest["skipped_by"]) == (2, 45, {"hangs": 1})
+    assert [record.id for record in read_records(tmp_path / "shard-00000.safetensors")] == ["film.mkv#1", "film.mkv#2"]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_talk_with_black_and_a_slide_between_is_three_clips(shared, tmp_path):
