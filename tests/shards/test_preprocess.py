@@ -294,7 +294,7 @@ def test_a_bad_clip_is_skipped_with_its_reason(drawn_videos, tmp_path):
 
 def test_nothing_usable_is_an_error(tmp_path):
     (tmp_path / "empty.mp4").touch()
-    with pytest.raises(InputError, match=r"none of the 1 clips could be used \(empty\.mp4: "):
+    with pytest.raises(InputError, match=r"none of the 1 clip could be used \(empty\.mp4: "):
         preprocess([Utterance("empty.mp4", tmp_path / "empty.mp4")], tmp_path / "shards", workers=0)
 
 

@@ -159,7 +159,7 @@ def test_what_cannot_teach_is_refused(tmp_path):
     with pytest.raises(InputError, match="25 frames a second"):
         Moments(tmp_path, SMALL)
     write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1")], [], {**SETTINGS, "size": 192})
-    with pytest.raises(InputError, match="taught on faces of 96 pixels; preprocess with --size 96"):
+    with pytest.raises(InputError, match="taught on faces of 96 pixels; preprocess with size 96"):
         Moments(tmp_path, SMALL)
     write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1")], [], SETTINGS)
     with pytest.raises(InputError, match="all of its clips are held out"):
