@@ -209,7 +209,7 @@ class GenerateReport:
 
 def _told(stretches: list[tuple[int, int]], fps: Fraction) -> str:
     """From when to when some stretches (first frame, last frame) last, the first of them: one frame is 0.08-0.12 s."""
-    times = [(f"{float(first / fps):.2f}", f"{float((last + 1) / fps):.2f}") for first, last in stretches[:SHOWN]]
+    times = [[f"{round(float(n / fps), 2):g}" for n in (first, last + 1)] for first, last in stretches[:SHOWN]]
     told = [f"{begin}-{end} s" if begin != end else f"at {begin} s" for begin, end in times]
     return ", ".join(told) + (", …" if len(stretches) > SHOWN else "")
 

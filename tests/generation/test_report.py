@@ -12,7 +12,7 @@ from lipgan_colab.generation.generate import GenerateReport
     ("stretches", "told"),
     [
         ([(2, 2)], "1 frame without the face is left as it was (0.08-0.12 s)"),
-        ([(2, 2), (50, 74)], "26 frames without the face are left as they were (0.08-0.12 s, 2.00-3.00 s)"),
+        ([(2, 2), (50, 74)], "26 frames without the face are left as they were (0.08-0.12 s, 2-3 s)"),
     ],
 )
 def test_frames_that_were_left_alone_are_counted_and_found(stretches, told):
@@ -21,7 +21,7 @@ def test_frames_that_were_left_alone_are_counted_and_found(stretches, told):
 
 def test_a_stretch_has_a_length_at_any_rate():
     told = str(GenerateReport(Path("a.mp4"), 75, Fraction(1000), without_face=[(3, 3)]))
-    assert "(at 0.00 s)" in told
+    assert "(at 0 s)" in told
 
 
 def test_one_frame_is_one():
