@@ -1,11 +1,12 @@
-"""What `generate` says when it is done."""
+"""What `generate` says: of what it was given, and when it is done."""
 
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from lipgan_colab.generation.generate import GenerateReport
+from lipgan_colab.errors import InputError
+from lipgan_colab.generation.generate import GenerateReport, generate
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,12 @@ def test_options_are_named_as_python_has_them():
     told = str(GenerateReport(Path("a.mp4"), 9, spoken=0.0, rested=True, idle=["pads", "reference_mouth"]))
     for name in ("`pauses=off`", "`reference_mouth=own`", "`pads`, `reference_mouth`"):
         assert name in told
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + "/a", "a\0b"])
+def test_files_that_no_disk_can_have_are_named_in_a_line(name, shared, tmp_path):
+    photo, speech = (shared / "data" / of for of in ("photos/obama_240p.jpg", "speech/very_short_0.1s.wav"))
+    for given in ({"face": name}, {"speech": name}, {"weights": name}):
+        asked = {"face": photo, "speech": speech, "weights": "starter", "out": tmp_path / "out.mp4"} | given
+        with pytest.raises(InputError, match=r"n{300}|a b"):
+            generate(**asked)
