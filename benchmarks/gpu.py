@@ -50,6 +50,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from training import loader_rate, peak, random_batch
 
+from lipgan_colab.corpora.subset import read_ids
 from lipgan_colab.device import describe, fast_dtype, keep_freed_memory, pick_device, synchronize
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.pretrained import ASSETS
@@ -417,7 +418,7 @@ def brought_back(out: Path) -> dict:
 
 def pack(source: Path, target: Path) -> None:
     """Write shards again that are small: see above."""
-    held_out = {Path(line).with_suffix("") for line in (ASSETS / "starter_held_out.txt").read_text().split()}
+    held_out = {Path(line).with_suffix("") for line in read_ids(ASSETS / "starter_held_out.txt")}
     taken, records = Counter(), []
     for path in needed_shards(source):
         settings = read_metadata(path)["settings"] | {"jpeg_quality": QUALITY}

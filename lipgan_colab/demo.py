@@ -41,7 +41,7 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
     from lipgan_colab.training.train import TrainConfig, train
 
     if steps < 1:
-        raise InputError(f"`steps` {steps}: so few teach nothing; give at least 1")
+        raise InputError(f"{steps} steps teach nothing; give at least 1")
     make_folder(out)
     print("1/4 drawing a talking person")
     # One person only: a network learns faces before it learns speech, and the minutes are to be enough for both.

@@ -1,7 +1,7 @@
 """The one exception that a person is meant to read, and how lines for a person are worded.
 
 A line names an option as Python has it, in backquotes: `size`, or `size=192`. Whoever shows the line puts there what
-the person knows the option by (see `naming_options`).
+the person knows the option by (see `naming_options`); an InputError as text has the names alone.
 """
 
 import re
@@ -18,6 +18,14 @@ class InputError(ValueError):
 
     def __init__(self, *line: object):
         super().__init__(*(CONTROL.sub(" ", str(part)).strip()[:LONGEST] for part in line))
+
+    @property
+    def line(self) -> str:
+        """The message for `naming_options`."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        return naming_options(self.line, lambda name, value: f"{name} {value}" if value else name)
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows (IPython's hook): the line alone, without the calls that led to it."""
@@ -75,9 +83,9 @@ def reading(path: object, what: str, cure: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if str(path) in str(error):
+        if str(path) in error.line:
             raise
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error.line}") from error
     except Exception as error:
         raise InputError(f"{path}: {what} ({reason_of(error)}); {cure}") from error
 

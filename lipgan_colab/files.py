@@ -29,9 +29,6 @@ PART = re.compile(r"\..+\.(?:([0-9a-f]{8})-)?(\d+)(?:-[0-9a-f]{8})?\.part")  # o
 class NotWritten(InputError, OSError):
     """A file could not be written; the message says which, why, and what to do. `errno` is what the disk said."""
 
-    def __str__(self) -> str:
-        return self.args[0]
-
 
 def not_written(path: str | Path, error: BaseException, what: str = "not written") -> NotWritten:
     """The `NotWritten` that tells of `error`, met while `path` was written."""

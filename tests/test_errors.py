@@ -51,3 +51,11 @@ def test_one_is_one():
     assert [counted(n, "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
     assert [counted(text, "hour") for text in ("1", "1.00", "1.5")] == ["1 hour", "1.00 hours", "1.5 hours"]
     assert counted(2, "speaker or programme", "speakers or programmes") == "2 speakers or programmes"
+
+
+def test_an_error_as_text_has_the_names_alone():
+    error = InputError("`size=64` and `fps` are given")
+    assert str(error) == "size 64 and fps are given" and error.line == "`size=64` and `fps` are given"
+    with pytest.raises(InputError) as caught, reading("a.pth", "damaged", "fetch it again"):
+        raise error
+    assert caught.value.line == "a.pth: `size=64` and `fps` are given"

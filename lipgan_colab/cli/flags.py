@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from lipgan_colab.errors import naming_options
+from lipgan_colab.errors import InputError, naming_options
 
 KINDS = (Path, float, int, str)  # of an argument that may be of several kinds, the first of these
 
@@ -66,7 +66,8 @@ def documented(source: Any) -> dict[str, str]:
 
 def as_typed(text: object) -> str:
     """What the package says, with options named as they are typed: --reference-mouth own."""
-    return naming_options(str(text), lambda name, value: f"{_flag(name)} {value}" if value else _flag(name))
+    line = text.line if isinstance(text, InputError) else str(text)
+    return naming_options(line, lambda name, value: f"{_flag(name)} {value}" if value else _flag(name))
 
 
 def _conversion(annotation: Any) -> dict[str, Any]:

@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args.run_verb(args)
         sys.stdout.flush()
     except InputError as error:
-        return _failed(str(error))
+        return _failed(error)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -269,6 +269,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _failed(message: str) -> int:
+def _failed(message: InputError | str) -> int:
     print(f"error: {' '.join(shown_address(as_typed(message)).splitlines())}", file=sys.stderr)
     return 1

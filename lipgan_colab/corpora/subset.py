@@ -54,7 +54,7 @@ def subset(
         return _first_hours(order, hours)
     if fraction is not None:
         if not 0 < fraction <= 1:
-            raise InputError(f"`fraction` {fraction} cannot be drawn; give more than 0 and at most 1")
+            raise InputError(f"a `fraction` of {fraction} cannot be drawn; give more than 0 and at most 1")
         utterances = max(1, round(fraction * len(order)))
     if utterances is None:
         return order
@@ -84,7 +84,7 @@ def _drawn_order(corpus: Sequence[Utterance], seed: int, balance: str | None) ->
 
 def _first_hours(order: list[Utterance], hours: float) -> list[Utterance]:
     if not hours > 0:  # nor is nan
-        raise InputError(f"`hours` {hours:g} cannot be drawn; give a positive number")
+        raise InputError(f"{hours} hours cannot be drawn; give a positive number")
     missing = [u for u in order[:BATCH] if u.duration is None and not u.path.exists()]
     if missing:
         raise InputError(f"{missing[0].id}: its length is known once it is unpacked; until then give `utterances`")

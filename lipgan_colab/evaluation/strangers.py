@@ -6,6 +6,7 @@ where its paths begin: lipgan-colab strangers --out DIR --faces $(cat benchmarks
 """
 
 import csv
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -135,7 +136,7 @@ def _files(faces: Sequence[str | Path]) -> list[Path]:
     """The files that are given, and those below the folders that are."""
     files = []
     for path in map(Path, faces):
-        files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        files += sorted(p for p in path.rglob("*") if p.is_file()) if os.path.isdir(path) else [path]
     return files
 
 

@@ -1,6 +1,7 @@
 """Face and speech to video: the photo or the film of a person speaks another clip."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -209,7 +210,7 @@ class GenerateReport:
 
 def _told(stretches: list[tuple[int, int]], fps: Fraction) -> str:
     """From when to when some stretches (first frame, last frame) last, the first of them: one frame is 0.08-0.12 s."""
-    times = [(f"{float(first / fps):.2f}", f"{float((last + 1) / fps):.2f}") for first, last in stretches[:SHOWN]]
+    times = [[f"{round(float(n / fps), 2):g}" for n in (first, last + 1)] for first, last in stretches[:SHOWN]]
     told = [f"{begin}-{end} s" if begin != end else f"at {begin} s" for begin, end in times]
     return ", ".join(told) + (", …" if len(stretches) > SHOWN else "")
 
@@ -327,9 +328,9 @@ def _check_files(face: str | Path, speech: str | Path, out: str | Path) -> None:
     """Before the work: what else would be found out only after it. What killed processes left beside `out` goes."""
     check_video_name(out)
     for path, wanted in ((face, "a photo or a video"), (speech, "a file with sound")):
-        if Path(path).is_dir():
+        if os.path.isdir(path):
             raise InputError(f"{path}: this is a folder; give {wanted}")
-        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for, for ever
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for, for ever
             raise InputError(f"{path}: this is no file; give {wanted}")
     check_place(out)
     clear_abandoned(Path(out).parent)

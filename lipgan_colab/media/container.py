@@ -1,5 +1,6 @@
 """Media files opened, and the frames of their streams: what films and sound have in common."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
     Raises:
         InputError: the file is missing, empty, or not to be read.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: there is no such file")
     if Path(path).stat().st_size == 0:
         raise InputError(f"{path}: this file is empty; copy or upload it again")

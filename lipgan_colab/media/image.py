@@ -1,6 +1,7 @@
 """Photos read: upright, in RGB."""
 
 import io
+import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +59,7 @@ def read_image(path: str | Path) -> np.ndarray:
     Those of very many pixels are read at half their size, or less. InputError if the file is missing, empty, not a
     picture, of a kind that this machine lacks the reader for, or too large.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: there is no such file")
     if not is_image(path):
         raise InputError(f"{path}: this is not a picture that can be read; save it as JPEG or PNG")

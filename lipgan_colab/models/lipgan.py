@@ -92,7 +92,7 @@ def check_shape(width: float, speech: str | None = None, most_channels: int | No
     if speech is not None and (not isinstance(speech, str) or speech not in SPEECH_SHAPE):
         raise InputError(f"unknown speech feature {speech!r}: choose one of {', '.join(SPEECH_SHAPE)}")
     if most_channels is not None and (type(most_channels) is not int or most_channels < 1):
-        raise InputError(f"`most_channels` {most_channels!r}: a layer cannot have so many; take a whole number above 0")
+        raise InputError(f"`most_channels`: a layer cannot have at most {most_channels!r} channels; take 1 or more")
 
 
 def check_face_size(size: int) -> None:

@@ -1,6 +1,7 @@
 """Load and save networks: our own .safetensors, the authors' .h5 and .pth, and named weights."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -77,14 +78,14 @@ def _load(
     source: str | Path, device: str | torch.device, wanted: tuple[type, ...], what: str, export: str = EXPORT
 ) -> nn.Module:
     path, licence = Path(source), ""
-    if str(source) in PRETRAINED and not path.exists():
+    if str(source) in PRETRAINED and not os.path.exists(path):
         entry = PRETRAINED[str(source)]
         path, licence = fetch(entry), "" if entry.bundled else entry.licence  # our own restrict nothing
-    elif path.is_dir():
+    elif os.path.isdir(path):
         path = path / export
         if not path.exists():
             raise InputError(f"{source}: no {export} in this run folder; train until its first checkpoint")
-    if not path.exists():
+    if not os.path.exists(path):
         names = ", ".join(name for name, entry in PRETRAINED.items() if what in entry.what or what == "network")
         raise InputError(f"{source}: no such weights; give a run folder, a file of weights, or one of {names}")
     networks = _read(path)

@@ -53,7 +53,7 @@ class Notice:
         """Show what went wrong: an `InputError` speaks for itself, of any other the calls that led to it are folded
         away."""
         if isinstance(error, InputError):
-            self.say(str(error), "bad")
+            self.say(error.line, "bad")
         else:
             text = f"This should not have happened. {type(error).__name__}: {' '.join(str(error).split())}"
             self.say(shown_address(text), "bad", shown_address("".join(traceback.format_exception(error))))

@@ -2,7 +2,6 @@
 
 import os
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -120,7 +119,7 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     rank = int(os.environ.get("RANK", 0)) if rank is None else rank
     world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
     if not 0 <= rank < world_size:
-        raise InputError(f"`rank` {rank} of `world_size` {world_size}: there is no such machine; count from 0")
+        raise InputError(f"`rank` {rank} of {counted(world_size, 'machine')} does not exist; count from 0")
     return rank, world_size
 
 
@@ -219,4 +218,4 @@ class _Progress:
         group = group_sync(np.array(self.curves).reshape(len(self.curves), -1)) if self.curves else None
         if group and group.verdict in ("shifted", "no match") and not self.warned:
             self.warned = True
-            warnings.warn(str(group), stacklevel=2)
+            self.bar.write(f"preprocess: {group}")

@@ -85,7 +85,7 @@ class GroupSync:
         way, frames = "late" if self.offset > 0 else "early", counted(abs(self.offset), "frame")
         return {
             "in sync": f"in sync ({what})",
-            "shifted": f"sound {frames} {way} ({what}): preprocess with `sound_offset={self.offset}`",
+            "shifted": f"sound {frames} {way} ({what}): preprocess with --sound-offset {self.offset}",
             "no match": f"lips and sound do not match ({what}): another sound, or a voice off screen",
             "not sure": f"too little to tell ({counted(self.clips, 'clip')} measured; {FEWEST} of 3 s are needed)",
         }[self.verdict]

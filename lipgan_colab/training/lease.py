@@ -231,7 +231,7 @@ def _wait_until_free(folder: Path, say: Callable[[str], None]) -> Holder | None:
         if listener.moved and listener.holder is not None:
             raise InputError(
                 f"{folder}: another session trains this run: {listener.holder}. Stop it there, or take the run over "
-                "(`take_over`)"
+                "(take_over, --take-over)"
             )
         if not told:
             say(f"{folder}: was in use by {listener.holder or 'another session'}; listening whether it still is")

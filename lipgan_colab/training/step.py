@@ -127,7 +127,9 @@ class TrainConfig:
             )
         check_face_size(self.face_size)
         if self.feature_weight and not (self.quality_weight or self.lip_quality_weight):
-            raise InputError("`feature_weight`: there are features with `quality_weight` or `lip_quality_weight` alone")
+            raise InputError(
+                "`feature_weight`: there are features where there is `quality_weight` or `lip_quality_weight`"
+            )
 
 
 @dataclass

@@ -206,7 +206,7 @@ def _go_on(networks: Networks, state: dict, config: TrainConfig, recorder: Recor
 def _pick_device(device: str | torch.device | None) -> torch.device:
     picked = pick_device(device)
     if device is None and picked.type == "cpu" and on_colab():
-        raise InputError(f"{without_gpu()}; `device=cpu` trains without")
+        raise InputError(f"{without_gpu()}; the `device=cpu` trains without")
     return picked
 
 

@@ -113,7 +113,7 @@ def one_line(capsys) -> str:
     ("arguments", "said"),
     [
         (["demo", "--out", "FILE"], "FILE: the folder cannot be made"),
-        (["demo", "--train", "--steps", "0"], "--steps 0: so few teach nothing"),
+        (["demo", "--train", "--steps", "0"], "0 steps"),
         (["demo", "--train", "--out", "FILE", "--steps", "9"], "FILE: the folder cannot be made"),
         (["status", "--run", "FILE"], "is a file; give the run's folder"),
         (["weights", "convert", "expert", "/proc/x.safetensors"], "/proc/x.safetensors: not written"),

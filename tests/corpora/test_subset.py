@@ -68,9 +68,9 @@ def test_balance_takes_turns():
         ({"fraction": 1.5}, "1.5"),
         ({"hours": -1}, "positive"),
         ({"hours": float("nan")}, "positive"),
-        ({"fraction": float("nan")}, "`fraction` nan"),
+        ({"fraction": float("nan")}, "fraction of nan"),
         ({"hours": 10}, "the corpus has 0.20"),
-        ({"balance": "programme"}, "`balance=speaker`"),
+        ({"balance": "programme"}, "balance speaker"),
         ({"balance": "height"}, "height"),
     ],
 )

@@ -98,7 +98,7 @@ def test_lips_that_do_not_rest_are_told(faces, tmp_path, monkeypatch, made):
 
 
 def test_where_nobody_can_speak_the_reason_is_told(faces, tmp_path, capsys):
-    with pytest.raises(InputError, match="none of 1 files"):
+    with pytest.raises(InputError, match="none of 1 file "):
         strangers([faces / "c.jpg"], "starter", tmp_path)
     assert "c.jpg: no face found" in capsys.readouterr().out
     with pytest.raises(InputError, match="a motion network, and these weights are a LipGANGenerator"):

@@ -1,18 +1,19 @@
-"""What `generate` says when it is done."""
+"""What `generate` says: of what it was given, and when it is done."""
 
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from lipgan_colab.generation.generate import GenerateReport
+from lipgan_colab.errors import InputError
+from lipgan_colab.generation.generate import GenerateReport, generate
 
 
 @pytest.mark.parametrize(
     ("stretches", "told"),
     [
         ([(2, 2)], "1 frame without the face is left as it was (0.08-0.12 s)"),
-        ([(2, 2), (50, 74)], "26 frames without the face are left as they were (0.08-0.12 s, 2.00-3.00 s)"),
+        ([(2, 2), (50, 74)], "26 frames without the face are left as they were (0.08-0.12 s, 2-3 s)"),
     ],
 )
 def test_frames_that_were_left_alone_are_counted_and_found(stretches, told):
@@ -21,7 +22,7 @@ def test_frames_that_were_left_alone_are_counted_and_found(stretches, told):
 
 def test_a_stretch_has_a_length_at_any_rate():
     told = str(GenerateReport(Path("a.mp4"), 75, Fraction(1000), without_face=[(3, 3)]))
-    assert "(at 0.00 s)" in told
+    assert "(at 0 s)" in told
 
 
 def test_one_frame_is_one():
@@ -33,3 +34,12 @@ def test_options_are_named_as_python_has_them():
     told = str(GenerateReport(Path("a.mp4"), 9, spoken=0.0, rested=True, idle=["pads", "reference_mouth"]))
     for name in ("`pauses=off`", "`reference_mouth=own`", "`pads`, `reference_mouth`"):
         assert name in told
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + "/a", "a\0b"])
+def test_files_that_no_disk_can_have_are_named_in_a_line(name, shared, tmp_path):
+    photo, speech = (shared / "data" / of for of in ("photos/obama_240p.jpg", "speech/very_short_0.1s.wav"))
+    for given in ({"face": name}, {"speech": name}, {"weights": name}):
+        asked = {"face": photo, "speech": speech, "weights": "starter", "out": tmp_path / "out.mp4"} | given
+        with pytest.raises(InputError, match=r"n{300}|a b"):
+            generate(**asked)

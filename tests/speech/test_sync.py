@@ -65,7 +65,7 @@ def test_shifted_sound_is_noticed_and_by_how_much(seen_and_heard, frames):
     group = judged(openings, [shifted(s, frames) for s in sounds])
     assert group.verdict == "shifted"
     assert abs(group.offset - frames) <= 1
-    assert f"`sound_offset={group.offset}`" in str(group)
+    assert f"--sound-offset {group.offset}" in str(group)
     assert judged(openings, [shifted(shifted(s, frames), -group.offset) for s in sounds]).verdict == "in sync"
 
 

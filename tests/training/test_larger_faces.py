@@ -75,11 +75,9 @@ def test_a_run_does_not_begin_with_weights_of_larger_faces(trained):
 
 
 def test_shards_of_another_size_are_refused(drawn_shards, large_shards, tmp_path):
-    with pytest.raises(
-        InputError, match=r"holds faces of 96 pixels, .* on 192; preprocess with --size 192, or train w"
-    ):
+    with pytest.raises(InputError, match=r"holds faces of 96 pixels, .* on 192; preprocess with size 192, or train w"):
         train(drawn_shards, tmp_path / "run", LARGE)
-    with pytest.raises(InputError, match=r"192 pixels, and the run trains on 96; .* or train with --face-size 192"):
+    with pytest.raises(InputError, match=r"192 pixels, and the run trains on 96; .* or train with face_size 192"):
         train(large_shards, tmp_path / "run", TINY)
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="faces cannot be 128 pixels wide"):

@@ -130,7 +130,7 @@ def test_who_is_held_out_is_measured_by_and_not_learnt_from(counting, drawn_shar
 
     moments = Moments(counting, replace(SMALL, held_out="b"))
     assert [[clip.id for clip in clips] for clips in (moments.learnt, moments.held_out)] == [["a1"], ["b1"]]
-    with pytest.raises(InputError, match="`held_out`: no clip of nobody"):
+    with pytest.raises(InputError, match="held_out: no clip of nobody"):
         Moments(counting, replace(SMALL, held_out="nobody"))
     with pytest.raises(InputError, match="all of its clips are held out"):
         Moments(counting, replace(SMALL, held_out="a,b"))
@@ -159,7 +159,7 @@ def test_what_cannot_teach_is_refused(tmp_path):
     with pytest.raises(InputError, match="25 frames a second"):
         Moments(tmp_path, SMALL)
     write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1")], [], {**SETTINGS, "size": 192})
-    with pytest.raises(InputError, match="taught on faces of 96 pixels; preprocess with --size 96"):
+    with pytest.raises(InputError, match="taught on faces of 96 pixels; preprocess with size 96"):
         Moments(tmp_path, SMALL)
     write_shard(tmp_path / "shard-00000.safetensors", [counting_clip("a1")], [], SETTINGS)
     with pytest.raises(InputError, match="all of its clips are held out"):
@@ -212,9 +212,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(drawn_shards, tmp_path, 
     assert state["about"].pop("same_clip") == 0
     write_checkpoint(tmp_path / "parts" / "checkpoints", config.steps + 1, state)
     assert load_expert(train_expert(drawn_shards, tmp_path / "parts", config, "cpu")).about["step"] == config.steps
-    with pytest.raises(InputError, match=r"`held_out` was none and is 0\.5; set"):
+    with pytest.raises(InputError, match=r"held_out was none and is 0\.5; set"):
         train_expert(drawn_shards, tmp_path / "parts", replace(config, held_out="0.5"), "cpu")
-    with pytest.raises(InputError, match=r"`width` was 0\.125 and is 0\.25; set it back"):
+    with pytest.raises(InputError, match=r"width was 0\.125 and is 0\.25; set it back"):
         train_expert(drawn_shards, tmp_path / "parts", replace(config, width=0.25), "cpu")
     with pytest.raises(InputError, match=r"clips_in_batch was 3 and is 2; set") as told:
         train_expert(drawn_shards, tmp_path / "parts", replace(config, clips=2), "cpu")
