@@ -96,7 +96,8 @@ class GenerateWidget:
 
         samples = [Source("Sample", "user", lambda: sample_photo(folder))] if _has_sample_photo() else []
         webcam = [Source("Webcam", "camera", lambda: capture.take_photo(folder))] if on_colab() else []
-        self.face = FileInput("Photo or video", "image/*,.heic,.heif,video/*", folder, self._take_face, webcam + samples)
+        kinds = "image/*,.heic,.heif,video/*"
+        self.face = FileInput("Photo or video", kinds, folder, self._take_face, webcam + samples)
         self.picture = ipywidgets.Image(format="jpeg", layout=Layout(display="none", max_height="360px"))
         self.person = ipywidgets.ToggleButtons(description="Who speaks", layout=Layout(display="none"))
         self.person.style.button_width = "48px"
