@@ -9,7 +9,8 @@ import numpy as np
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import INNER_LIPS, JAW, LIPS, Face
-from lipgan_colab.faces.following import Person
+from lipgan_colab.faces.following import Person, Sight, chosen
+from lipgan_colab.generation.generate import GenerateOptions
 from lipgan_colab.media.image import is_image, read_image
 from lipgan_colab.media.video import read_video
 
@@ -26,13 +27,14 @@ class FaceView:
     Attributes:
         picture: RGB uint8 (H, W, 3).
         faces: from left to right; at least one.
-        largest: which of them is the largest.
+        speaker: which of them speaks unless another is chosen: the largest that can be used. None where none looks
+            like a human face.
         film: whether the picture is a film's.
     """
 
     picture: np.ndarray
     faces: list[Face]
-    largest: int
+    speaker: int | None
     film: bool
 
     def person(self, number: int) -> Person:
@@ -55,14 +57,14 @@ def find_faces(path: str | Path) -> FaceView:
     film = not is_image(path)
     with FaceFinder() as finder:
         picture, found = _best_frame(path, finder) if film else _photo(path, finder)
+        speaker = chosen(Sight(picture, found), GenerateOptions().wanted, finder)
     if not found:
         where = f" in its first {LOOK_FOR:.0f} seconds" if film else ""
         raise InputError(
             f"{Path(path).name}: no face found{where}; choose a picture in which it is larger and seen from the front"
         )
     from_left = sorted(found, key=lambda face: face.box[0] + face.box[2])
-    largest = next(i for i, face in enumerate(from_left) if face is found[0])
-    return FaceView(picture, from_left, largest, film)
+    return FaceView(picture, from_left, next((i for i, face in enumerate(from_left) if face is speaker), None), film)
 
 
 def _photo(path: str | Path, finder: FaceFinder) -> tuple[np.ndarray, list[Face]]:

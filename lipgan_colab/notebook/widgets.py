@@ -193,12 +193,15 @@ class GenerateWidget:
         view = find_faces(path)
         self.state.face, self.state.view = path, view
         self.person.options = [(str(number + 1), number) for number in range(len(view.faces))]
-        self.person.value = view.largest
+        self.person.value = view.speaker or 0
         several = len(view.faces) > 1
         self.person.layout.display = "" if several else "none"
         self._draw_view()
         height, width = view.picture.shape[:2]
-        return f"{width} x {height}, " + (f"{len(view.faces)} faces; choose one" if several else "one face")
+        told = f"{width} x {height}, " + (f"{len(view.faces)} faces; choose one" if several else "one face")
+        if view.speaker is None:
+            told += f"; not a human one, as far as can be told: it speaks with {self._known_by('any_face', None)}"
+        return told
 
     def _draw_view(self) -> None:
         if self.state.view is None or self.person.value is None:

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from skimage.data import astronaut
+from skimage.data import astronaut, colorwheel
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.following import asked_for
@@ -26,9 +26,21 @@ def couple(tmp_path):
 def test_faces_are_numbered_from_the_left_and_the_largest_is_known(couple):
     view = find_faces(couple)
     assert len(view.faces) == 2 and view.faces[0].box[0] < view.faces[1].box[0]
-    assert view.largest == 1 and not view.film
+    assert view.speaker == 1 and not view.film
     for number in (0, 1):
         assert asked_for(view.faces[::-1], view.person(number)) is view.faces[number]
+
+
+def test_what_is_no_human_face_is_not_offered_as_who_speaks(tmp_path):
+    """The landmarker takes a wheel of colours for a face."""
+    wheel, person = np.ascontiguousarray(colorwheel()[..., :3]), cv2.resize(astronaut(), (300, 300))
+    both = np.hstack([wheel[:300], person])
+    for name, picture, speaker in (("wheel", wheel, None), ("person", person, 0), ("both", both, 1)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture[..., ::-1])
+        view = find_faces(tmp_path / f"{name}.png")
+        if name == "both" and len(view.faces) == 1:  # where the landmarker is not taken in
+            continue
+        assert view.speaker == speaker
 
 
 def test_the_chosen_face_is_drawn_in_colour(couple):

@@ -4,6 +4,7 @@ import cv2
 import ipywidgets
 import numpy as np
 import pytest
+from skimage.data import colorwheel
 
 from lipgan_colab.media.video import probe_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
@@ -51,6 +52,20 @@ def test_a_photo_speaks_twice_in_a_row(ready, workspace):
     assert video.value == report.path.read_bytes()
     assert not ready.button.disabled and ready.cancel_button.layout.display == "none"
     assert "25 frames" in ready.notice.text
+
+
+def test_of_what_is_no_human_face_it_is_told_how_it_speaks(ready, tmp_path):
+    wheel = tmp_path / "wheel.png"
+    cv2.imwrite(str(wheel), colorwheel()[..., 2::-1])
+    ready.face.path.value = str(wheel)
+    assert ready.face.notice.text.endswith("it speaks with “Animals and drawings may speak, too”")
+    ready.button.click()
+    ready.wait()
+    assert "insist with “Animals and drawings may speak, too”" in ready.notice.text
+    ready.any_face.value = True
+    ready.button.click()
+    ready.wait()
+    assert ready.state.made[-1].frames == 25, ready.notice.text
 
 
 def test_the_face_found_is_drawn_into_the_picture(ready):
