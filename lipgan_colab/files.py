@@ -36,6 +36,8 @@ def not_written(path: str | Path, error: BaseException, what: str = "not written
     number = int(found[1]) if found else getattr(error, "errno", None)
     reason = os.strerror(number) if number else str(error)
     cure = "make room there, or choose another place"
+    if number == errno.EROFS:
+        cure = "choose another place"
     if number == errno.ENAMETOOLONG:
         cure = f"give it a shorter name, of at most {LONGEST_NAME} bytes"
     told = NotWritten(f"{path}: {what} ({reason}); {cure}")

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import ABANDONED, check_place, open_tensors, part_name, written_whole
+from lipgan_colab.files import ABANDONED, check_place, not_written, open_tensors, part_name, written_whole
 
 
 def test_file_gets_its_name_when_it_is_complete(tmp_path):
@@ -110,6 +110,14 @@ def test_tensors_are_read_whatever_the_files_name_is(tmp_path):
             assert file.get_tensor("numbers").tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(OSError, match="No such file"):
         open_tensors(tmp_path / "caf\udce9")
+
+
+def test_the_cure_fits_the_disk():
+    for number, cure in (
+        (errno.ENOSPC, "make room there, or choose another place"),
+        (errno.EROFS, "choose another place"),
+    ):
+        assert str(not_written("a/b.mp4", OSError(number, ""))).endswith(f"); {cure}")
 
 
 def test_a_name_that_is_too_long_is_found_out_before_the_work(tmp_path):

@@ -57,6 +57,8 @@ def _fetch(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], No
 
     def run(args: argparse.Namespace) -> None:
         if args.corpus == "grid":
+            if args.parts or args.split or args.only:
+                raise InputError("--parts, --split and --only are for LRS2, not for --corpus grid")
             if not args.speakers:
                 raise InputError("--speakers is missing: name those of GRID that you want, such as s1 s2 (3 s a clip)")
             print(fetch_grid(args.out, args.speakers))
@@ -90,7 +92,6 @@ def _subset(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], N
 
 
 def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], None]:
-    from lipgan_colab.corpora.subset import read_ids
     from lipgan_colab.shards.gates import Gates
     from lipgan_colab.shards.manifest import summary
     from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
@@ -106,14 +107,25 @@ def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace
     def run(args: argparse.Namespace) -> None:
         utterances = _drawn(args, _corpus(args))
         if args.only:
-            utterances = only(utterances, read_ids(args.only))
+            utterances = _listed(only, utterances, args.only)
         if args.leave_out:
-            utterances = without(utterances, read_ids(args.leave_out))
+            utterances = _listed(without, utterances, args.leave_out)
         config = made_of(PreprocessConfig, args, gates=made_of(Gates, args))
         manifest = preprocess(utterances, config=config, **given(args, names))
         print(as_typed(summary(args.out, manifest)))
 
     return run
+
+
+def _listed(choose: Callable, utterances: list[Utterance], path: Path) -> list[Utterance]:
+    """What a list says of a corpus; whatever is wrong with it, the list is named."""
+    from lipgan_colab.corpora.subset import read_ids
+
+    ids = read_ids(path)
+    try:
+        return choose(utterances, ids)
+    except InputError as error:
+        raise InputError(f"{path}: {error.line}") from error
 
 
 def _inspect(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], None]:

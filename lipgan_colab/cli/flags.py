@@ -86,7 +86,7 @@ def _flag(name: str) -> str:
 def _for_typing(text: str, names: Collection[str]) -> str:
     """A docstring's text for those who type: other arguments by their flags, and no word on where to read on."""
     text = re.sub(r" \(see `[^)]*`\)", "", text)
-    return re.sub(r"`(\w+)`", lambda found: _flag(found[1]) if found[1] in names else found[0], text)
+    return re.sub(r"`(\w+)`", lambda found: _flag(found[1]) if found[1] in names or "_" in found[1] else found[0], text)
 
 
 def _with_default(text: str, options: dict[str, Any]) -> str:

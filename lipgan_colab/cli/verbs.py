@@ -27,7 +27,7 @@ Run = Callable[[argparse.Namespace], None]  # what a verb does with its argument
 WEIGHTS = {
     "required": False,
     "default": Path("starter"),
-    "help": "run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); or a name that `weights` lists",
+    "help": "run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); or a name that the verb weights lists",
 }
 
 

@@ -72,9 +72,9 @@ def folder(root: str | Path, licence: str = "unknown") -> list[Utterance]:
     paths = [p for p in _visible_files(root) if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
     unlisted = [p for p in paths if re.search(r"[\r\n]", p.relative_to(root).as_posix())]
     if unlisted:
+        have, first = "its name has" if len(unlisted) == 1 else "their names have", unlisted[0].relative_to(root)
         warnings.warn(
-            f"{root}: {counted(len(unlisted), 'video')} left out, for "
-            f"{'its name has' if len(unlisted) == 1 else 'their names have'} a line break; rename {unlisted[0].name!r}",
+            f"{root}: {counted(len(unlisted), 'video')} left out, for {have} a line break; rename {str(first)!r}",
             stacklevel=2,
         )
         paths = [p for p in paths if p not in set(unlisted)]
@@ -192,6 +192,8 @@ def lrs2(root: str | Path, split: str = "train", unpacked: bool = True) -> list[
             f"LRS2: {counted(lost, 'clip')} of {split} left out, of programmes that belong to another split",
             stacklevel=2,
         )
+    if not kept:
+        raise InputError(f"{root}: no clip of {split} is left; choose another split, or look into its list")
     utterances = [
         Utterance(
             id=i,
@@ -266,7 +268,12 @@ def without(utterances: Sequence[Utterance], left_out: Sequence[str]) -> list[Ut
     Raises:
         InputError: an id in `left_out` is not in the corpus (a typing error would let a judge's clip into training).
     """
-    kept_back = {name for u in only(utterances, left_out) for name in (u.id, film_of(u.id))}
+    clips = {u.id for u in only(utterances, left_out)}
+    kept_back = clips | {film_of(clip) for clip in clips}
+    whole = sorted((kept_back - clips) & {u.id for u in utterances})
+    if whole:
+        told = f"{whole[0]} is" if len(whole) == 1 else f"{len(whole)} films, such as {whole[0]}, are"
+        warnings.warn(f"{told} left out with all shots: a film is cut only as it is preprocessed", stacklevel=2)
     return [u for u in utterances if u.id not in kept_back]
 
 

@@ -94,7 +94,7 @@ def evaluate(
 
     Args:
         videos: folder of clips that the generator has not been trained on.
-        weights: run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); name that the verb `weights` lists; or a
+        weights: run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); name that the verb "weights" lists; or a
             generator.
         out: folder that gets table.txt, clips.csv and frames.png (see `Evaluation`).
         ids: which clips of the folder (paths below it, with or without suffix); None takes all.

@@ -9,13 +9,15 @@ import numpy as np
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import SAME_FACE, Face, centres, far, sizes
 from lipgan_colab.faces.human import is_human
-from lipgan_colab.faces.look import Look, average, is_same, look, shapes_differ
+from lipgan_colab.faces.look import Look, average, colours_differ, has_changed, is_same, look, shapes_differ
 
 AFTER_CUTS = ("same", "anybody")
 FORGET = 15  # frames after which somebody who is gone is forgotten
 LOOKS = 5  # pictures by which it is told who a newcomer is
 PATIENCE = 12  # frames that wait for that
-LOOK_AGAIN, REMEMBERED = 5, 20  # every how many frames the person's look is taken, and how many looks are kept
+LOOK_AGAIN, DOUBTS = 3, 3  # every how many frames the person is looked at, and how often until it must be another
+SELDOM = 20  # every how many frames it is looked whether that was a mistake
+REMEMBERED = 8  # scenes of which it is kept what the person looked like in them
 SMALLEST, SMALLEST_PART = 40.0, 0.25  # of a newcomer's face: pixels, and parts of the person's size
 
 
@@ -62,8 +64,8 @@ def follow(
 ) -> Iterator[tuple[Sight, Face | None]]:
     """Follow one person through all frames: each with the person's face, None where that is not seen.
 
-    Whoever else is in the picture is followed too, so as not to be taken for the person. What comes out is up to
-    PATIENCE frames behind what goes in, while it is found out who somebody is.
+    Whoever else is in the picture is followed too, so as not to be taken for the person. What comes out is PATIENCE
+    frames behind what goes in, for only then it is known who somebody is.
 
     Args:
         sights: the frames in their order.
@@ -71,23 +73,11 @@ def follow(
         finder: looks again at faces of which it is to be told whether they are human, unless any face will do.
     """
     follower = _Follower(wanted, finder)
-    waiting: deque[tuple[int, Sight, list[tuple[_Track, Face]]]] = deque()
-
-    def finished(patience: int) -> Iterator[tuple[Sight, Face | None]]:
-        while waiting:
-            since, sight, here = waiting[0]
-            asked = any(one.is_candidate or follower.person is None for one, _ in here)
-            if asked and number - since < patience:
-                return
-            waiting.popleft()
-            yield sight, next((face for one, face in here if one.is_person), None)
-
-    number = 0
     for number, sight in enumerate(sights):
-        waiting.append((number, sight, follower.see(number, sight)))
-        yield from finished(PATIENCE)
+        follower.see(number, sight)
+        yield from follower.known_by_now(PATIENCE)
     follower.decide()
-    yield from finished(0)
+    yield from follower.known_by_now(0)
 
 
 def chosen(sight: Sight, wanted: Wanted, finder: FaceFinder | None) -> Face | None:
@@ -127,7 +117,8 @@ class _Track:
         box: where they were last seen, in the frame of number `seen`; first in that of number `since`.
         is_person: whether they are the person wanted.
         is_candidate: whether they may yet turn out to be.
-        looks: what they look like, while that is asked.
+        has_parted: whether they came where the person was, without a cut; it may have been a shadow.
+        looks: what they look like lately, where that is asked.
     """
 
     box: np.ndarray
@@ -135,7 +126,17 @@ class _Track:
     seen: int
     is_person: bool = False
     is_candidate: bool = False
-    looks: list[Look] = field(default_factory=list)
+    has_parted: bool = False
+    looks: deque[Look] = field(default_factory=lambda: deque(maxlen=2 * LOOKS))
+
+
+@dataclass
+class _Seen:
+    """A frame that waits, and everybody in it, each with their face."""
+
+    number: int
+    sight: Sight
+    everybody: list[tuple[_Track, Face]]
 
 
 class _Follower:
@@ -143,18 +144,29 @@ class _Follower:
 
     def __init__(self, wanted: Wanted, finder: FaceFinder | None):
         self.wanted, self.finder = wanted, finder
+        self.compares = wanted.after_cuts == "same"
+        self.waiting: deque[_Seen] = deque()
         self.tracks: list[_Track] = []
         self.person: _Track | None = None  # as followed last
-        self.known: deque[Look] = deque(maxlen=REMEMBERED)  # what the person looks like
+        self.scenes: deque[Look] = deque(maxlen=REMEMBERED)  # what the person looked like in earlier ones
+        self.recent: deque[Look] = deque()  # and just now, if that was the person
 
-    def see(self, number: int, sight: Sight) -> list[tuple[_Track, Face]]:
-        """Everybody in the next frame, each with their face."""
+    def known_by_now(self, patience: int) -> Iterator[tuple[Sight, Face | None]]:
+        """The frames but the last ones, each with the person's face."""
+        while len(self.waiting) > patience:
+            seen = self.waiting.popleft()
+            yield seen.sight, next((face for one, face in seen.everybody if one.is_person), None)
+
+    def see(self, number: int, sight: Sight) -> None:
+        """Take the next frame."""
         if sight.cut:
             self.decide()
             self.tracks = []
-        keeps = self.wanted.after_cuts == "anybody"  # the person, for who came instead was taken for them anyway
-        self.tracks = [one for one in self.tracks if number - one.seen <= FORGET or (keeps and one is self.person)]
+        # The person is not forgotten where whoever comes instead is taken for them anyway.
+        keeps = None if self.compares else self.person
+        self.tracks = [one for one in self.tracks if one is keeps or number - one.seen <= FORGET]
         everybody = self._continued(number, sight.faces)
+        self.waiting.append(_Seen(number, sight, everybody))
         if self.person is None:
             face = chosen(sight, self.wanted, self.finder)
             self.person = next((one for one, its in everybody if its is face), None)
@@ -164,11 +176,12 @@ class _Follower:
         if face is not None:
             for one in self.tracks:
                 one.is_candidate = False
-            if self.wanted.after_cuts == "same" and (number - self.person.since) % LOOK_AGAIN == 0:
-                self._remember(sight, face)
+            if self.compares and (number - self.person.since) % LOOK_AGAIN == 0:
+                self._look_again(number, sight, face)
         elif self.person is not None:
+            self.person.looks.extend(self.recent)
+            self.recent.clear()
             self._meet(number, sight, everybody)
-        return everybody
 
     def _continued(self, number: int, faces: list[Face]) -> list[tuple[_Track, Face]]:
         """Each face with the track that it continues, or begins."""
@@ -187,21 +200,49 @@ class _Follower:
             everybody.append((one, face))
         return everybody
 
-    def _remember(self, sight: Sight, face: Face) -> None:
-        """What the person looks like, where that can be seen."""
-        if abs(face.yaw) <= self.wanted.largest_yaw:
-            self.known.append(look(sight.picture, face))
+    def _look_again(self, number: int, sight: Sight, face: Face) -> None:
+        """Whether this is still the person: one scene may fade into another, and the next face be in the same place."""
+        if abs(face.yaw) > self.wanted.largest_yaw:
+            return
+        self.recent.append(look(sight.picture, face))
+        if len(self.recent) < DOUBTS:
+            return
+        if self.person.looks and has_changed(average(self.person.looks), average(self.recent)):
+            self._part(number)
+        else:
+            self.person.looks.append(self.recent.popleft())
+
+    def _part(self, number: int) -> None:
+        """Who was taken for the person is somebody else, since they look more like what is seen now."""
+        before, now = average(self.person.looks), average(self.recent)
+        other = _Track(self.person.box, number, number, is_candidate=True, has_parted=True)
+        other.looks.extend(self.recent)
+        for seen in reversed(self.waiting):
+            place = next((k for k, (one, _) in enumerate(seen.everybody) if one is self.person), None)
+            if place is None:
+                break
+            face = seen.everybody[place][1]
+            then = look(seen.sight.picture, face)
+            if not colours_differ(then, now) < colours_differ(then, before):
+                break
+            seen.everybody[place] = other, face
+            other.since = seen.number
+        self.tracks = [other if one is self.person else one for one in self.tracks]
+        self.recent.clear()
 
     def _meet(self, number: int, sight: Sight, everybody: list[tuple[_Track, Face]]) -> None:
         """The person is gone: look at who has come, and decide about those who were looked at often enough."""
         for one, face in everybody:
             one.is_candidate |= one.since == number
-            if one.is_candidate and self._can_be_used(sight, face):
-                if self.wanted.after_cuts == "anybody":
+            age = number - one.since
+            is_due = age % 2 == 0 and (len(one.looks) < LOOKS or age % SELDOM < 2 * LOOKS)
+            if one.is_candidate and is_due and self._can_be_used(sight, face):
+                if not self.compares:
                     self._take(one)
                     return
                 one.looks.append(look(sight.picture, face))
-        self.decide(lambda one: len(one.looks) >= LOOKS or number - one.since >= PATIENCE)
+            if one.is_candidate and (is_due or age == PATIENCE):
+                self.decide(lambda one: len(one.looks) >= LOOKS or number - one.since >= PATIENCE)
 
     def _can_be_used(self, sight: Sight, face: Face) -> bool:
         """Neither small, nor turned away, nor unsure: what the landmarker finds in hair and ears is all of it."""
@@ -217,24 +258,25 @@ class _Follower:
         candidates = [one for one in self.tracks if one.is_candidate and one.looks]
         if not any(is_due(one) for one in candidates):
             return
-        alike = candidates
-        if self.known:
-            person = average(self.known)
-            seen = {one: average(one.looks) for one in candidates}
-            alike = sorted(
-                (one for one in candidates if is_same(seen[one], person)),
-                key=lambda one: shapes_differ(seen[one], person),
-            )
-        if alike:
-            self._take(alike[0])
+        known = [*self.scenes, *([average(self.person.looks)] if self.person.looks else [])]
+        looks = {one: average(one.looks) for one in candidates}
+        alike = [
+            (shapes_differ(looks[one], person), k)
+            for k, one in enumerate(candidates)
+            for person in known
+            if is_same(looks[one], person)
+        ]
+        if alike or not known:
+            self._take(candidates[min(alike)[1] if alike else 0])
         for one in candidates:
-            one.is_candidate &= not is_due(one)
+            one.is_candidate &= one.has_parted or not is_due(one)
 
     def _take(self, one: _Track) -> None:
         """This is the person, from the first frame in which they came."""
         self.tracks = [other for other in self.tracks if other is not self.person]
+        if self.person.looks:
+            self.scenes.append(average(self.person.looks))
         self.person = one
         one.is_person = True
-        self.known.extend(one.looks)
         for other in self.tracks:
             other.is_candidate = False

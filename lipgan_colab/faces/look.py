@@ -21,6 +21,7 @@ LIGHTNESS = 0.5  # what lightness counts beside colour: the light changes more o
 # not tell 6 % of the pairs of one person on two days, and take 0.7 % of the pairs of two people for one. Where skin,
 # hair and clothes have the same colours as well, as over a jump cut, a face may turn, laugh, or be far away.
 SAME_SHAPE, SAME_COLOURS, NEAR_SHAPE = 0.13, 5.0, 0.3  # centimetres, CIE Lab, centimetres
+OTHER_COLOURS = 8.0  # CIE Lab; a head that turns before the camera changes up to as much, two people nearly always more
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ def is_same(a: Look, b: Look) -> bool:
     """Whether two looks are one person's."""
     shape = shapes_differ(a, b)
     return shape < SAME_SHAPE or (shape < NEAR_SHAPE and colours_differ(a, b) < SAME_COLOURS)
+
+
+def has_changed(before: Look, after: Look) -> bool:
+    """Whether a face that was followed without a cut is another person's by now. In one scene a laugh changes the
+    proportions, and a shadow the colours, but hardly both."""
+    return shapes_differ(before, after) > SAME_SHAPE and colours_differ(before, after) > OTHER_COLOURS
 
 
 def _patches() -> tuple[np.ndarray, np.ndarray]:

@@ -232,7 +232,7 @@ def generate(
     Args:
         face: photo or video.
         speech: any file with sound.
-        weights: run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); name that the verb `weights` lists; or a
+        weights: run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); name that the verb "weights" lists; or a
             generator that is loaded already.
         out: the .mp4 to make.
         options: who speaks, and how.

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from lipgan_colab.corpora.corpus import SHOT, Utterance
-from lipgan_colab.errors import InputError, check_ranges
+from lipgan_colab.errors import CONTROL, InputError, check_ranges
 from lipgan_colab.faces import geometry, tracking
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face, sizes
@@ -92,7 +92,12 @@ def film_clips(
 
 def skipped(utterance: Utterance, gate: str, reason: str) -> dict:
     """What stands in a shard for a film, or a shot of it, that cannot be used."""
-    return {"id": utterance.id, "gate": gate, "reason": reason.replace(f"{utterance.path}: ", "")}
+    named = CONTROL.sub(" ", str(utterance.path)).strip()  # as an InputError says it
+    return {
+        "id": utterance.id,
+        "gate": gate,
+        "reason": reason.replace(f"{utterance.path}: ", "").replace(f"{named}: ", ""),
+    }
 
 
 def _clips(utterance: Utterance, finder: FaceFinder, config: PreprocessConfig) -> Iterator[UtteranceRecord | dict]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lipgan_colab.download import file_sha256
-from lipgan_colab.errors import InputError, counted
+from lipgan_colab.errors import CONTROL, InputError, counted
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.provenance import settings_of
 from lipgan_colab.shards.shard_file import fingerprint_of, opened_shard
@@ -142,7 +142,8 @@ def summary(folder: str | Path, manifest: dict) -> str:
         f"{60 * manifest['hours']:.1f} minutes; {len(manifest['skipped'])} skipped{f' ({counts})' if counts else ''}; "
         f"fingerprint {manifest['fingerprint']}"
     )
-    return "\n".join(lines + _some([f"warning: {line}" for line in out_of_sync(manifest)]))
+    lines += _some([f"warning: {line}" for line in out_of_sync(manifest)])
+    return "\n".join(CONTROL.sub(" ", line) for line in lines)
 
 
 def _some(lines: list[str]) -> list[str]:

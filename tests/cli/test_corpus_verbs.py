@@ -55,6 +55,9 @@ def test_clips_of_any_name_become_shards(drawn_videos, tmp_path, monkeypatch, ca
     Path("list.txt").write_bytes(codecs.BOM_UTF16_LE + f"# judges\r\n{names[1].decode()}\r\n".encode("utf-16-le"))
     shutil.copy(place + b"/" + names[1], b"my videos")
     out = ["--out", "shards \udce9", "--workers", "0"]
+    Path("wrong.txt").write_text("nobody.mp4\n")
+    assert main(["preprocess", *videos, "--leave-out", "wrong.txt", *out]) == 1
+    assert "error: wrong.txt: nobody.mp4: not in the corpus" in capsys.readouterr().err
     assert main(["preprocess", *videos, "--leave-out", "list.txt", *out]) == 0
     told = capsys.readouterr().out
     assert "2 clips, 50 frames" in told and r"skipped \udcc4\udce3/bad\udcff.mp4: this is no video" in told

@@ -91,6 +91,7 @@ def test_every_flag_of_every_verb_tells_what_it_is_and_its_default(verb, capsys)
     assert all(re.search(r"\s{2}[^\s(]", entry) for entry in entries), "a flag without help"
     assert set(silent) - required == set()
     assert not re.search(r"\bNone\b|\(see |Config|Dataset|load_generator", shown), "words of Python's"
+    assert not re.search(r"`\w+_\w+`|--weights lists", shown), "a flag by Python's name, a verb by a flag's"
 
 
 @pytest.mark.parametrize(

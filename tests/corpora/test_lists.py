@@ -53,6 +53,13 @@ def test_lrs2_lists_are_read_whoever_wrote_them(written, tmp_path):
     assert [u.id for u in lrs2(tmp_path, "val")] == ["main/300/00001", "main/300/00002"]
 
 
+def test_a_split_that_comes_out_empty_is_one_line(written, tmp_path):
+    make_lrs2(tmp_path, {"val": ["300/00001"]})
+    written("# nothing\n").rename(tmp_path / "val.txt")
+    with pytest.raises(InputError, match="no clip of val is left"):
+        lrs2(tmp_path, "val")
+
+
 def test_a_film_means_the_shots_that_it_was_cut_into(tmp_path):
     whole = corpus_of(tmp_path, "a/talk.mp4", "a/other.mkv", "talk.mp4")
     parts = [whole[2], *(type(whole[0])(f"a/talk.mp4#{n}", whole[1].path) for n in (1, 2, 10))]
@@ -61,7 +68,8 @@ def test_a_film_means_the_shots_that_it_was_cut_into(tmp_path):
         assert [u.id for u in without(parts, [name])] == ["talk.mp4"]
     assert [u.id for u in only(parts, ["a/talk.mp4#10", "a/talk#1"])] == ["a/talk.mp4#10", "a/talk.mp4#1"]
     assert [u.id for u in without(parts, ["a/talk.mp4#2"])] == ["talk.mp4", "a/talk.mp4#1", "a/talk.mp4#10"]
-    assert [u.id for u in without(whole, ["a/talk.mp4#2"])] == ["a/other.mkv", "talk.mp4"]  # before it is cut
+    with pytest.warns(UserWarning, match=r"a/talk\.mp4 is left out with all shots"):  # before it is cut
+        assert [u.id for u in without(whole, ["a/talk.mp4#2"])] == ["a/other.mkv", "talk.mp4"]
     (shot,) = only(whole, ["a/talk#2"])
     assert (shot.id, shot.path) == ("a/talk.mp4#2", whole[1].path)
     assert only(whole, ["a/talk.mp4#2", "a/talk.mp4"]) == [whole[1]]  # not twice

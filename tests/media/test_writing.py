@@ -97,7 +97,7 @@ def test_a_real_clip_survives(shared, tmp_path):
 
 
 def test_the_file_says_that_it_is_synthetic(tmp_path):
-    write_video(tmp_path / "out.mp4", flashing_frames(3), 25, comment="step 1000")
+    write_video(tmp_path / "out.mp4", flashing_frames(3), 25, comment="step 1000 of m\udce9")
     with av.open(str(tmp_path / "out.mp4")) as container:
         said = container.metadata
     assert "Synthetic" in said["comment"] and "lipgan_colab" in said["comment"] and "step 1000" in said["comment"]

@@ -20,7 +20,7 @@ def test_who_is_held_out():
     few = dict(list(FIVE.items())[:4])
     assert len(held_out_ids(few, "auto", 0)) == 1
     assert held_out_ids(dict(list(FIVE.items())[:2]), "auto", 0) == set()
-    with pytest.raises(InputError, match="no clip of nobody; there are a, b"):
+    with pytest.raises(InputError, match="no clip of nobody; give a share from 0 to 1, or some of: a, b"):
         held_out_ids(FIVE, "nobody", 0)
 
 
