@@ -66,8 +66,12 @@ def shapes_differ(a: Look, b: Look) -> float:
 
 
 def colours_differ(a: Look, b: Look) -> float:
-    """How far the colours of skin, hair and clothes lie apart, in CIE Lab; nan where none is seen in both pictures."""
-    apart = np.linalg.norm((a.colours - b.colours) * [LIGHTNESS, 1, 1], axis=1)
+    """How far the colours of skin, hair and clothes lie apart, in CIE Lab, but for all of them being darker; nan where
+    none is seen in both pictures."""
+    apart = a.colours - b.colours
+    if np.isfinite(apart).any():
+        apart = (apart - [np.nanmedian(apart[:, 0]), 0, 0]) * [LIGHTNESS, 1, 1]
+    apart = np.linalg.norm(apart, axis=1)
     kinds = [part[np.isfinite(part)] for part in np.split(apart, np.cumsum(KINDS)[:-1])]
     seen = [np.median(part) for part in kinds if len(part)]
     return float(np.mean(seen)) if seen else np.nan

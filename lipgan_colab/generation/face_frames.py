@@ -13,7 +13,7 @@ import numpy as np
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.face import LIPS, Face
 from lipgan_colab.faces.following import Sight, Wanted, asked_for, chosen, follow
 from lipgan_colab.faces.tracking import smoothed
 from lipgan_colab.media.cuts import with_cuts
@@ -71,9 +71,18 @@ def find_in_photo(photo: np.ndarray, path: str | Path, wanted: Wanted, pads: Pad
     with FaceFinder() as finder:
         sight = Sight(photo, finder.find(photo))
         face = chosen(sight, wanted, finder)
+    asked = asked_for(sight.faces, wanted.person)
+    if (face or asked) and not _has_mouth(face or asked, photo.shape):
+        raise InputError(f"{path}: the mouth of this face is not in the picture; choose another picture")
     if face is None:
-        raise _nobody(path, wanted, len(sight.faces), asked_for(sight.faces, wanted.person) is not None)
+        raise _nobody(path, wanted, len(sight.faces), asked is not None)
     return _frame(0, sight, face, face, pads)
+
+
+def _has_mouth(face: Face, shape: tuple[int, ...]) -> bool:
+    """Whether a picture of this shape shows a face's mouth."""
+    x, y = face.landmarks[LIPS].mean(axis=0)
+    return bool(0 <= x < shape[1] and 0 <= y < shape[0])
 
 
 def see_film(

@@ -146,7 +146,7 @@ class GenerateReport:
         path: the finished video.
         frames: how many it has, at fps frames a second.
         spoken: in which part of the time somebody speaks, 0 to 1; None where pauses were not looked for.
-        faces: how many were seen where the person was chosen.
+        faces: how many were seen where the person was chosen; 1 where it was said which one.
         passed_over: whether a larger face than the person's was turned too far, or not a human one.
         without_face: stretches (first, last) of frames in which nobody was seen; they are as they were.
         with_others: stretches of frames in which others were seen and not the person; they are as they were.
@@ -434,7 +434,7 @@ def _note(frame: FaceFrame, report: GenerateReport, options: GenerateOptions) ->
     if frame.face is not None:
         report.turned_away += abs(frame.face.yaw) > options.largest_yaw
         if not report.faces:
-            report.faces = frame.faces
+            report.faces = frame.faces if options.person == "largest" else 1
             report.passed_over = options.person == "largest" and not frame.largest
         return
     stretches = report.with_others if frame.faces else report.without_face

@@ -65,7 +65,8 @@ def read_image(path: str | Path) -> np.ndarray:
         raise InputError(f"{path}: this is not a picture that can be read; save it as JPEG or PNG")
     _find_reader(path)
     with reading(path, "this picture is damaged", "use another copy of it"), _opened(path) as image:
-        image.load()
+        with _unwarned():
+            image.load()
         turn, profile = _turn(image), image.info.get("icc_profile")
         image = _few_pixels(_in_8_bits(image))
         if image.mode == "RGBA":
@@ -130,7 +131,8 @@ def _opened(path: str | Path) -> Image.Image:
 
 
 def _too_large(path: str | Path, most: int) -> InputError:
-    return InputError(f"{path}: this picture has too many pixels; save it with at most {most / 1e6:.0f} million")
+    jpeg = "" if most == MOST_IN_A_JPEG else f", or as a JPEG with at most {MOST_IN_A_JPEG / 1e6:.0f}"
+    return InputError(f"{path}: this picture has too many pixels; save it with at most {most / 1e6:.0f} million{jpeg}")
 
 
 def _unwarned() -> warnings.catch_warnings:

@@ -44,6 +44,23 @@ def test_over_jump_cuts_the_person_is_the_same(finder, shot):
     assert followed(finder, [*shots, closer]) == [20, 20, 20, 20]
 
 
+@pytest.mark.parametrize("frames", [1, 10])
+def test_who_comes_in_a_fade_is_not_the_person_either(finder, shot, frames):
+    """Neither a cut nor a jump tells of it: the next face is where the last one was. Afterwards it cuts back."""
+    mine, other = shot("s1/bbwm7a.mpg", 0, 25 + frames), shot("s4/bgwo2a_360.mkv", 0, 25 + frames)
+    parts = (np.arange(frames) + 1) / (frames + 1)
+    fade = [cv2.addWeighted(a, 1 - p, b, p, 0) for a, b, p in zip(mine[25:], other, parts, strict=False)]
+    before, _, after, back = followed(finder, [mine[:25], fade, other[frames:], shot("s1/bbwm7a.mpg", 40)])
+    assert before >= 22 and after <= 2 and back == 20
+
+
+def test_a_shadow_is_no_other_person(finder, shot):
+    frames = shot("people/s31/lbig7s.mpg", 0, 60)
+    dim = np.interp(np.arange(60), [20, 30, 40, 50], [1, 0.75, 0.75, 1])
+    shadowed = [(frame * part).astype(np.uint8) for frame, part in zip(frames, dim, strict=True)]
+    assert followed(finder, [shadowed]) == [60]
+
+
 def test_whoever_comes_while_the_person_is_gone_is_compared_as_well(finder, shot):
     """No cut: the person leaves, and somebody else walks in elsewhere."""
     mine, other = shot("s1/bbwm7a.mpg"), shot("s4/bgwo2a_360.mkv")

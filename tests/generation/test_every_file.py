@@ -116,7 +116,7 @@ def greenness(frame: np.ndarray) -> np.ndarray:
 
 def test_the_table_is_complete(shared):
     here = {f"{kind}/{path.name}" for kind in ("tricky", "photos") for path in (shared / "data" / kind).iterdir()}
-    assert here == set(FACES)
+    assert here == {name for name in FACES if not name.startswith("reports/")}
     assert {f"speech/{path.name}" for path in (shared / "data" / "speech").iterdir()} <= set(SPEECH)
 
 

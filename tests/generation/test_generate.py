@@ -614,3 +614,13 @@ def test_of_two_faces_it_is_told_which_one_speaks(shared, painter, one_second, t
     report = generate(film, one_second, painter, tmp_path / "out.mp4", PASTED)
     assert report.faces == 2 and not report.passed_over
     assert "of 2 faces the largest speaks" in str(report)
+    report = generate(film, one_second, painter, tmp_path / "out.mp4", replace(PASTED, person=0))
+    assert "the largest" not in str(report)
+
+
+def test_a_photo_without_the_mouth_is_refused(shared, painter, one_second, tmp_path):
+    photo = read_image(shared / "data" / "photos" / "obama.jpg")
+    cv2.imwrite(str(tmp_path / "cut.png"), photo[:320, :, ::-1])  # below the nose
+    for options in (PASTED, replace(PASTED, any_face=True)):
+        with pytest.raises(InputError, match="the mouth of this face is not in the picture"):
+            generate(tmp_path / "cut.png", one_second, painter, tmp_path / "out.mp4", options)

@@ -92,6 +92,14 @@ def test_pictures_of_more_pixels_than_fit_are_refused(tmp_path):
             read_image(path)
 
 
+def test_what_is_large_and_can_be_read_is_read_without_a_word(tmp_path, recwarn):
+    """Pillow warns of 90 million pixels; of noise a file has enough bytes for them."""
+    path = tmp_path / "large.tif"
+    noise = np.random.default_rng(0).integers(0, 256, (10_000, 100), np.uint8)
+    Image.fromarray(np.tile(noise, (1, 92))).save(path)
+    assert max(read_image(path).shape) < 10_000 and not recwarn.list
+
+
 def test_large_photos_are_read_smaller(tmp_path):
     path = tmp_path / "phone.jpg"
     Image.new("RGB", (8160, 6120), "red").save(path)
