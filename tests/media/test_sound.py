@@ -222,6 +222,14 @@ def test_a_file_that_ends_too_early_is_told(shared, tmp_path, name, stated):
         assert missing_from(path, 1, len(read_speech(path)) / SAMPLE_RATE) == found
 
 
+def test_a_recording_that_ends_too_early_is_told_where_there_is_no_picture(tmp_path):
+    path, sound = tmp_path / "a.mkv", [(0, as_int16(clicking_speech(4, 0.2)))]
+    for film in ([(), ()], [flashing_frames(), np.arange(40) / 25]):
+        mux(path, *film, sound)
+        assert missing_from(path, 1, 3.9) is None
+        assert missing_from(path, 1, 2.0) == (None if len(film[0]) else pytest.approx(4, abs=0.05))
+
+
 @pytest.mark.parametrize("name", ["libri_48k.opus", "libri_198-209-0000.ogg"])
 def test_of_files_that_do_not_say_how_long_they_are_nothing_is_missing(shared, name):
     assert missing_from(shared / "data" / "speech" / name, 1, 1.0) is None
