@@ -30,7 +30,7 @@ from lipgan_colab.generation.own_pixels import likeness
 from lipgan_colab.generation.paste import mark_synthetic, paste, place, shown
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock, ahead
-from lipgan_colab.media.sound import pick_track, read_sound, read_speech
+from lipgan_colab.media.sound import missing_from, pick_track, read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import fast_enough, probe_video
 from lipgan_colab.media.writing import check_video_name, write_video
@@ -39,7 +39,7 @@ from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
 from lipgan_colab.speech.features import OFFSET_RATE
 from lipgan_colab.speech.level import as_loud_as_usual
-from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking
+from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking, without_noise
 
 PHOTO_FPS = Fraction(25)
 RANGES = {  # of the options
@@ -88,7 +88,8 @@ class GenerateOptions:
             metadata.
         batch_size: frames generated at once, 1 to 1024.
         sound_track: which of the speech file's sound tracks is heard, counted from 1; None takes the one that is
-            flagged to be played, or the first, but none that is silent throughout where another is not.
+            flagged to be played, or the first, but none that is silent where another is not, or faint where another
+            is much louder.
     """
 
     person: Person = "largest"
@@ -154,6 +155,7 @@ class GenerateReport:
         rested: whether the generator saw a resting mouth where there was another.
         idle: options that were set and mean nothing to these weights.
         sound_track: which of the speech file's `sound_tracks` was heard, counted from 1.
+        stated_seconds: how long the speech's file says that it is, if that is clearly more than there is in it.
         louder_by: by how many dB the networks heard a quiet voice louder than it is; the video has it as it was given.
         seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
             time.
@@ -172,6 +174,7 @@ class GenerateReport:
     idle: list[str] = field(default_factory=list)
     sound_track: int = 1
     sound_tracks: int = 1
+    stated_seconds: float | None = None
     louder_by: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -186,8 +189,12 @@ class GenerateReport:
             text += f"; sound track {self.sound_track} of {self.sound_tracks} is heard"
         if self.louder_by:
             text += f"; the voice is quiet, and was heard {self.louder_by:.0f} dB louder"
+        if self.stated_seconds is not None:
+            there = float(self.frames / self.fps)
+            text += f"; the sound ends after {there:.2f} s of {self.stated_seconds:.2f} s: the file may be cut off"
         if self.spoken == 0:
-            text += "; no speech is heard, so the mouth rests (with `pauses=off` every sound moves it)"
+            other = "`sound_track` takes another track; " if self.sound_tracks > 1 else ""
+            text += f"; no speech is heard, so the mouth rests ({other}with `pauses=off` every sound moves it)"
         if self.passed_over:
             text += "; the largest face is turned too far, or not a human one, so another speaks (`person` chooses)"
         elif self.faces > 1:
@@ -249,6 +256,7 @@ def generate(
     with clock.stage("read"):
         report.sound_track, report.sound_tracks = pick_track(speech, options.sound_track)
         wave = read_speech(speech, report.sound_track, alone=True)
+        report.stated_seconds = missing_from(speech, report.sound_track, len(wave) / SAMPLE_RATE)
         sound, sound_rate = read_sound(speech, report.sound_track, alone=True)
         is_photo = is_image(face)
         photo = read_photo(face) if is_photo else None
@@ -273,13 +281,13 @@ def generate(
     report.idle = _idle(generator, options)
     hears = generator.speech_input
     with clock.stage("speech"):
-        heard, louder_by = as_loud_as_usual(wave)
+        heard, report.louder_by = as_loud_as_usual(wave, None if follow is None else follow > 0.5)
         features = hears.features(heard)
         if follow is not None:
             report.spoken = float(follow.mean())
-        if report.spoken != 0:
-            report.louder_by = louder_by
         if mover:
+            if follow is not None:
+                features = without_noise(features, follow)
             late = options.sync_offset / float(report.fps) + hears.offset / OFFSET_RATE
             features = spoken_parts(generator, features, report.frames, report.fps, follow, late)
         elif follow is not None:

@@ -12,6 +12,10 @@ from lipgan_colab.media.video import first_frame_time
 
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 SILENT = 2e-4  # what no sample of a track without sound exceeds: the noise of 16 bits, and what codecs make of it
+FAINT = 5e-3  # what no sample of a track exceeds that may be nothing but hiss: noise of -60 dB
+MUCH_LOUDER = 10  # by how much another track's samples have to exceed it to be the one that is meant: 20 dB
+CUT_OFF = (0.5, 0.05)  # s, and part of the whole: what is missing at the end of a file that ends too early
+STATED = {"flac", "wav", "aiff", "au", "mov", "mp3", "matroska"}  # of others FFmpeg guesses by size how long they are
 SHORTEST = 0.025  # s; the features of speech are made of pieces of this length
 
 
@@ -38,7 +42,7 @@ def read_sound(path: str | Path, track: int | None = None, alone: bool = False) 
     """The same sound as `read_speech` gives, in its own quality: float32 (channels, n), and its samples a second.
 
     Mono stays mono, and what has more than two channels becomes stereo. The rate is the file's own where AAC has it,
-    at most 48 000.
+    or else the next higher one, at most 48 000.
     """
     timeline = _read(path, None, track, alone, surround=2)
     return timeline.sound(), timeline.rate
@@ -48,7 +52,7 @@ def pick_track(path: str | Path, track: int | None = None) -> tuple[int, int]:
     """Which of a file's sound tracks is to be heard: its number, counted from 1, and how many there are.
 
     Of several it is the one that is flagged to be played, or else the first; but one that is silent throughout is
-    passed over for the next one that is not.
+    passed over for the next one that is not, and one that is very faint, and may be hiss, for one that is much louder.
 
     Args:
         track: the number of the one that is wanted; None to choose.
@@ -64,21 +68,47 @@ def pick_track(path: str | Path, track: int | None = None) -> tuple[int, int]:
         choice = f"choose one of {', '.join(map(str, sorted(tracks)))}" if count > 1 else "it has one"
         raise InputError(f"{path}: there is no sound track {track} that can be heard in this file; {choice}")
     if track is None and len(tracks) > 1:
-        track = next((number for number in tracks if _is_heard(path, number)), None)
+        track = _meant(path, tracks)
     return track or tracks[0], count
 
 
-def _is_heard(path: str | Path, track: int) -> bool:
-    """Whether a track is not silent throughout; found out at its first sound."""
+def _meant(path: str | Path, tracks: list[int]) -> int | None:
+    """The first of some tracks that is not silent, or one after it that is much louder if that is faint; None if all
+    are silent."""
+    meant, swing, above = None, 0.0, SILENT
+    for track in tracks:
+        found = _largest_swing(path, track, max(above, FAINT))
+        if found > above:
+            meant, swing, above = track, found, MUCH_LOUDER * found
+        if swing > FAINT:
+            break
+    return meant
+
+
+def _largest_swing(path: str | Path, track: int, enough: float) -> float:
+    """How far a track's samples swing at most; it is not read on once they swing further than what is enough."""
     with opened(path) as container:
-        seconds, limit = 0.0, longest(path)
+        largest, seconds, limit = 0.0, 0.0, longest(path)
         for frame in decoded(container, sound_stream(container, track)):
-            if _swing(frame) > SILENT:
-                return True
+            largest = max(largest, _swing(frame))
             seconds += frame.samples / max(1, frame.sample_rate)
-            if seconds > limit:
+            if largest > enough or seconds > limit:
                 break
-    return False
+    return largest
+
+
+def missing_from(path: str | Path, track: int, seconds: float) -> float | None:
+    """How long a track is by what its file says, in seconds, if that is clearly more than there is: the file may be cut
+    off. None otherwise, and where a file does not say it."""
+    with opened(path) as container:
+        stream = sound_stream(container, track)
+        stated = float((stream.duration or 0) * stream.time_base)
+        name = container.format.name.split(",")[0]
+        if name == "matroska" and len(container.streams) == 1:  # which says it of all streams together
+            stated = (container.duration or 0) / av.time_base
+        # Where the beginning of an MP3 counts its frames, it says as well how late its sound starts.
+        known = name in STATED and (name != "mp3" or bool(stream.start_time))
+    return stated if known and stated - seconds > max(CUT_OFF[0], CUT_OFF[1] * stated) else None
 
 
 def _swing(frame: av.AudioFrame) -> float:

@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy.ndimage import binary_opening
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.media.timeline import SAMPLE_RATE
-from lipgan_colab.speech.features import WINDOWS, SpeechInput
-from lipgan_colab.speech.level import as_loud_as_usual
+from lipgan_colab.speech.features import MEL_RANGE, MEL_RATE, WINDOWS, SpeechInput
+from lipgan_colab.speech.level import QUIET, as_loud_as_usual, evened_out, level
 
 CHUNK = 512  # samples that the detector judges at once: 32 ms
 RATE = 100  # values a second of what is computed here
+SURE = 0.5  # how loud a voice is is told by where it is likelier than this that somebody speaks
+LASTS = 0.25  # s; what is shorter, a breath or a bang, changes little
 HYSTERESIS = 0.15  # speech goes on until the detector is so much less sure than it had to be at the start
 
 
@@ -69,17 +72,25 @@ def speech_probability(wave: np.ndarray) -> np.ndarray:
 
 def speaking(wave: np.ndarray, rule: PauseRule) -> np.ndarray:
     """How far the mouth follows the sound: float32 (T,), 100 values a second, 1 in speech, 0 in pauses, gliding
-    between. A quiet voice is listened to at its own level and at the usual one: at its own the detector misses half of
-    it, at the usual one that of a coarse recording, whose steps are louder as well.
+    between.
+
+    A quiet voice is found in a copy whose seconds are equally loud, so that nothing louder hides it, and then listened
+    to at its own level and at the usual one: at its own the detector misses half of it, at the usual one that of a
+    coarse recording, whose steps are louder as well.
 
     Args:
         wave: float32 (n,), mono, 16 kHz.
         rule: what counts as a pause.
     """
     probable = speech_probability(wave)
-    louder, louder_by = as_loud_as_usual(wave)
-    if louder_by:
-        probable = np.maximum(probable, speech_probability(louder))
+    sure = probable > SURE
+    if level(wave, sure) < QUIET:
+        evened = evened_out(wave)
+        if evened is not wave:
+            sure |= speech_probability(evened) > SURE
+        louder, louder_by = as_loud_as_usual(wave, sure)
+        if louder_by:
+            probable = np.maximum(probable, speech_probability(louder))
     spoken = np.zeros(len(probable), bool)
     on = False
     for i, p in enumerate(probable):
@@ -108,6 +119,24 @@ def _without_short_pauses(spoken: np.ndarray, shortest: int) -> np.ndarray:
 def _widened(spoken: np.ndarray, margin: int) -> np.ndarray:
     """Every stretch of speech is longer by `margin` values on both sides."""
     return np.convolve(spoken, np.ones(2 * margin + 1))[margin : margin + len(spoken)] > 0
+
+
+def without_noise(spectrum: np.ndarray, follow: np.ndarray) -> np.ndarray:
+    """A mel that is silent where nobody speaks for long and it is fuller than the voice: a network that hears a speech
+    against its louder half (see `motion.as_heard`) would hear the voice against that.
+
+    Args:
+        spectrum: float32 (80, T), of `features.mel`.
+        follow: of `speaking`, for the same sound.
+
+    Returns:
+        float32 (80, T), the same array where there is nothing like that.
+    """
+    part = follow[np.minimum(np.arange(spectrum.shape[1]) * RATE // MEL_RATE, len(follow) - 1)]
+    fullness = spectrum.mean(axis=0)
+    voice = np.median(fullness[part > 0.5]) if (part > 0.5).any() else np.inf
+    noise = binary_opening((part == 0) & (fullness > voice), np.ones(round(LASTS * MEL_RATE)))
+    return np.where(noise, np.float32(-MEL_RANGE), spectrum) if noise.any() else spectrum
 
 
 def rest_in_pauses(features: np.ndarray, follow: np.ndarray, hears: SpeechInput) -> np.ndarray:

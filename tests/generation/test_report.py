@@ -36,6 +36,19 @@ def test_options_are_named_as_python_has_them():
         assert name in told
 
 
+def test_a_sound_that_is_shorter_than_its_file_says_is_told():
+    told = str(GenerateReport(Path("a.mp4"), 38, Fraction(25), stated_seconds=2.4))
+    assert "the sound ends after 1.52 s of 2.40 s: the file may be cut off" in told
+    assert "cut off" not in str(GenerateReport(Path("a.mp4"), 38))
+
+
+def test_where_nobody_speaks_another_track_may_have_the_voice():
+    report = GenerateReport(Path("a.mp4"), 38, spoken=0.0, sound_track=1, sound_tracks=2)
+    assert "no speech is heard, so the mouth rests (`sound_track` takes another track; with `pauses=off`" in str(report)
+    report.sound_tracks = 1
+    assert "`sound_track`" not in str(report)
+
+
 @pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + "/a", "a\0b"])
 def test_files_that_no_disk_can_have_are_named_in_a_line(name, shared, tmp_path):
     photo, speech = (shared / "data" / of for of in ("photos/obama_240p.jpg", "speech/very_short_0.1s.wav"))

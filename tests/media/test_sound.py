@@ -11,7 +11,7 @@ from made_media import FLASH, as_int16, click, clicking_speech, flash, flashing_
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.media import sound
-from lipgan_colab.media.sound import pick_track, read_sound, read_speech
+from lipgan_colab.media.sound import missing_from, pick_track, read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import read_video
 
@@ -178,6 +178,12 @@ def tracks(path, *levels: float, default: int | None = None) -> None:
         ((0.5, 0.0), 2, 1),
         ((0.0, 0.00004, 0.002), None, 3),  # the last steps of 16 bits are silence, a far voice is not
         ((0.0, 0.0), 2, 2),
+        ((0.001, 0.5), None, 2),  # hiss, it may be
+        ((0.001, 0.5, 0.3), 1, 2),
+        ((0.0, 0.001, 0.5), None, 3),
+        ((0.001, 0.005), None, 1),  # not much louder
+        ((0.01, 0.5), None, 1),  # not faint
+        ((0.5, 0.001), 2, 1),
     ],
 )
 def test_of_several_tracks_the_flagged_one_that_is_not_silent_is_read(tmp_path, levels, default, taken):
@@ -206,6 +212,27 @@ def test_silence_is_looked_for_only_where_there_is_a_choice(tmp_path, monkeypatc
     monkeypatch.setattr(sound, "_swing", lambda frame: looked.append(frame) or 1.0)
     assert pick_track(tmp_path / "one.mkv") == (1, 1) and not looked
     assert pick_track(tmp_path / "two.mkv") == (1, 2) and len(looked) == 1  # and no more than the first sound
+
+
+@pytest.mark.parametrize(("name", "stated"), [("jfk.flac", 11), ("jfk_48k_float.wav", 4), ("libri_44k_128.mp3", 13.91)])
+def test_a_file_that_ends_too_early_is_told(shared, tmp_path, name, stated):
+    body = (shared / "data" / "speech" / name).read_bytes()
+    (tmp_path / name).write_bytes(body[: len(body) * 6 // 10])
+    for path, found in ((tmp_path / name, pytest.approx(stated, abs=0.01)), (shared / "data" / "speech" / name, None)):
+        assert missing_from(path, 1, len(read_speech(path)) / SAMPLE_RATE) == found
+
+
+def test_a_recording_that_ends_too_early_is_told_where_there_is_no_picture(tmp_path):
+    path, sound = tmp_path / "a.mkv", [(0, as_int16(clicking_speech(4, 0.2)))]
+    for film in ([(), ()], [flashing_frames(), np.arange(40) / 25]):
+        mux(path, *film, sound)
+        assert missing_from(path, 1, 3.9) is None
+        assert missing_from(path, 1, 2.0) == (None if len(film[0]) else pytest.approx(4, abs=0.05))
+
+
+@pytest.mark.parametrize("name", ["libri_48k.opus", "libri_198-209-0000.ogg"])
+def test_of_files_that_do_not_say_how_long_they_are_nothing_is_missing(shared, name):
+    assert missing_from(shared / "data" / "speech" / name, 1, 1.0) is None
 
 
 def test_stereo_loses_no_level(tmp_path):

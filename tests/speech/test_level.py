@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lipgan_colab.media.sound import read_speech
-from lipgan_colab.speech.level import QUIET, USUAL, as_loud_as_usual, level
+from lipgan_colab.speech.level import QUIET, USUAL, as_loud_as_usual, evened_out, level
 
 
 def syllables(seconds: float = 4.0, loud: float = 0.3) -> np.ndarray:
@@ -50,6 +50,34 @@ def test_a_voice_between_loud_noises_is_not_made_louder():
     wave = syllables(loud=0.001)
     wave[20_000:30_000] = 0.3 * np.sin(np.arange(10_000))
     assert as_loud_as_usual(wave)[1] == 0
+
+
+@pytest.mark.parametrize("place", [0, 8000, -1600])
+def test_a_bang_at_an_end_is_a_click_as_in_the_middle(place):
+    wave = syllables(loud=0.003)
+    by = as_loud_as_usual(wave)[1]
+    wave[place:][:1600] = 0.5 * np.sign(np.sin(np.arange(1600)))
+    assert as_loud_as_usual(wave)[1] == pytest.approx(by, abs=1)
+
+
+def test_a_voice_is_as_loud_as_it_is_where_somebody_speaks():
+    quiet, noise = syllables(loud=0.003), 0.3 * np.sin(np.arange(16_000, dtype=np.float32))
+    wave = np.concatenate([noise, quiet])
+    spoken = np.arange(500) >= 100  # of 5 s
+    louder, by = as_loud_as_usual(wave, spoken)
+    assert by == pytest.approx(as_loud_as_usual(quiet)[1], abs=0.5) and np.abs(louder).max() <= 1
+    same, by = as_loud_as_usual(wave, np.zeros(500, bool))
+    assert same is wave and by == 0  # nobody speaks
+
+
+def test_quiet_seconds_are_evened_out_and_the_others_stay():
+    parts = [syllables(2, loud) for loud in (0.3, 0.003, 0.0)]
+    evened = evened_out(np.concatenate(parts))
+    loud, quiet, silent = np.split(evened, 3)
+    assert np.abs(loud[:16_000] - parts[0][:16_000]).max() < 1e-6 and not silent[16_000:].any()
+    assert level(quiet[10_000:22_000]) == pytest.approx(USUAL, abs=3)
+    assert np.abs(evened).max() <= 1
+    assert evened_out(parts[0]) is parts[0]
 
 
 def test_silence_stays_silence():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from lipgan_colab.media.sound import read_speech
+from lipgan_colab.models.motion import as_heard
 from lipgan_colab.speech import pauses
-from lipgan_colab.speech.features import SpeechInput
-from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking
+from lipgan_colab.speech.features import SpeechInput, mel
+from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking, without_noise
 
 NORMAL = PAUSE_RULES["normal"]
 
@@ -35,6 +36,27 @@ def test_a_quiet_voice_is_heard_like_a_loud_one(shared, decibels):
         assert np.corrcoef(follow, loud)[0, 1] > 0.7
         quiet[20_000:20_160] = 0.9  # a click
         assert speaking(quiet, NORMAL).mean() == pytest.approx(loud.mean(), abs=0.04)
+
+
+def before_it(kind: str) -> np.ndarray:
+    """What is loud and no voice, as it stands before one."""
+    random, times = np.random.default_rng(0), np.arange(16_000) / 16_000
+    sounds = {
+        "bang": 0.4 * random.normal(size=1600) * np.exp(-np.arange(1600) / 800),
+        "bleep": 0.5 * np.sin(2 * np.pi * 1000 * times[:8000]),
+        "noise": 0.3 * random.normal(size=16_000),
+        "music": 0.1 * sum(np.sin(2 * np.pi * f * times) for f in (220, 277, 330)),
+    }
+    return sounds[kind].clip(-1, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["bang", "bleep", "noise", "music"])
+def test_what_is_loud_before_a_quiet_voice_does_not_hide_it(shared, kind):
+    wave = turned_down(read_speech(shared / "data" / "speech" / "libri_44k_128.mp3")[:64_000], 40)
+    alone, loud = speaking(wave, NORMAL), before_it(kind)
+    follow = speaking(np.concatenate([loud, wave]), NORMAL)[len(loud) // 160 :]
+    assert follow.mean() > 0.85 * alone.mean()
+    assert speaking(np.concatenate([loud, 0.003 * before_it("music")]), NORMAL).max() == 0  # and is none
 
 
 def test_quiet_noise_is_a_pause_like_loud_noise(shared):
@@ -93,6 +115,25 @@ def test_features_are_those_of_silence_in_pauses(kind):
     assert np.array_equal(rested[:, : half - 1], features[:, : half - 1])
     silence = hears.features(np.zeros(32_000, np.float32))
     assert np.allclose(rested[:, half + 2 :], silence[:, [half]], atol=1e-5)
+
+
+@pytest.mark.parametrize("loud", [0.2, 1.0])
+def test_a_voice_after_noise_is_heard_as_after_silence(shared, loud):
+    voice = read_speech(shared / "data" / "speech" / "jfk_48k_float.wav")
+    noise = loud * before_it("noise")
+    wave, quiet = np.concatenate([noise, voice]), np.concatenate([0 * noise, voice])
+    follow, wanted = speaking(wave, NORMAL), as_heard(mel(quiet))
+    off = [np.abs(as_heard(heard) - wanted)[:, 90:].mean() for heard in (mel(wave), without_noise(mel(wave), follow))]
+    assert 4 * off[1] < off[0]
+
+
+def test_a_speech_with_pauses_is_heard_as_it_is(shared):
+    for name in ("jfk_long_pauses.wav", "libri_music_0dB.wav"):
+        wave = read_speech(shared / "data" / "speech" / name)
+        spectrum = mel(wave)
+        assert without_noise(spectrum, speaking(wave, NORMAL)) is spectrum
+    for follow in (np.zeros(1600), np.ones(1600)):
+        assert without_noise(spectrum, follow.astype(np.float32)) is spectrum
 
 
 def follow_of(monkeypatch, *stretches: tuple[float, float]) -> np.ndarray:
