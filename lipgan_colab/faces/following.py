@@ -116,7 +116,7 @@ class _Track:
     Attributes:
         box: where they were last seen, in the frame of number `seen`; first in that of number `since`.
         is_person: whether they are the person wanted.
-        is_candidate: whether they may yet turn out to be.
+        is_other: whether it was found out that they are not.
         has_parted: whether they came where the person was, without a cut; it may have been a shadow.
         looks: what they look like lately, where that is asked.
     """
@@ -125,7 +125,7 @@ class _Track:
     since: int
     seen: int
     is_person: bool = False
-    is_candidate: bool = False
+    is_other: bool = False
     has_parted: bool = False
     looks: deque[Look] = field(default_factory=lambda: deque(maxlen=2 * LOOKS))
 
@@ -174,8 +174,6 @@ class _Follower:
                 self.person.is_person = True
         face = next((face for one, face in everybody if one is self.person), None)
         if face is not None:
-            for one in self.tracks:
-                one.is_candidate = False
             if self.compares and (number - self.person.since) % LOOK_AGAIN == 0:
                 self._look_again(number, sight, face)
         elif self.person is not None:
@@ -215,7 +213,7 @@ class _Follower:
     def _part(self, number: int) -> None:
         """Who was taken for the person is somebody else, since they look more like what is seen now."""
         before, now = average(self.person.looks), average(self.recent)
-        other = _Track(self.person.box, number, number, is_candidate=True, has_parted=True)
+        other = _Track(self.person.box, number, number, has_parted=True)
         other.looks.extend(self.recent)
         for seen in reversed(self.waiting):
             place = next((k for k, (one, _) in enumerate(seen.everybody) if one is self.person), None)
@@ -230,18 +228,21 @@ class _Follower:
         self.tracks = [other if one is self.person else one for one in self.tracks]
         self.recent.clear()
 
+    def _may_be(self, one: _Track) -> bool:
+        """Whether somebody may be the person, who is gone: they came after that or, in a fade, just before."""
+        return self.person is not None and not one.is_other and one.since > self.person.seen - PATIENCE * self.compares
+
     def _meet(self, number: int, sight: Sight, everybody: list[tuple[_Track, Face]]) -> None:
         """The person is gone: look at who has come, and decide about those who were looked at often enough."""
         for one, face in everybody:
-            one.is_candidate |= one.since == number
             age = number - one.since
             is_due = age % 2 == 0 and (len(one.looks) < LOOKS or age % SELDOM < 2 * LOOKS)
-            if one.is_candidate and is_due and self._can_be_used(sight, face):
+            if self._may_be(one) and is_due and self._can_be_used(sight, face):
                 if not self.compares:
                     self._take(one)
                     return
                 one.looks.append(look(sight.picture, face))
-            if one.is_candidate and (is_due or age == PATIENCE):
+            if self._may_be(one) and (is_due or age == PATIENCE):
                 self.decide(lambda one: len(one.looks) >= LOOKS or number - one.since >= PATIENCE)
 
     def _can_be_used(self, sight: Sight, face: Face) -> bool:
@@ -255,7 +256,7 @@ class _Follower:
 
     def decide(self, is_due: Callable[[_Track], bool] = lambda one: True) -> None:
         """Whether one of the candidates is the person; those who are due and are not stay somebody else."""
-        candidates = [one for one in self.tracks if one.is_candidate and one.looks]
+        candidates = [one for one in self.tracks if one.looks and one is not self.person and self._may_be(one)]
         if not any(is_due(one) for one in candidates):
             return
         known = [*self.scenes, *([average(self.person.looks)] if self.person.looks else [])]
@@ -269,7 +270,7 @@ class _Follower:
         if alike or not known:
             self._take(candidates[min(alike)[1] if alike else 0])
         for one in candidates:
-            one.is_candidate &= one.has_parted or not is_due(one)
+            one.is_other = is_due(one) and not (one.has_parted or one.is_person)
 
     def _take(self, one: _Track) -> None:
         """This is the person, from the first frame in which they came."""
@@ -278,5 +279,3 @@ class _Follower:
             self.scenes.append(average(self.person.looks))
         self.person = one
         one.is_person = True
-        for other in self.tracks:
-            other.is_candidate = False

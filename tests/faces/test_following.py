@@ -54,6 +54,19 @@ def test_who_comes_in_a_fade_is_not_the_person_either(finder, shot, frames):
     assert before >= 22 and after <= 2 and back == 20
 
 
+def test_in_a_fade_the_person_may_be_elsewhere_at_once(finder, shot):
+    """For a while both are seen; and before all that a film may show nobody."""
+    mine, later = shot("s1/bbwm7a.mpg", 0, 33), shot("s1/bbwm7a.mpg", 36, 33)
+    empty = np.full_like(mine[0], 120)
+    left, right = (
+        [np.hstack(pair) for pair in pairs] for pairs in (((f, empty) for f in mine), ((empty, f) for f in later))
+    )
+    fade = [cv2.addWeighted(a, 1 - p, b, p, 0) for a, b, p in zip(left[25:], right, np.arange(1, 9) / 9, strict=False)]
+    nobody = [np.hstack([empty, empty])] * 3
+    seen = followed(finder, [nobody, left[:25], fade, right[8:]])
+    assert seen[:2] == [0, 25] and seen[3] == 25
+
+
 def test_a_shadow_is_no_other_person(finder, shot):
     frames = shot("people/s31/lbig7s.mpg", 0, 60)
     dim = np.interp(np.arange(60), [20, 30, 40, 50], [1, 0.75, 0.75, 1])
