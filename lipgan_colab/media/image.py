@@ -136,12 +136,12 @@ def _too_large(path: str | Path, most: int) -> InputError:
 
 
 def _unwarned() -> warnings.catch_warnings:
-    """PIL warns of half as many pixels as it refuses; here they are counted."""
-    return warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning)
+    """PIL warns of half as many pixels as it refuses, which are counted here, and of EXIF that nobody asked for."""
+    return warnings.catch_warnings(action="ignore")
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    with suppress(Exception):  # damaged EXIF: PIL raises anything, and the picture may be whole
+    with _unwarned(), suppress(Exception):  # damaged EXIF: PIL raises anything, and the picture may be whole
         return UPRIGHT.get(image.getexif().get(ORIENTATION))
 
 

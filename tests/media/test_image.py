@@ -72,7 +72,7 @@ def test_what_is_no_picture_is_refused(tmp_path):
         assert name in str(error.value) and "\n" not in str(error.value)
 
 
-def test_damaged_exif_is_a_line(tmp_path):
+def test_damaged_exif_is_a_line(tmp_path, recwarn):
     """PIL raises struct.error for the first of these, and other things for others."""
     for n, block in enumerate((b"II*\0", b"Exif\0\0MM\0*", b"MM\0*\0\0\0\x08\xff\xff", b"II+\0" + bytes(20))):
         path = tmp_path / f"{n}.png"
@@ -81,6 +81,7 @@ def test_damaged_exif_is_a_line(tmp_path):
             assert is_image(path) and read_image(path).shape == (8, 8, 3)
         except InputError as error:
             assert str(path) in str(error) and "\n" not in str(error)
+    assert not recwarn.list
 
 
 def test_pictures_of_more_pixels_than_fit_are_refused(tmp_path):
