@@ -27,7 +27,8 @@ from lipgan_colab.models.weights import save_generator
 
 DUB = """
 import json, resource, sys, time
-from lipgan_colab.generation.generate import GenerateOptions, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
 film, weights, out = sys.argv[1:]
 start = time.perf_counter()
 report = generate(film, film, weights, out, GenerateOptions(pauses="off"))

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import make_folder, written_whole
-from lipgan_colab.generation.generate import GenerateOptions, GenerateReport, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
+from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.models.pretrained import ASSETS
 
 SENTENCE = ASSETS / "sample.wav"

@@ -77,20 +77,13 @@ def _status(parser: argparse.ArgumentParser) -> Run:
 
 
 def _generate(parser: argparse.ArgumentParser) -> Run:
-    from lipgan_colab.faces.following import AFTER_CUTS
-    from lipgan_colab.generation.generate import CONSENT, DETAILS, REFERENCE_MOUTHS, GenerateOptions, generate
-    from lipgan_colab.speech.pauses import PAUSE_RULES
+    from lipgan_colab.generation.generate import generate
+    from lipgan_colab.generation.options import CHOICES, CONSENT, GenerateOptions
 
     names = add_flags(parser, generate, ("face", "speech", "weights", "out", "device"), weights=WEIGHTS)
-    changes = {
-        "person": {"type": _person},
-        "after_cuts": {"choices": AFTER_CUTS},
-        "pauses": {"choices": PAUSE_RULES},
-        "pads": {"metavar": ("TOP", "RIGHT", "BOTTOM", "LEFT")},
-        "reference_mouth": {"choices": REFERENCE_MOUTHS},
-        "detail": {"choices": DETAILS},
-    }
-    add_flags(parser, GenerateOptions, **changes)
+    changes = {name: {"choices": choices} for name, choices in CHOICES.items()}
+    pads = {"metavar": ("TOP", "RIGHT", "BOTTOM", "LEFT")}
+    add_flags(parser, GenerateOptions, person={"type": _person}, pads=pads, **changes)
 
     def run(args: argparse.Namespace) -> None:
         if not args.consent:

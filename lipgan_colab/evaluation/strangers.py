@@ -26,8 +26,9 @@ from lipgan_colab.faces.face import far, sizes
 from lipgan_colab.faces.face_clip import CHIN, FPS, filled
 from lipgan_colab.files import make_folder, written_whole
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
-from lipgan_colab.generation.generate import GenerateOptions, ready_generator
+from lipgan_colab.generation.generate import ready_generator
 from lipgan_colab.generation.moved_faces import film_likeness, spoken_parts
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, speaking_mesh, spoken
 from lipgan_colab.generation.warp import warp
 from lipgan_colab.media.image import is_image

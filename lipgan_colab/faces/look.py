@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -89,6 +90,7 @@ def has_changed(before: Look, after: Look) -> bool:
     return shapes_differ(before, after) > SAME_SHAPE and colours_differ(before, after) > OTHER_COLOURS
 
 
+@cache
 def _patches() -> tuple[np.ndarray, np.ndarray]:
     """Where colours are looked at: middles (26, 3) in the head's frame, and half a side of each (26,)."""
     points = canonical()

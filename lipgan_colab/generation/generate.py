@@ -1,14 +1,12 @@
 """Face and speech to video: the photo or the film of a person speaks another clip."""
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -17,17 +15,18 @@ import torch
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device
-from lipgan_colab.errors import InputError, check_ranges, counted
+from lipgan_colab.errors import InputError
 from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
-from lipgan_colab.faces.following import AFTER_CUTS, Person, Wanted
 from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.generation.answers import Answers
 from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
 from lipgan_colab.generation.moved_faces import Mover, film_likeness, spoken_parts, with_parts
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.own_pixels import likeness
 from lipgan_colab.generation.paste import mark_synthetic, paste, place, shown
+from lipgan_colab.generation.report import PHOTO_FPS, GenerateReport
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.sound import missing_from, pick_track, read_sound, read_speech
@@ -41,193 +40,13 @@ from lipgan_colab.speech.features import OFFSET_RATE
 from lipgan_colab.speech.level import as_loud_as_usual
 from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking, without_noise
 
-PHOTO_FPS = Fraction(25)
-RANGES = {  # of the options
-    "sync_offset": (-250, 250),
-    "largest_yaw": (0, 180),
-    "sharpen": (0, 1),
-    "batch_size": (1, 1024),
-    "sound_track": (1, 1000),
-}
-REFERENCE_MOUTHS = ("auto", "own", "rest")
-DETAILS = ("own", "network")
-SHOWN = 5  # stretches in a report
-CONSENT = (
-    "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic. "
-    "With --consent the video notes that they agreed, and this is not said again"
-)
-
-
-@dataclass(frozen=True)
-class GenerateOptions:
-    """How a person is made to speak.
-
-    Attributes:
-        person: who speaks: "largest"; or the number of the person counted from the left, from 0; or a point (x, y) in
-            the face, in pixels. Looked for in the first frame that has it. The largest is the largest of those that are
-            not turned too far.
-        after_cuts: who speaks after a cut, or where somebody turns up while the person is gone: "same" looks whether it
-            is the same person, by the proportions of the face and the colours of skin, hair and clothes, and leaves
-            others as they are; "anybody" takes them for the person.
-        any_face: also what does not look like a human face speaks: an animal, a drawing.
-        pauses: when the mouth rests: "gentle" lets whispers and laughter move the lips, "strict" closes them in every
-            gap between sentences, "off" never (see `pauses.PAUSE_RULES`).
-        sync_offset: by how many frames of the video the lips move later (negative: earlier), 250 at most.
-        window_offset: by how many frames of 1/25 s the speech windows begin later than their kind says; None takes
-            what the weights were trained with.
-        pads: by which part of its side the face's box grows at the top, right, bottom and left, -0.25 to 1.
-        largest_yaw: degrees, 0 to 180; faces turned further away fade to what they were.
-        reference_mouth: how the generator sees the mouth that is there: "own", as it is; "rest", with a resting one
-            painted over it; "auto" rests the open mouth of a photo, a smile above all, for weights that have learnt
-            from painted references.
-        detail: whose skin and lips are shown where a generator speaks: "own" takes only the shape and the inside of the
-            mouth from it, and moves the person's own pixels; "network" pastes its picture as it is, as was published.
-        sharpen: how far the generated part is sharpened: 0 not at all, 1 strongly.
-        mark: write "AI-generated" into the picture.
-        consent: the person whose face and voice this is agreed to it, as far as the caller says; noted in the video's
-            metadata.
-        batch_size: frames generated at once, 1 to 1024.
-        sound_track: which of the speech file's sound tracks is heard, counted from 1; None takes the one that is
-            flagged to be played, or the first, but none that is silent where another is not, or faint where another
-            is much louder.
-    """
-
-    person: Person = "largest"
-    after_cuts: str = "same"
-    any_face: bool = False
-    pauses: str = "normal"
-    sync_offset: int = 0
-    window_offset: int | None = None
-    pads: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    largest_yaw: float = 45.0
-    reference_mouth: str = "auto"
-    detail: str = "own"
-    sharpen: float = 0.0
-    mark: bool = False
-    consent: bool = False
-    batch_size: int = 16
-    sound_track: int | None = None
-
-    def __post_init__(self):
-        check_ranges(self, RANGES)
-        if self.window_offset is not None:
-            check_ranges(self, {"window_offset": RANGES["sync_offset"]})
-        if not _can_be_meant(self.person):
-            raise InputError(f"`person` {self.person!r}: largest, a number from the left from 0, or a point (x, y)")
-        if self.after_cuts not in AFTER_CUTS:
-            raise InputError(f"`after_cuts` {self.after_cuts!r}: choose one of {', '.join(AFTER_CUTS)}")
-        if self.pauses not in PAUSE_RULES:
-            raise InputError(f"`pauses` {self.pauses!r}: choose one of {', '.join(PAUSE_RULES)}")
-        if self.reference_mouth not in REFERENCE_MOUTHS:
-            raise InputError(f"`reference_mouth` {self.reference_mouth!r}: choose one of {', '.join(REFERENCE_MOUTHS)}")
-        if self.detail not in DETAILS:
-            raise InputError(f"`detail` {self.detail!r}: choose one of {', '.join(DETAILS)}")
-        if len(self.pads) != 4 or not all(-0.25 <= pad <= 1 for pad in self.pads):
-            raise InputError(f"`pads` {self.pads}: four parts of the face's side, each from -0.25 to 1")
-
-    @property
-    def wanted(self) -> Wanted:
-        """Whom to follow."""
-        return Wanted(self.person, self.after_cuts, self.largest_yaw, self.any_face)
-
-
-def _can_be_meant(person: Person) -> bool:
-    if isinstance(person, str):
-        return person == "largest"
-    if isinstance(person, int):
-        return person >= 0
-    return len(person) == 2 and all(math.isfinite(x) for x in person)
-
-
-@dataclass
-class GenerateReport:
-    """What `generate` did.
-
-    Attributes:
-        path: the finished video.
-        frames: how many it has, at fps frames a second.
-        spoken: in which part of the time somebody speaks, 0 to 1; None where pauses were not looked for.
-        faces: how many were seen where the person was chosen; 1 where it was said which one.
-        passed_over: whether a larger face than the person's was turned too far, or not a human one.
-        without_face: stretches (first, last) of frames in which nobody was seen; they are as they were.
-        with_others: stretches of frames in which others were seen and not the person; they are as they were.
-        turned_away: frames in which the face was turned too far to be changed fully.
-        rested: whether the generator saw a resting mouth where there was another.
-        idle: options that were set and mean nothing to these weights.
-        sound_track: which of the speech file's `sound_tracks` was heard, counted from 1.
-        stated_seconds: how long the speech's file says that it is, if that is clearly more than there is in it.
-        louder_by: by how many dB the networks heard a quiet voice louder than it is; the video has it as it was given.
-        seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
-            time.
-    """
-
-    path: Path
-    frames: int = 0
-    fps: Fraction = PHOTO_FPS
-    spoken: float | None = None
-    faces: int = 0
-    passed_over: bool = False
-    without_face: list[tuple[int, int]] = field(default_factory=list)
-    with_others: list[tuple[int, int]] = field(default_factory=list)
-    turned_away: int = 0
-    rested: bool = False
-    idle: list[str] = field(default_factory=list)
-    sound_track: int = 1
-    sound_tracks: int = 1
-    stated_seconds: float | None = None
-    louder_by: float = 0.0
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def passed_through(self) -> int:
-        """How many frames are as they were because the person was not seen."""
-        return sum(last - first + 1 for first, last in self.without_face + self.with_others)
-
-    def __str__(self) -> str:
-        text = f"{self.path}: {counted(self.frames, 'frame')}, {float(self.frames / self.fps):.2f} s"
-        if self.sound_tracks > 1:
-            text += f"; sound track {self.sound_track} of {self.sound_tracks} is heard"
-        if self.louder_by:
-            text += f"; the voice is quiet, and was heard {self.louder_by:.0f} dB louder"
-        if self.stated_seconds is not None:
-            there = float(self.frames / self.fps)
-            text += f"; the sound ends after {there:.2f} s of {self.stated_seconds:.2f} s: the file may be cut off"
-        if self.spoken == 0:
-            other = "`sound_track` takes another track; " if self.sound_tracks > 1 else ""
-            text += f"; no speech is heard, so the mouth rests ({other}with `pauses=off` every sound moves it)"
-        if self.passed_over:
-            text += "; the largest face is turned too far, or not a human one, so another speaks (`person` chooses)"
-        elif self.faces > 1:
-            text += f"; of {self.faces} faces the largest speaks (`person` chooses)"
-        for stretches, what in ((self.without_face, "without the face"), (self.with_others, "with other people")):
-            if stretches:
-                count = sum(last - first + 1 for first, last in stretches)
-                left = "is left as it was" if count == 1 else "are left as they were"
-                text += f"; {counted(count, 'frame')} {what} {left} ({_told(stretches, self.fps)})"
-        if self.with_others:
-            text += "; with `after_cuts=anybody` they speak as well"
-        if self.turned_away:
-            text += f"; in {counted(self.turned_away, 'frame')} the face is turned too far and fades to the original"
-        if self.rested:
-            text += "; the generator saw the mouth at rest (with `reference_mouth=own` it sees it as it is)"
-        if self.idle:
-            text += f"; these weights have no use for {', '.join(f'`{name}`' for name in self.idle)}"
-        return text
-
-
-def _told(stretches: list[tuple[int, int]], fps: Fraction) -> str:
-    """From when to when some stretches (first frame, last frame) last, the first of them: one frame is 0.08-0.12 s."""
-    times = [[f"{round(float(n / fps), 2):g}" for n in (first, last + 1)] for first, last in stretches[:SHOWN]]
-    told = [f"{begin}-{end} s" if begin != end else f"at {begin} s" for begin, end in times]
-    return ", ".join(told) + (", …" if len(stretches) > SHOWN else "")
-
 
 def generate(
     face: str | Path,
     speech: str | Path,
     weights: str | Path | Generator,
     out: str | Path,
-    options: GenerateOptions = GenerateOptions(),
+    options: GenerateOptions = GenerateOptions(),  # noqa: B008 (it is frozen)
     device: str | torch.device | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> GenerateReport:

@@ -10,7 +10,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import INNER_LIPS, JAW, LIPS, Face
 from lipgan_colab.faces.following import Person, Sight, chosen
-from lipgan_colab.generation.generate import GenerateOptions
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.media.image import is_image, read_image
 from lipgan_colab.media.video import read_video
 

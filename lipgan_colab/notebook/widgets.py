@@ -17,7 +17,9 @@ from ipywidgets import Accordion, Button, Checkbox, Dropdown, FloatSlider, HBox,
 
 from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import written_whole
-from lipgan_colab.generation.generate import GenerateOptions, GenerateReport, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
+from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.models.pretrained import ASSETS

@@ -11,7 +11,7 @@ import pytest
 
 from lipgan_colab.cli.flags import add_flags, made_of
 from lipgan_colab.cli.verbs import VERBS, main
-from lipgan_colab.generation.generate import GenerateOptions
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.shards.gates import Gates
 from lipgan_colab.training.motion_data import MotionTrainConfig
 from lipgan_colab.training.step import TrainConfig

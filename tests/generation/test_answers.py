@@ -12,7 +12,8 @@ from lipgan_colab.faces.face import Face
 from lipgan_colab.generation import generate as generating
 from lipgan_colab.generation.answers import Answers
 from lipgan_colab.generation.crops import generate_crops
-from lipgan_colab.generation.generate import GenerateOptions, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.own_pixels import spoken
 from lipgan_colab.generation.paste import paste, place
 from lipgan_colab.media.sound import read_speech

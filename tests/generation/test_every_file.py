@@ -9,7 +9,8 @@ import pytest
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.generation.generate import GenerateOptions, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.media.image import is_image, read_image
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE

@@ -24,7 +24,8 @@ from lipgan_colab.faces.following import Wanted
 from lipgan_colab.generation import face_frames
 from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import bounced_frames, find_in_photo
-from lipgan_colab.generation.generate import GenerateOptions, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.media.image import read_image
 from lipgan_colab.media.sound import read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE

@@ -9,8 +9,9 @@ from made_media import as_int16, mux
 
 from lipgan_colab.faces import geometry, lips, mesh
 from lipgan_colab.faces.following import Wanted
-from lipgan_colab.generation.generate import GenerateOptions, generate
+from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.moved_faces import film_likeness, spoken_parts
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.media.image import read_image
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE

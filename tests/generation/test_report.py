@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.generation.generate import GenerateReport, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.report import GenerateReport
 
 
 @pytest.mark.parametrize(

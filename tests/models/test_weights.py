@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.generation.generate import GenerateOptions, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.media.video import read_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.wav2lip import QualityDiscriminator, SyncExpert, SyncExpertConfig, Wav2LipGenerator

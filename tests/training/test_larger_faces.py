@@ -13,7 +13,8 @@ from sessions import TINY
 from lipgan_colab.corpora.corpus import folder
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.evaluate import evaluate
-from lipgan_colab.generation.generate import GenerateOptions, generate
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import load_generator, save_generator
 from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
