@@ -41,7 +41,9 @@ def add_flags(
             options["default"] = parameter.default
         options |= {"help": about.get(name, "")} | changes.get(name, {})
         options["help"] = _with_default(_for_typing(options["help"], parameters), options)
-        parser.add_argument(_flag(name), **options)
+        if name.endswith("_"):
+            options.setdefault("metavar", name.rstrip("_").upper())
+        parser.add_argument(_flag(name), dest=name, **options)
         added.append(name)
     return added
 
@@ -80,7 +82,7 @@ def _conversion(annotation: Any) -> dict[str, Any]:
 
 
 def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return f"--{name.rstrip('_').replace('_', '-')}"  # from_ is what Python makes of a word of its own
 
 
 def _for_typing(text: str, names: Collection[str]) -> str:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -83,7 +84,11 @@ def _generate(parser: argparse.ArgumentParser) -> Run:
     names = add_flags(parser, generate, ("face", "speech", "weights", "out", "device"), weights=WEIGHTS)
     changes = {name: {"choices": choices} for name, choices in CHOICES.items()}
     pads = {"metavar": ("TOP", "RIGHT", "BOTTOM", "LEFT")}
-    add_flags(parser, GenerateOptions, person={"type": _person}, pads=pads, **changes)
+    times = {name: {"type": str} for name in ("from_", "to", "speech_at")}
+    shown = [field.name for field in fields(GenerateOptions) if field.name != "cache"]
+    add_flags(parser, GenerateOptions, shown, person={"type": _person}, pads=pads, **changes, **times)
+    text = "look for faces anew, and keep nothing of them (default: off)"
+    parser.add_argument("--no-cache", dest="cache", action="store_false", help=text)
 
     def run(args: argparse.Namespace) -> None:
         if not args.consent:

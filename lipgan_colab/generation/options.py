@@ -1,10 +1,11 @@
 """How a person is made to speak: what can be chosen."""
 
-import math
 from dataclasses import dataclass
 
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces.following import AFTER_CUTS, Person, Wanted
+from lipgan_colab.generation.turns import Time, check_person, check_time
+from lipgan_colab.media.encoding import CODECS, Encoding
 from lipgan_colab.speech.pauses import PAUSE_RULES
 
 RANGES = {  # of the options
@@ -19,6 +20,9 @@ CHOICES = {  # of the options that are words
     "pauses": tuple(PAUSE_RULES),
     "reference_mouth": ("auto", "own", "rest"),
     "detail": ("own", "network"),
+    "keep_length": ("speech", "film"),
+    "listeners": ("as-filmed", "rest"),
+    "codec": CODECS,
 }
 CONSENT = (
     "Use the face and the voice of people who agreed to it, and tell those who watch that the video is synthetic. "
@@ -58,6 +62,18 @@ class GenerateOptions:
         sound_track: which of the speech file's sound tracks is heard, counted from 1; None takes the one that is
             flagged to be played, or the first, but none that is silent where another is not, or faint where another
             is much louder.
+        from_, to: from when to when a film is dubbed, in seconds, as m:ss, or as the number of a frame (300f); the rest
+            of it is left as it is, with its own sound. Without `to` it is dubbed for as long as the speech lasts. A
+            photo speaks from then on.
+        speech_at: when in the result the speech begins; None takes the beginning of what is dubbed.
+        keep_length: how long the result is where neither `from_` nor `to` says what is dubbed: as the "speech", for
+            which a shorter film is played forward and backward; or as the "film", where the mouth rests after the
+            speech.
+        listeners: what the others do while somebody speaks: "as-filmed", what they did; "rest", keep their mouths shut.
+        codec: h264, h265 or prores make a film of it, png a folder of pictures and the sound.
+        crf: how coarse the pictures are, 0 to 51, of h264 and h265; None takes what looks like the original.
+        lossless: keep every pixel as it was made.
+        cache: keep on this machine which faces a film shows where, so that another voice for it is made sooner.
     """
 
     person: Person = "largest"
@@ -75,28 +91,40 @@ class GenerateOptions:
     consent: bool = False
     batch_size: int = 16
     sound_track: int | None = None
+    from_: Time = None
+    to: Time = None
+    speech_at: Time = None
+    keep_length: str = "speech"
+    listeners: str = "as-filmed"
+    codec: str = "h264"
+    crf: int | None = None
+    lossless: bool = False
+    cache: bool = True
 
     def __post_init__(self):
         check_ranges(self, RANGES)
         if self.window_offset is not None:
             check_ranges(self, {"window_offset": RANGES["sync_offset"]})
-        if not _can_be_meant(self.person):
-            raise InputError(f"`person` {self.person!r}: largest, a number from the left from 0, or a point (x, y)")
+        check_person(self.person)
+        for name in ("from_", "to", "speech_at"):
+            check_time(name, getattr(self, name))
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"`{name}` {getattr(self, name)!r}: choose one of {', '.join(choices)}")
         if len(self.pads) != 4 or not all(-0.25 <= pad <= 1 for pad in self.pads):
             raise InputError(f"`pads` {self.pads}: four parts of the face's side, each from -0.25 to 1")
+        _ = self.encoding  # which checks itself
 
     @property
     def wanted(self) -> Wanted:
         """Whom to follow."""
-        return Wanted(self.person, self.after_cuts, self.largest_yaw, self.any_face)
+        return self.wanting(self.person)
 
+    def wanting(self, person: Person) -> Wanted:
+        """Whom to follow if this is the person."""
+        return Wanted(person, self.after_cuts, self.largest_yaw, self.any_face)
 
-def _can_be_meant(person: Person) -> bool:
-    if isinstance(person, str):
-        return person == "largest"
-    if isinstance(person, int):
-        return person >= 0
-    return len(person) == 2 and all(math.isfinite(x) for x in person)
+    @property
+    def encoding(self) -> Encoding:
+        """How the result is stored."""
+        return Encoding(self.codec, self.crf, self.lossless)
