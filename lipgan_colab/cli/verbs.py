@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from tqdm.auto import tqdm
 
-from lipgan_colab.cli import corpus_verbs
+from lipgan_colab.cli import corpus_verbs, film_verbs
 from lipgan_colab.cli.flags import add_flags, as_typed, given, made_of
 from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError, counted
@@ -244,6 +244,7 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
     ),
     "status": (_status, "where a run stands, when and where it was saved, whether it can go on"),
     "generate": (_generate, "a face and a speech clip to a video"),
+    **film_verbs.VERBS,
     "evaluate": (_evaluate, "clips generated from their own and another's speech, compared with the truth"),
     "strangers": (_strangers, "photos and films of strangers speak: one page of pictures, and what can be checked"),
     "weights": (_weights, "list the pretrained weights that can be had by name; or convert some"),
