@@ -30,6 +30,8 @@ from lipgan_colab.generation.speeches import Speech
 from lipgan_colab.generation.turns import Turn
 from lipgan_colab.media.film_format import film_format
 from lipgan_colab.media.image import is_image
+from lipgan_colab.media.made import Made, sha256
+from lipgan_colab.media.marking import check_signing, mark_file
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.sound import read_sound
 from lipgan_colab.media.splicing import splice_video, spliceable
@@ -77,6 +79,7 @@ def generate(
     turns = turns_of(speech, options)
     check_files(face, turns)
     check_video_name(out, options.encoding)
+    check_signing()
     check_place(out)
     clear_abandoned(Path(out).parent)
     keep_freed_memory()
@@ -85,7 +88,7 @@ def generate(
     started, waited = time.perf_counter(), StageClock()
     with clock.stage("read"):
         sound, rate = heard_sound(face, heard, scene)
-    comment = comment_of(weights, options)
+    comment, mark = comment_of(scene.generator, options), marker(face, scene)
     splice = None if scene.is_photo else scene.source.splice
     ranges = splice.widened(scene.schedule.dubbed) if splice else [(0, scene.schedule.frames)]
     end = ranges[-1][1] if splice or not scene.schedule.keeps_film else None
@@ -95,10 +98,10 @@ def generate(
     with closing(counted_frames(ahead(made), report, on_progress)) as frames:
         frames = waited.timed("wait", frames)
         if splice:
-            splice_video(out, splice, ranges, frames, sound, rate, comment, options.encoding)
+            splice_video(out, splice, ranges, frames, sound, rate, comment, options.encoding, mark)
         else:
             like = None if scene.is_photo else film_format(face)
-            write_video(out, frames, report.fps, sound, rate, comment, options.encoding, like)
+            write_video(out, frames, report.fps, sound, rate, comment, options.encoding, like, mark)
     report.frames += report.copied
     clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
     report.seconds = dict(clock.seconds)
@@ -298,10 +301,31 @@ def ready_generator(
     return generator
 
 
-def comment_of(weights: str | Path | Generator, options: GenerateOptions) -> str:
-    name = type(weights).__name__ if isinstance(weights, torch.nn.Module) else Path(weights).name
+def comment_of(generator: Generator, options: GenerateOptions) -> str:
+    """What a result's metadata say beside that it is synthetic."""
     consent = "; the maker states that the person shown agreed" if options.consent else ""
-    return f"Weights: {name}; made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{consent}"
+    return f"Weights: {_name(generator)}; made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{consent}"
+
+
+def _name(generator: Generator) -> str:
+    source = getattr(generator, "source", None)
+    return Path(source).name if source else type(generator).__name__
+
+
+def marker(face: str | Path, scene: Scene) -> Callable[[Path], None]:
+    """What marks a finished file as synthetic; the report learns how."""
+    report, file = scene.report, getattr(scene.generator, "file", None)
+    parts = tuple((float(first / report.fps), float(end / report.fps)) for first, end in report.dubbed)
+    speeches = tuple(dict.fromkeys(turn.speech for turn in report.turns))
+    weights = _name(scene.generator), file and sha256(file)
+    made = Made(*weights, Path(face), speeches, scene.options.consent, (parts[0][0], parts[-1][1]) if parts else None)
+    kind = "png" if scene.options.codec == "png" else report.path.suffix.lower().removeprefix(".")
+
+    def mark(path: Path) -> None:
+        with scene.clock.stage("mark"):
+            report.marks = mark_file(path, made, kind)
+
+    return mark
 
 
 def counted_frames(frames: Iterator[np.ndarray], report: GenerateReport, on_progress) -> Iterator[np.ndarray]:

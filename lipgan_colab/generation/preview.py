@@ -18,6 +18,7 @@ from lipgan_colab.generation.generate import (
     comment_of,
     counted_frames,
     heard_sound,
+    marker,
     set_scene,
     turns_of,
 )
@@ -25,6 +26,7 @@ from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.generation.scene import Scene, spoken_frames
 from lipgan_colab.generation.turns import Turn
+from lipgan_colab.media.film_format import film_format
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.writing import write_video
 from lipgan_colab.models.weights import Generator
@@ -82,7 +84,8 @@ def preview(
             sound, rate = heard_sound(face, heard, scene)
             sound = sound[:, : round((end - first) / report.fps * rate)]
             pictures = (picture for _, picture in made)
-            write_video(out, pictures, report.fps, sound, rate, comment_of(weights, options))
+            like, comment = None if scene.is_photo else film_format(face), comment_of(scene.generator, options)
+            write_video(out, pictures, report.fps, sound, rate, comment, like=like, finish=marker(face, scene))
     return out
 
 

@@ -73,6 +73,7 @@ class GenerateReport:
         turned_away: frames in which the face was turned too far to be changed fully.
         rested: whether the generator saw a resting mouth where there was another.
         idle: options that were set and mean nothing to these weights, or this face.
+        marks: what the file says of itself to machines, a line for each way.
         seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
             time.
     """
@@ -90,6 +91,7 @@ class GenerateReport:
     turned_away: int = 0
     rested: bool = False
     idle: list[str] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -138,6 +140,8 @@ class GenerateReport:
             text += "; the generator saw the mouth at rest (with `reference_mouth=own` it sees it as it is)"
         if self.idle:
             text += f"; there is no use for {', '.join(f'`{name}`' for name in self.idle)} here"
+        for mark in self.marks[1:]:  # the first is XMP, of which nobody has to know more
+            text += f"; {mark}"
         if len(self.turns) > 1:
             text += f"\n{self.who_speaks_when()}"
         return text
