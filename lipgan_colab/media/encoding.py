@@ -82,7 +82,7 @@ def add_picture(
     container: av.container.OutputContainer, fps: Fraction, encoding: Encoding, format: FilmFormat
 ) -> av.VideoStream:
     """A stream for pictures; what it says of their colours, players show as it went in."""
-    name, pix_fmt, options = _encoder(encoding)
+    name, pix_fmt, options = encoder(encoding)
     stream = container.add_stream(name, rate=fps, options=options)
     stream.pix_fmt = pix_fmt
     if encoding.codec == "h265":
@@ -105,8 +105,8 @@ def describe(codec: av.VideoCodecContext, fps: Fraction, encoding: Encoding, for
         codec.sample_aspect_ratio = format.pixel_aspect
 
 
-def _encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
-    """Of a codec: FFmpeg's encoder, its pixels, its options."""
+def encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
+    """Of an encoding: FFmpeg's encoder, its pixels, its options."""
     if encoding.codec == "prores":
         return "prores_ks", "yuv422p10le", {"profile": "hq", "vendor": "apl0"}
     quality = {"preset": PRESET}
@@ -123,10 +123,10 @@ def _encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
 def encodable(rgb: np.ndarray, n: int, time_base: Fraction, encoding: Encoding, format: FilmFormat) -> av.VideoFrame:
     """Picture number n, (H, W, 3) with square pixels, as the stream of `add_picture` wants it."""
     if encoding.keeps_pixels:
-        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=_encoder(encoding)[1])
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=encoder(encoding)[1])
     else:
         frame = _as_stored(rgb, format).reformat(
-            format=_encoder(encoding)[1],
+            format=encoder(encoding)[1],
             dst_colorspace=format.encoded_with,
             dst_color_range=LIMITED if encoding.codec == "prores" else format.range or LIMITED,
         )

@@ -69,7 +69,7 @@ def film_format(path: str | Path) -> FilmFormat:
     with opened(path) as container:
         stream = video_stream(container, path)
         first = next(good_frames(container, stream, path))
-        return format_of(first, stream, _timecode(container, stream))
+        return format_of(first, stream, timecode_of(container, stream))
 
 
 def format_of(frame: av.VideoFrame, stream: av.VideoStream, timecode: str | None = None) -> FilmFormat:
@@ -98,7 +98,7 @@ def _pixel_aspect(frame: av.VideoFrame, stream: av.VideoStream) -> Fraction:
     return aspect if square_pixels(frame, stream)[0] != frame.width else Fraction(1)
 
 
-def _timecode(container: av.container.InputContainer, stream: av.VideoStream) -> str | None:
+def timecode_of(container: av.container.InputContainer, stream: av.VideoStream) -> str | None:
     """What the pictures, the file or a track of its own says: .mov has it as such, Matroska in capitals."""
     for said in (stream.metadata, container.metadata, *(other.metadata for other in container.streams)):
         for name, value in said.items():
