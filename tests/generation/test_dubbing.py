@@ -72,7 +72,7 @@ def test_outside_of_the_stretch_all_is_the_films(talk, starter, tmp_path):
     assert np.abs(sound - own)[:, round(1.4 * rate) :].max() < 2e-7
     assert np.abs(sound - own)[:, round(0.5 * rate) : round(1.3 * rate)].max() > 0.1
     assert report.dubbed == [(10, 35)] and "dubbed: 0.4-1.4 s" in str(report)
-    assert "its last 2.92 s are not heard" in str(report)
+    assert "its last 2.94 s are not heard" in str(report)
 
 
 def test_a_film_may_stay_as_long_as_it_is(talk, starter, one_second, tmp_path):
@@ -133,17 +133,17 @@ def test_two_speak_at_once_each_with_their_own_mouth(two_faces, starter, one_sec
 @pytest.mark.parametrize("weights", ["starter", "lipgan-starter"])
 def test_listeners_keep_their_mouths_shut_if_that_is_asked_for(weights, two_faces, finder, one_second, tmp_path):
     path, film = two_faces
-    options = replace(LOSSLESS, person=1, from_=0, to=2.0)
+    options = replace(LOSSLESS, person=1, from_=0, to=1.0)
     as_filmed = frames_of(generate(path, one_second, weights, tmp_path / "a.mov", options).path)
     assert sides_changed(film, as_filmed)[:, 0].max() == 0
     rested = frames_of(generate(path, one_second, weights, tmp_path / "b.mov", replace(options, listeners="rest")).path)
 
     def widest(frames) -> float:
-        faces = [sorted(finder.find(frame), key=lambda face: face.box[0])[0] for frame in frames[5:45:3]]
+        faces = [sorted(finder.find(frame), key=lambda face: face.box[0])[0] for frame in frames[3:20:4]]
         return max(geometry.mouth_opening(face.landmarks) for face in faces)
 
     assert widest(rested) < 0.5 * widest(as_filmed)
-    assert not changed(film[50:], rested[50:]).any()
+    assert not changed(film[25:], rested[25:]).any()
 
 
 def test_two_in_a_photo_speak_in_turn(two_faces, starter, one_second, tmp_path):
