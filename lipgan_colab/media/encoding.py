@@ -39,8 +39,8 @@ class Encoding:
             10 bits, with PCM sound), for cutting rooms; "png", a folder of pictures and a sound.wav.
         crf: quality of h264 and h265, from 0 (best) to 51; None for what nobody can tell from the original.
         lossless: each pixel and each sample as it is. h264 and h265 then hold RGB (High 4:4:4 Predictive, Main 4:4:4)
-            and, in .mp4, FLAC, in .mov, PCM of 24 bits: for FFmpeg, VLC, mpv and programs that cut films. Browsers play
-            such an H.264, neither QuickTime nor phones and TVs do.
+            and, in .mp4, FLAC, in .mov, PCM of 24 bits: for FFmpeg, VLC, mpv and programs that cut films. Chromium
+            shows such an H.264 as it is; QuickTime, phones and TVs know neither.
 
     Raises:
         InputError: there is no such codec, or what is asked for contradicts itself.

@@ -104,11 +104,13 @@ class ParameterSets:
 
 @dataclass(frozen=True)
 class SpsFacts:
-    """Of a sequence parameter set: its profile_idc, level_idc and number, and whether all pictures are whole frames."""
+    """Of a sequence parameter set: its profile_idc, level_idc and number, what size the pictures have (in macroblocks,
+    and what is cut off on each side), and whether all are whole frames."""
 
     profile: int
     level: int
     number: int
+    size: tuple[int, ...]
     progressive: bool
 
 
@@ -138,9 +140,12 @@ def sps_facts(sps: bytes) -> SpsFacts:
             bits.golomb()
     bits.golomb()  # references
     bits.take(1)
-    bits.golomb()  # width and height
-    bits.golomb()
-    return SpsFacts(profile, sps[3], number, bool(bits.take(1)))
+    size = (bits.golomb(), bits.golomb())
+    progressive = bool(bits.take(1))
+    bits.take(1 if progressive else 2)
+    if bits.take(1):
+        size += tuple(bits.golomb() for _ in range(4))
+    return SpsFacts(profile, sps[3], number, size, progressive)
 
 
 def _skip_scaling_list(bits: "_Bits", size: int) -> None:

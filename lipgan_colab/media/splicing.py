@@ -42,6 +42,7 @@ from lipgan_colab.media.hdr import is_of_other_light
 from lipgan_colab.media.video import Screen, as_fraction, good_frames, is_mirrored, resample_frames, video_stream
 from lipgan_colab.media.writing import Finish, as_channels, finished_film, mux_together, sound_of
 
+FILES = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "flv")  # FFmpeg's names of what has good time stamps
 PIXELS = ("yuv420p", "yuvj420p")
 
 
@@ -56,7 +57,8 @@ class Splice:
     Args:
         path: the film.
         fps: its constant rate.
-        format: how it is stored.
+        format: how it is stored, as it lies in the file.
+        turns: the quarters, counter-clockwise, that it is turned by to be shown.
         time_base: the unit of its time stamps, in s.
         first: the time stamp of its first picture.
         shown: when each picture is shown after the first one, in this order, which is that of frames.
@@ -71,6 +73,7 @@ class Splice:
     path: Path
     fps: Fraction
     format: FilmFormat
+    turns: int
     time_base: Fraction
     first: int
     shown: tuple[int, ...]
@@ -104,47 +107,55 @@ class Splice:
 
     def read(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
         """The frames from number `first` on, (number, RGB uint8 (H, W, 3)), as `resample_frames` of `read_video` gives
-        them, without those long before. InputError where the film cannot be read any more.
+        them, without those long before. Where the last ones are damaged the last good one stays to the end.
+        InputError where the film cannot be read any more.
         """
         key = self.keys[bisect_right(self.keys, first) - 1]
-        for seeking in (True, False):  # where the file's own table leads astray, all packets are passed
-            with opened(self.path) as container:
-                stream = video_stream(container, self.path)
-                if seeking and key:
-                    with suppress(av.FFmpegError):
-                        container.seek(self.first + self.shown[key], stream=stream)
-                packets = container.demux(stream)
-                wanted = self.first + self.shown[key]
-                found = next((p for p in packets if p.pts is not None and p.pts >= wanted), None)
-                if found is not None and found.pts == wanted:
-                    yield from self._seen(container, stream, chain([found], packets), first)
-                    return
-        raise InputError(f"{self.path}: this film has changed while it was read; start again")
+        for start in dict.fromkeys((key, 0)):
+            for number, rgb in self._read_from(start, first):
+                yield number, rgb
+                first = number + 1
+        if first < self.frames:
+            raise _changed(self.path)
 
-    def _seen(
-        self, container: av.container.InputContainer, stream: av.VideoStream, packets: Iterator[av.Packet], first: int
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        numbers = {self.first + time: number for number, time in enumerate(self.shown)}
-        show, following, before = Screen(stream), first, None
-        for frame in decoded(container, stream, packets):
-            number = None if frame.is_corrupt else numbers.get(frame.pts)
-            if number is None:
-                continue
-            if before is not None:
-                while following < number:  # pictures that are damaged: the last one stays
-                    yield following, show(before)
-                    following += 1
-            if number == following:
-                yield number, show(frame)
-                following += 1
-            before = frame
+    def _read_from(self, key: int, first: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The same, decoded from an IDR picture on. If that is not the film's first one it ends before the first
+        damage: what is guessed in its place depends on all that came before.
+        """
+        with opened(self.path) as container:
+            stream, wanted = video_stream(container, self.path), self.first + self.shown[key]
+            if key:
+                with suppress(av.FFmpegError):
+                    container.seek(wanted, stream=stream)
+            packets = container.demux(stream)
+            found = next((packet for packet in packets if packet.pts is not None and packet.pts >= wanted), None)
+            if found is None or found.pts != wanted:
+                return  # the file's own table leads astray
+            numbers = {self.first + time: number for number, time in enumerate(self.shown)}
+            show, before, due = Screen(stream), None, key
+            for frame in decoded(container, stream, chain([found], packets)):
+                number = None if frame.is_corrupt else numbers.get(frame.pts)
+                if key and number != due:
+                    return
+                if number is None:
+                    continue
+                due = number + 1
+                for held in range(first, number if before is not None else first):
+                    yield held, show(before)
+                first = max(first, number)
+                if number == first:
+                    yield number, show(frame)
+                    first += 1
+                before = frame
+            for held in range(first, self.frames if before is not None and not key else first):
+                yield held, show(before)
 
 
 def spliceable(path: str | Path, fps: Fraction | float, encoding: Encoding) -> Splice | None:
     """A film as one whose pictures can be copied into a result of this rate and encoding; None where they cannot.
 
     They can if each copied picture is bit for bit what `resample_frames` of `read_video` gives of it: H.264 of 8 bits
-    and 4:2:0, progressive, upright, of ordinary light, at a constant rate that is `fps`, all whole and stamped, and the
+    and 4:2:0, progressive, of ordinary light, at a constant rate that is `fps`, all whole and stamped, and the
     first one an IDR picture. Only packets are looked at, and the first picture. InputError if nothing can be read.
     """
     with suppress(_Unfit):
@@ -194,36 +205,31 @@ def splice_video(
     if any(splice.widened([range_]) != [range_] for range_ in ranges):
         raise ValueError(f"{path}: the ranges {ranges} are not those that can be replaced")
     new, speech = _Encoder(splice, encoding, iter(frames)), as_channels(speech)
-    with opened(splice.path) as film, finished_film(path, comment, splice.format.timecode, finish) as container:
-        source = video_stream(film, splice.path)
-        stream = container.add_stream_from_template(source)
+    with finished_film(path, comment, splice.format.timecode, finish) as container:
+        with opened(splice.path) as film:
+            stream = container.add_stream_from_template(video_stream(film, splice.path))
         stream.codec_context.extradata = splice.sets.joined(new.sets).header()
         stream.codec_context.framerate = splice.fps
         stream.time_base = splice.time_base
         sound = sound_of(container, speech, sample_rate, encoding)
-        mux_together(container, _packets(splice, film, source, stream, ranges, new), sound)
+        mux_together(container, _packets(splice, stream, ranges, new), sound)
         if next(new.frames, None) is not None:
             raise ValueError(f"{path}: there are more frames than in {ranges}")
 
 
 def _packets(
-    splice: Splice,
-    film: av.container.InputContainer,
-    source: av.VideoStream,
-    stream: av.VideoStream,
-    ranges: list[tuple[int, int]],
-    new: "_Encoder",
+    splice: Splice, stream: av.VideoStream, ranges: list[tuple[int, int]], new: "_Encoder"
 ) -> Iterator[tuple[float, list[av.Packet]]]:
     """All packets of the result, in the order of decoding, as `mux_together` takes them."""
     anew = {first: new.encoded(end - first) for first, end in ranges}
-    replaced, number = None, 0
-    ends = {end for _, end in ranges}
-    for number, packet in enumerate(_filled(film.demux(source))):
+    ends, keys = {end for _, end in ranges}, set(splice.keys)
+    replaced, number = None, -1
+    for number, packet in enumerate(_packets_of(splice.path)):
         if number >= splice.frames or packet.pts - splice.first != splice.shown[splice.places[number]]:
-            raise InputError(f"{splice.path}: this film has changed while it was read; start again")
+            raise _changed(splice.path)
         replaced = anew.get(number, None if number in ends else replaced)
         if replaced is None:
-            made, is_key = _copied(packet, splice.is_stream), number in splice.keys
+            made, is_key = _copied(packet, splice.is_stream), number in keys
             made.pts = splice.shown[splice.places[number]]
         else:  # without B-frames their order is that in which they are shown
             made, is_key = next(replaced)
@@ -232,8 +238,18 @@ def _packets(
         made.stream, made.is_keyframe = stream, is_key
         yield (number + 1) / splice.fps, [made]
     if number + 1 < splice.frames:
-        raise InputError(f"{splice.path}: this film has changed while it was read; start again")
+        raise _changed(splice.path)
     yield math.inf, []
+
+
+def _changed(path: Path) -> InputError:
+    return InputError(f"{path}: this film has changed while it was read; start again")
+
+
+def _packets_of(path: Path) -> Iterator[av.Packet]:
+    """A film's packets; what goes wrong with whoever takes them is not taken for its damage."""
+    with opened(path) as container:
+        yield from _filled(container.demux(video_stream(container, path)))
 
 
 def _filled(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
@@ -252,7 +268,9 @@ class _Encoder:
 
     def __init__(self, splice: Splice, encoding: Encoding, frames: Iterator[np.ndarray]):
         self.splice, self.encoding, self.frames = splice, encoding, frames
-        self.facts = sps_facts(splice.sets.sps[0])
+        facts = [sps_facts(sps) for sps in splice.sets.sps]
+        self.profile = PROFILES[max(fact.profile for fact in facts)]
+        self.level = max(fact.level for fact in facts)
         self.number = splice.sets.free_number()
         self.sets = self._sets_of(self._opened())
         self.shape = None
@@ -269,6 +287,7 @@ class _Encoder:
             self.shape = self.shape or rgb.shape
             if rgb.shape != self.shape or rgb.dtype != np.uint8:
                 raise InputError(f"{path}: a frame is {rgb.dtype} {rgb.shape}, not {self.shape}")
+            rgb = np.ascontiguousarray(np.rot90(rgb, -self.splice.turns))
             yield from self._made(codec, encodable(rgb, n, 1 / self.splice.fps, self.encoding, self.splice.format))
         yield from self._made(codec, None)
 
@@ -280,8 +299,8 @@ class _Encoder:
         codec.flags |= Flags.global_header
         codec.options = options | {
             "bf": "0",
-            "profile": PROFILES[self.facts.profile],
-            "level": str(self.facts.level),
+            "profile": self.profile,
+            "level": str(self.level),
             "x264-params": f"sps-id={self.number}",
         }
         codec.open()
@@ -306,10 +325,12 @@ def _examined(path: Path, fps: Fraction, encoding: Encoding) -> Splice:
         stream = video_stream(container, path)
         codec, extradata = stream.codec_context.name, stream.codec_context.extradata or b""
         first = next(good_frames(container, stream, path))
-        format = format_of(first, stream, timecode_of(container, stream))
-        time_base, start = stream.time_base, first.pts
+        format = format_of(first, stream, timecode_of(container, stream), upright=False)
+        kind_of_file, time_base, start = container.format.name, stream.time_base, first.pts
     if codec != "h264":
         raise _Unfit(f"only those of H.264 can, and these are {codec}")
+    if kind_of_file not in FILES:
+        raise _Unfit(f"a file of the kind {kind_of_file} does not tell for sure when they are shown")
     _check_picture(first)
     sets, is_stream = _sets(extradata), extradata[:1] != b"\1"
     stamps, sent, durations, keys = _packets_told(path, sets, is_stream)
@@ -330,6 +351,7 @@ def _examined(path: Path, fps: Fraction, encoding: Encoding) -> Splice:
         path=path,
         fps=fps,
         format=format,
+        turns=round(first.rotation / 90),
         time_base=time_base,
         first=start,
         shown=tuple(time - start for time in shown),
@@ -350,25 +372,25 @@ def _sets(extradata: bytes) -> ParameterSets:
         free = sets.free_number()
     except (ValueError, IndexError) as error:
         raise _Unfit("their parameter sets are damaged or of an uncommon kind") from error
-    if len(facts) != 1 or free is None:
-        raise _Unfit("they have not one sequence parameter set")
-    if facts[0].profile not in PROFILES:
+    if len({fact.size for fact in facts}) != 1 or free is None:
+        raise _Unfit("they are of several sizes, or of too many kinds")
+    if any(fact.profile not in PROFILES for fact in facts):
         raise _Unfit("they are of an uncommon profile of H.264")
-    if not facts[0].progressive:
+    if not all(fact.progressive for fact in facts):
         raise _Unfit("they are interlaced")
     return sets
 
 
 def _check_picture(first: av.VideoFrame) -> None:
-    """_Unfit unless a film's pictures are shown as they are stored, judged by the first one."""
+    """_Unfit unless a film's pictures are shown as they are stored, but for turning, judged by the first one."""
     if first.format.name not in PIXELS:
         raise _Unfit(f"their pixels are {first.format.name}")
     if first.interlaced_frame:
         raise _Unfit("they are interlaced")
     if is_of_other_light(first):
         raise _Unfit("they are of high dynamic range or wide colours, and become ordinary ones")
-    if round(first.rotation) or is_mirrored(first):
-        raise _Unfit("they are stored turned")
+    if is_mirrored(first):
+        raise _Unfit("they are stored as in a mirror")
 
 
 def _packets_told(
@@ -377,22 +399,16 @@ def _packets_told(
     """Of all packets in the order of decoding: when they are shown, when decoded (None if that is not said of all),
     and how long shown; and the numbers of those with IDR pictures."""
     stamps, sent, durations, keys = [], [], [], []
-    unfit = None
-    with opened(path) as container:
-        try:
-            for packet in _filled(container.demux(video_stream(container, path))):
-                _check_packet(packet)
-                if _is_key(bytes(packet), sets, is_stream):
-                    keys.append(len(stamps))
-                stamps.append(packet.pts)
-                sent.append(packet.dts)
-                durations.append(packet.duration or 0)
-        except _Unfit as reason:
-            unfit = reason
-        except av.FFmpegError:
-            unfit = _Unfit("the file is cut off")
-    if unfit is not None:
-        raise unfit
+    try:
+        for packet in _packets_of(path):
+            _check_packet(packet)
+            if _is_key(bytes(packet), sets, is_stream):
+                keys.append(len(stamps))
+            stamps.append(packet.pts)
+            sent.append(packet.dts)
+            durations.append(packet.duration or 0)
+    except InputError as error:
+        raise _Unfit("the file is cut off") from error
     if not keys:
         raise _Unfit("there is no IDR picture")
     return stamps, None if None in sent else sent, durations, keys
