@@ -95,6 +95,7 @@ def describe(codec: av.VideoCodecContext, fps: Fraction, encoding: Encoding, for
     """Tell an encoder what pictures it gets, and what it is to say of them."""
     codec.width, codec.height = (format.width, format.height) if encoding.keeps_pixels else format.stored
     codec.time_base = 1 / fps
+    codec.thread_type = "FRAME"  # slices in threads make something else of the same pictures at times, and larger files
     codec.color_primaries, codec.color_trc = format.primaries, format.transfer
     if encoding.lossless:
         codec.colorspace, codec.color_range = RGB_MATRIX, ColorRange.JPEG
