@@ -16,12 +16,21 @@ from urllib.parse import urlsplit
 
 from lipgan_colab.errors import InputError, reason_of
 from lipgan_colab.files import written_whole
-from lipgan_colab.media.image import is_image
+from lipgan_colab.media.image import AVIF_BRANDS, HEIF_BRANDS, is_image
 from lipgan_colab.media.made import Made, sentence, sha256, shown
 from lipgan_colab.media.signing import Signature
 from lipgan_colab.media.xmp import SCANNED, SYNTHETIC_IN_PARTS, TOOL, now, release
 
 MANIFEST = b"jumdc2pa"  # how every manifest begins (JUMBF's description box, and C2PA's kind: 11.1.4.1)
+HEADS = (  # how files begin, what they have from their eighth byte on, and what they are then
+    (b"\x89PNG", b"", "image/png"),
+    (b"\xff\xd8\xff", b"", "image/jpeg"),
+    (b"RIFF", b"WAVE", "audio/wav"),
+    (b"RIFF", b"WEBP", "image/webp"),
+    (b"RIFF", b"AVI ", "video/avi"),
+    (b"fLaC", b"", "audio/flac"),
+    (b"ID3", b"", "audio/mpeg"),
+)
 MANIFEST_ROOM = 1 << 16  # bytes: what a manifest takes, and more
 SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
@@ -90,9 +99,21 @@ def _part(label: str, path: Path, relation: str) -> Ingredient:
 
 
 def _entry(label: str, path: Path | str, relation: str, digest: str | None) -> dict[str, Any]:
-    media_type = mimetypes.guess_type(f"file{Path(path).suffix}")[0] or "application/octet-stream"
-    entry = {"label": label, "title": shown(path), "format": media_type, "relationship": relation}
+    entry = {"label": label, "title": shown(path), "format": _media_type(Path(path)), "relationship": relation}
     return entry | ({"description": f"SHA-256 {digest}"} if digest else {})
+
+
+def _media_type(path: Path) -> str:
+    """What a file is: by its content, where it is of a kind that can have a manifest, for its name may be any."""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(12)
+        for begins, then, media_type in HEADS:
+            if head.startswith(begins) and then in (b"", head[8:12]):
+                return media_type
+        if head[4:8] == b"ftyp" and head[8:12] not in HEIF_BRANDS + AVIF_BRANDS:
+            return "video/quicktime" if head[8:12] == b"qt  " else "video/mp4"
+    return mimetypes.guess_type(f"file{path.suffix}")[0] or "application/octet-stream"
 
 
 def definition(made: Made, parts: list[Ingredient]) -> dict[str, Any]:

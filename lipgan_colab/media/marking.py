@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipgan_colab.errors import CONTROL, InputError, reason_of
@@ -149,21 +149,28 @@ def told_by(path: str | Path, trust: str | Path | None = None) -> Told:
 
     Args:
         path: the file.
-        trust: PEM file of the certificates whose word on signers counts, such as C2PA's trust list; None knows nobody.
+        trust: PEM file of certificates whose word on signers counts, such as C2PA's trust list; None takes nobody's.
 
     Raises:
         InputError: it is missing, or no picture, film or sound; or `trust` is no such file.
     """
     path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: {'this is a folder; give a file' if path.is_dir() else 'there is no such file'}")
     trusted = _certificates(trust) if trust is not None else ""
-    description = _description(path)
     manifest, unchecked = None, ""
     try:
         manifest = c2pa_manifest.read_manifest(path, trusted)
     except ImportError as error:
         if c2pa_manifest.carries_manifest(path):
             unchecked = _missing(error)
-    return Told(path, manifest, unchecked, xmp.read_xmp(path), description)
+    told = Told(path, manifest, unchecked, xmp.read_xmp(path))
+    try:
+        return replace(told, description=_description(path))
+    except InputError:
+        if told == Told(path):
+            raise
+        return told  # it was damaged after it was marked
 
 
 def _certificates(path: str | Path) -> str:
@@ -179,9 +186,7 @@ def _certificates(path: str | Path) -> str:
 
 def _description(path: Path) -> str:
     """What a film's or sound's metadata say, where we wrote it. InputError where it is neither, and no photo."""
-    if path.is_dir():
-        raise InputError(f"{path}: this is a folder; give a file")
-    if path.is_file() and is_image(path):
+    if is_image(path):
         return ""
     with opened(path) as container:
         if not (films(container) or container.streams.audio):

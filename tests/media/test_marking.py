@@ -178,13 +178,15 @@ def test_what_a_photo_became_was_created_of_it(film, made, tmp_path, c2pa):
     assert {i["relationship"] for i in manifest["ingredients"]} == {"componentOf", "inputTo"}
 
 
-def test_a_film_brings_its_own_manifest_along(film, made, tmp_path, c2pa):
+@pytest.mark.parametrize("name", ["film.mp4", "FILM.MOV", "film", "film.jpg"])
+def test_a_film_of_any_name_brings_its_own_manifest_along(film, made, tmp_path, c2pa, name):
     mark_file(film, made, "mp4")
+    film = film.rename(tmp_path / name)
     second = Path(shutil.copy(made.face, tmp_path / "second.mp4"))
     mark_file(second, Made("other", None, film, made.speeches), "mp4")
     with second.open("rb") as file, c2pa.Reader(file) as reader:
         assert reader.get_validation_state() == "Valid" and len(json.loads(reader.json())["manifests"]) == 2
-    assert told_by(second).manifest.ingredients[0] == ("film.mp4", "parentOf")
+    assert told_by(second).manifest.ingredients[0] == (name, "parentOf")
 
 
 def test_exiftool_reads_it(film, made, tmp_path):
@@ -269,6 +271,16 @@ def test_what_was_changed_after_signing_is_told(film, made, tmp_path, c2pa, what
     film.write_bytes(content)
     told = told_by(film)
     assert told.manifest.state == "changed" and "CHANGED after it was signed" in str(told)
+
+
+def test_a_picture_that_cannot_be_shown_any_more_was_changed(tmp_path, made, c2pa):
+    path = tmp_path / "frame.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
+    mark_file(tmp_path, made, "png")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IHDR") + 16] ^= 1  # its checksum, without which Pillow takes it for no picture
+    path.write_bytes(content)
+    assert told_by(path).manifest.state == "changed"
 
 
 def test_a_damaged_manifest_is_not_read_as_none(film, made, c2pa):
