@@ -56,7 +56,8 @@ class Manifest:
         signed: when, as a time stamp authority tells; "" without.
         tool: what made it, as it says.
         actions: what was done, such as c2pa.opened.
-        source_types: how it, and what it was made of, came to be (IPTC's digital source types).
+        source_types: how it came to be (IPTC's digital source types).
+        source_types_of_parts: how what it was made of came to be, as the manifests of that say.
         ingredients: what it was made of: (name, relationship).
         descriptions: what was done, in sentences.
     """
@@ -69,6 +70,7 @@ class Manifest:
     tool: str = ""
     actions: tuple[str, ...] = ()
     source_types: tuple[str, ...] = ()
+    source_types_of_parts: tuple[str, ...] = ()
     ingredients: tuple[tuple[str, str], ...] = ()
     descriptions: tuple[str, ...] = ()
 
@@ -247,15 +249,15 @@ def _told(store: dict[str, Any]) -> Manifest:
         signed=str(signature.get("time") or ""),
         tool=f"{agent.get('name') or active.get('claim_generator') or ''} {agent.get('version') or ''}".strip(),
         actions=tuple(str(action.get("action")) for action in actions),
-        source_types=tuple(
-            str(action["digitalSourceType"])
-            for manifest in (active, *manifests.values())
-            for action in _actions(manifest)
-            if action.get("digitalSourceType")
-        ),
+        source_types=_source_types(active),
+        source_types_of_parts=tuple(kind for m in manifests.values() if m is not active for kind in _source_types(m)),
         ingredients=tuple((str(i.get("title")), str(i.get("relationship"))) for i in used),
         descriptions=tuple(str(action["description"]) for action in actions if action.get("description")),
     )
+
+
+def _source_types(manifest: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(a["digitalSourceType"]) for a in _actions(manifest) if a.get("digitalSourceType"))
 
 
 def _actions(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
