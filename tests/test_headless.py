@@ -55,7 +55,7 @@ def test_the_script_trains_and_goes_on_with_the_same_run(drawn_shards, tmp_path)
 
     def executed(steps):
         script = tmp_path / "colab_train.py"
-        settings = f'SETTINGS = "--device cpu --width 0.25 --batch-size 2 --workers 0 --steps {steps}"'
+        settings = f'SETTINGS = "--device cpu --width 0.1 --batch-size 2 --workers 0 --steps {steps}"'
         filled = re.sub(r"^SETTINGS = .*", settings, text, flags=re.MULTILINE)
         script.write_text(re.sub(r'^DRIVE = "[^"]*"', f"DRIVE = {str(drive)!r}", filled, flags=re.MULTILINE))
         command = [sys.executable, "-c", AS_A_KERNEL, script]
