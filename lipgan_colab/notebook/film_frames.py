@@ -1,0 +1,98 @@
+"""A film looked at in places: its frames from any moment on, and a few small pictures of all of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lipgan_colab.errors import InputError
+from lipgan_colab.media.container import decoded, films, opened
+from lipgan_colab.media.hdr import is_of_other_light, on_ordinary_screen
+from lipgan_colab.media.video import first_frame_time, probe_video, read_video
+
+SOON = 20.0  # seconds of a film that are read from its beginning; what lies behind is sought
+
+
+def frames_from(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
+    """The frames of a film from a moment on, as `read_video` gives them: (time in s, RGB uint8 (H, W, 3)).
+
+    Where the moment lies far into the film it is sought, which takes no longer than for the next one; but not in films
+    that lie on their side, which are few.
+
+    Raises:
+        InputError: it is no film that can be read.
+    """
+    if start > SOON:
+        sought = _sought(path, start)
+        first = _first(sought)
+        if first is not None:
+            yield first
+            yield from sought
+            return
+    yield from (timed for timed in read_video(path) if timed[0] >= start - 1e-6)
+
+
+def _first(sought: Iterator[tuple[float, np.ndarray]]) -> tuple[float, np.ndarray] | None:
+    try:
+        return next(sought, None)
+    except InputError:  # it cannot be sought, but may be read
+        return None
+
+
+def _sought(path: str | Path, start: float, exactly: bool = True) -> Iterator[tuple[float, np.ndarray]]:
+    """The same by seeking; not `exactly`: from the key frame before it on. Nothing where that cannot be done."""
+    info, zero = probe_video(path), first_frame_time(path) or 0.0
+    slack = 0.5 / float(info.fps)
+    with opened(path) as container:
+        stream = next(iter(films(container)))
+        stream.thread_type = "AUTO"
+        container.seek(round((start + zero) / stream.time_base), stream=stream)
+        for frame in decoded(container, stream):
+            if frame.time is None or (exactly and frame.rotation):
+                return
+            if not exactly or frame.time - zero >= start - slack:
+                yield frame.time - zero, _rgb(frame, info.width, info.height)
+
+
+def _rgb(frame, width: int, height: int) -> np.ndarray:
+    """A frame in the size in which the film is seen, upright."""
+    turns = round(frame.rotation / 90)
+    if turns % 2:
+        width, height = height, width
+    if is_of_other_light(frame):
+        stored = on_ordinary_screen(frame, width, height)
+    else:
+        stored = frame.to_ndarray(format="rgb24", width=width, height=height)
+    return np.ascontiguousarray(np.rot90(stored, turns))
+
+
+def glances(path: str | Path, count: int, height: int) -> list[tuple[float, np.ndarray]]:
+    """Small pictures of a film, one from the middle of each of so many equal parts: (time in s, RGB uint8 (h, w, 3)).
+
+    Of a long film they are the key frames before these moments.
+    """
+    duration = probe_video(path).duration
+    moments = [(number + 0.5) * duration / count for number in range(count)]
+    if duration > SOON:
+        seen = [_first(_sought(path, moment, exactly=False)) for moment in moments]
+        if None not in seen:
+            return [(moment, _small(picture, height)) for moment, (_, picture) in zip(moments, seen, strict=True)]
+    pictures = ((time, _small(picture, height)) for time, picture in read_video(path))
+    return list(_nearest(pictures, moments))
+
+
+def _nearest(timed: Iterator[tuple[float, np.ndarray]], moments: list[float]) -> Iterator[tuple[float, np.ndarray]]:
+    """For each moment the last picture before it, or the first of all."""
+    waiting, last = list(moments), None
+    for time, picture in timed:
+        while waiting and last is not None and time > waiting[0]:
+            yield waiting.pop(0), last
+        last = picture
+    for moment in waiting:
+        yield moment, last
+
+
+def _small(picture: np.ndarray, height: int) -> np.ndarray:
+    scale = height / picture.shape[0]
+    return cv2.resize(picture, (max(1, round(picture.shape[1] * scale)), height), interpolation=cv2.INTER_AREA)
