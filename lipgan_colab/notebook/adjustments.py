@@ -10,7 +10,8 @@ PAUSES = {
 }
 FILES = {"MP4, plays everywhere": "h264", "MP4 in H.265, smaller": "h265", "MOV in ProRes, for editing": "prores"}
 ENDINGS = {"h264": ".mp4", "h265": ".mp4", "prores": ".mov"}
-QUALITIES = {"as good as the original looks": None, "good, a smaller file": 23, "fair, the smallest file": 30}
+USUAL = "usual"  # None would be nothing chosen
+QUALITIES = {"as good as the original looks": USUAL, "good, a smaller file": 23, "fair, the smallest file": 30}
 
 
 class Adjustments:
@@ -36,8 +37,9 @@ class Adjustments:
         self.mark = Checkbox(description='Write "AI-generated" into the picture', indent=False)
 
         self.codec = Dropdown(options=list(FILES.items()), value="h264", description="Kind of file", **wide)
-        self.quality = Dropdown(options=list(QUALITIES.items()), value=None, description="Picture", **wide)
-        self.lossless = Checkbox(description="Keep every pixel: a large file that few players show", indent=False)
+        self.quality = Dropdown(options=list(QUALITIES.items()), value=USUAL, description="Picture", **wide)
+        pixels = "Keep every pixel: a large file that few players show"
+        self.lossless = Checkbox(description=pixels, indent=False, layout=Layout(width="98%"))
         for control in (self.codec, self.lossless):
             control.observe(lambda _: self._fit(), "value")
 
@@ -68,7 +70,7 @@ class Adjustments:
             self.lossless.value = False
         self.quality.disabled = self.codec.value == "prores" or self.lossless.value
         if self.quality.disabled:
-            self.quality.value = None
+            self.quality.value = USUAL
 
     @property
     def ending(self) -> str:
@@ -78,4 +80,6 @@ class Adjustments:
     def chosen(self) -> dict[str, object]:
         """What is set, by the names of `GenerateOptions`."""
         set_here = {name: control.value for name, control in self.controls.items()}
-        return set_here | {"pads": (0.0, 0.0, self.chin.value, 0.0), "largest_yaw": float(self.yaw.value)}
+        crf = None if self.quality.value == USUAL else self.quality.value
+        pads = (0.0, 0.0, self.chin.value, 0.0)
+        return set_here | {"crf": crf, "pads": pads, "largest_yaw": float(self.yaw.value)}

@@ -32,9 +32,11 @@ class ResultsList:
         self._known: dict[tuple[Path, int, int], ResultRow] = {}
         self.rows: list[ResultRow] = []
         self.notice = Notice()
-        self.again = Button(description="Look again", icon="refresh", layout=Layout(width="auto"))
+        self.again = Button(
+            description="Look again", icon="refresh", layout=Layout(width="auto", align_self="flex-start")
+        )
         self.again.on_click(lambda _: self.look())
-        self.more = Button(icon="chevron-down", layout=Layout(width="auto"))
+        self.more = Button(icon="chevron-down", layout=Layout(width="auto", align_self="flex-start"))
         self.more.on_click(lambda _: self._show_more())
         self._list = VBox()
         inside = VBox([self.again, self.notice.box, self._list, self.more])

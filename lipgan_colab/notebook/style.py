@@ -22,14 +22,16 @@ STYLE = """<style>
 .lipgan .lipgan-faces .lipgan-face:focus-visible { outline: 3px solid #1a73e8; outline-offset: -3px; }
 .lipgan .lipgan-faces .lipgan-chosen { border-color: rgb(52, 199, 89); }
 
-.lipgan-strip { display: flex; position: relative; border-radius: 8px; overflow: hidden; height: 64px; margin: 0 8px; }
-.lipgan-strip img { flex: 1 1 0; min-width: 0; height: 64px; object-fit: cover; border-radius: 0; }
+.lipgan-strip { display: flex; position: relative; border-radius: 8px; overflow: hidden; margin: 0 8px;
+  width: calc(100% - 16px); min-height: 44px; max-height: 96px; }
+.lipgan .lipgan-strip img { flex: 1 1 0; min-width: 0; height: auto; object-fit: cover; border-radius: 0; }
 .lipgan-strip i { position: absolute; top: 0; bottom: 0; background: rgba(40, 40, 40, .72); }
 .lipgan-times { display: flex; margin: 0 8px; font-size: 11px; opacity: .7; line-height: 1.6; }
 .lipgan-times span { flex: 1 1 0; min-width: 0; text-align: center; white-space: nowrap; }
 
 .lipgan-voice { border-top: 1px solid rgba(128, 128, 128, .35); padding-top: 6px; margin-top: 6px; }
 .lipgan-row { border-top: 1px solid rgba(128, 128, 128, .35); padding: 6px 0; }
+.lipgan .lipgan-save { width: auto; }
 .lipgan-row b { overflow-wrap: anywhere; white-space: normal; line-height: 1.4; }
 @media (max-width: 620px) {
   .lipgan-card { padding: 8px 8px 10px; margin: 4px 0; }

@@ -50,7 +50,7 @@ class Voice:
         self.person = ToggleButtons(description="Who speaks", layout=Layout(display="none"))
         self.person.style.button_width = "48px"
         self.from_field = moment_field("From", "beginning")
-        self.to_field = moment_field("to", "end of the speech")
+        self.to_field = moment_field("to", "its end")
         self.notice = Notice(known_by)
         self.remove = Button(description="Remove", icon="times", layout=Layout(width="auto"))
         self._title = HTML()
@@ -131,7 +131,9 @@ class VoicesInput:
         self.listeners = Dropdown(options=others, description="The others", **wide)
         self._chooser = VBox()
         self.faces_box = VBox([self._chooser, self.picture.box, self.listeners])
-        self.add = Button(description="Add another voice", icon="plus", layout=Layout(width="auto"))
+        self.add = Button(
+            description="Add another voice", icon="plus", layout=Layout(width="auto", align_self="flex-start")
+        )
         self.add.on_click(lambda _: self.add_voice())
         self._list = VBox()
         self.speech_box = VBox([self._list, self.add])
@@ -142,6 +144,11 @@ class VoicesInput:
     def active(self) -> Voice:
         """See above."""
         return self.voices[self.which.value or 0]
+
+    @property
+    def others_do(self) -> str:
+        """What those who do not speak do, as of `GenerateOptions.listeners`."""
+        return self.listeners.value if self.listeners.layout.display == "" else "as-filmed"
 
     @property
     def alone(self) -> bool:
@@ -158,6 +165,8 @@ class VoicesInput:
         self.voices.append(voice)
         self._lay_out(len(self.voices) - 1)
         self._look(voice)
+        taken = {other.person.value for other in self.voices[:-1]}
+        voice.person.value = next((n for _, n in voice.person.options if n not in taken), voice.person.value)
 
     def _remove(self, voice: Voice) -> None:
         if not self.alone and voice in self.voices:  # else pressed twice

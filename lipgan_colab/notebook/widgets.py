@@ -160,7 +160,7 @@ class GenerateWidget:
     def _seen(self, view: FaceView) -> str:
         height, width = view.picture.shape[:2]
         several = len(view.faces) > 1
-        told = f"{width} x {height}, " + (f"{len(view.faces)} faces; click on one" if several else "one face")
+        told = f"{width} x {height}, " + (f"{len(view.faces)} faces; click on who speaks" if several else "one face")
         if view.speaker is None:
             told += f"; not a human one, as far as can be told: it speaks with {self._known_by('any_face', None)}"
         return told
@@ -179,7 +179,7 @@ class GenerateWidget:
         return GenerateOptions(
             **self.adjust.chosen(),
             person=self.voices.voices[0].whose,
-            listeners=self.voices.listeners.value,
+            listeners=self.voices.others_do,
             from_=self.part.from_,
             to=self.part.to,
             keep_length=self.part.length.value,
