@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from tqdm.auto import tqdm
 
-from lipgan_colab.cli import corpus_verbs
+from lipgan_colab.cli import corpus_verbs, film_verbs
 from lipgan_colab.cli.flags import add_flags, as_typed, given, made_of
 from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError, counted
@@ -79,35 +79,78 @@ def _status(parser: argparse.ArgumentParser) -> Run:
 
 def _generate(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.generation.generate import generate
-    from lipgan_colab.generation.options import CHOICES, CONSENT, GenerateOptions
+    from lipgan_colab.generation.options import CHOICES, GenerateOptions
 
-    names = add_flags(parser, generate, ("face", "speech", "weights", "out", "device"), weights=WEIGHTS)
+    speech = "file with sound; given several times, each with its --person, they speak at once"
+    changes = {"speech": {"action": "append", "type": Path, "required": False, "default": None, "help": speech}}
+    out = "the .mp4 (.mov) to make; with --voices, or --codec png, a folder; with --preview a .png, .jpg or .mp4"
+    asked = ("face", "speech", "weights", "out", "device")
+    names = add_flags(parser, generate, asked, weights=WEIGHTS, out={"help": out}, **changes)
+    text = "text file with a line for each turn: person, from, to, speech; they speak one after the other"
+    parser.add_argument("--turns", type=Path, help=f"{text} (default: none)")
+    text = "text file with the path of a speech in each line: each becomes a video in the folder --out"
+    parser.add_argument("--voices", type=Path, help=f"{text} (default: none)")
+    text = "make only the first three seconds, as a film or on one sheet (default: off)"
+    parser.add_argument("--preview", action="store_true", help=text)
+    fields_shown = [field.name for field in fields(GenerateOptions) if field.name != "cache"]
     changes = {name: {"choices": choices} for name, choices in CHOICES.items()}
-    pads = {"metavar": ("TOP", "RIGHT", "BOTTOM", "LEFT")}
-    times = {name: {"type": str} for name in ("from_", "to", "speech_at")}
-    shown = [field.name for field in fields(GenerateOptions) if field.name != "cache"]
-    add_flags(parser, GenerateOptions, shown, person={"type": _person}, pads=pads, **changes, **times)
+    changes |= {name: {"type": str} for name in ("from_", "to", "speech_at")}
+    changes["pads"] = {"metavar": ("TOP", "RIGHT", "BOTTOM", "LEFT")}
+    changes["person"] = {"type": _person, "action": "append", "default": None}
+    add_flags(parser, GenerateOptions, fields_shown, **changes)
     text = "look for faces anew, and keep nothing of them (default: off)"
     parser.add_argument("--no-cache", dest="cache", action="store_false", help=text)
+    return lambda args: _speak(args, names)
 
-    def run(args: argparse.Namespace) -> None:
-        if not args.consent:
-            print(CONSENT, file=sys.stderr)
-        print(as_typed(generate(**given(args, names), options=made_of(GenerateOptions, args))))
 
-    return run
+def _speak(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Make what is asked for: one video, a preview of it, or one for each of many voices."""
+    from lipgan_colab.generation.generate import generate
+    from lipgan_colab.generation.options import CONSENT, GenerateOptions
+    from lipgan_colab.generation.preview import preview
+    from lipgan_colab.generation.voices import generate_voices
+
+    if sum(map(bool, (args.speech, args.turns, args.voices))) != 1:
+        raise InputError("say what is spoken: by `speech`, or `turns`, or `voices`, and only one of them")
+    persons = args.person or ["largest"]
+    args.person = persons[0]
+    options = made_of(GenerateOptions, args)
+    if not args.consent:
+        print(CONSENT, file=sys.stderr)
+    said = given(args, names)
+    if args.voices:
+        if args.preview:
+            raise InputError("`preview` shows one voice; give it as `speech`")
+        del said["speech"]
+        print(as_typed(generate_voices(**said, voices=args.voices, options=options)))
+        return
+    said["speech"] = _turns(args, persons, options)
+    print(as_typed((preview if args.preview else generate)(**said, options=options)))
+
+
+def _turns(args: argparse.Namespace, persons: Sequence, options) -> "Path | list":
+    """The one speech, or who says what."""
+    from lipgan_colab.generation.turns import Turn, read_turns
+
+    if args.turns:
+        if len(persons) > 1 or any(time is not None for time in (options.from_, options.to, options.speech_at)):
+            raise InputError("`turns` says who speaks when; leave out `person`, `from_`, `to` and `speech_at`")
+        return read_turns(args.turns)
+    if len(args.speech) == 1 and len(persons) == 1:
+        return args.speech[0]
+    if len(args.speech) != len(persons):
+        speeches, people = counted(len(args.speech), "speech", "speeches"), counted(len(persons), "person", "persons")
+        raise InputError(f"{speeches} and {people}: give each `speech` its own `person`")
+    when = options.from_, options.to, options.speech_at
+    return [Turn(speech, person, *when) for speech, person in zip(args.speech, persons, strict=True)]
 
 
 def _person(text: str) -> str | int | tuple[float, float]:
-    """ "largest", a number, or "x,y"."""
-    if text == "largest":
-        return text
+    from lipgan_colab.generation.turns import person_named
+
     try:
-        if "," in text:
-            x, y = text.split(",")
-            return float(x), float(y)
-        return int(text)
-    except ValueError as error:
+        return person_named(text)
+    except InputError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is nobody: largest, a number from the left, or x,y") from error
 
 
@@ -201,6 +244,7 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
     ),
     "status": (_status, "where a run stands, when and where it was saved, whether it can go on"),
     "generate": (_generate, "a face and a speech clip to a video"),
+    **film_verbs.VERBS,
     "evaluate": (_evaluate, "clips generated from their own and another's speech, compared with the truth"),
     "strangers": (_strangers, "photos and films of strangers speak: one page of pictures, and what can be checked"),
     "weights": (_weights, "list the pretrained weights that can be had by name; or convert some"),

@@ -25,9 +25,9 @@ from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import far, sizes
 from lipgan_colab.faces.face_clip import CHIN, FPS, filled
 from lipgan_colab.files import make_folder, written_whole
-from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
+from lipgan_colab.generation.face_frames import FaceFrame, bounced_frames, find_in_photo, read_photo, see_film
 from lipgan_colab.generation.generate import ready_generator
-from lipgan_colab.generation.moved_faces import film_likeness, spoken_parts
+from lipgan_colab.generation.moved_faces import film_likenesses, spoken_parts
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, speaking_mesh, spoken
 from lipgan_colab.generation.warp import warp
@@ -208,9 +208,9 @@ def _seen(path: Path, said: _Said) -> tuple[Iterator[FaceFrame], Likeness | None
     """As many frames of a photo or a film as are spoken, and who is in them."""
     count = len(said.movements)
     if not is_image(path):
-        who = film_likeness(path, Fraction(FPS), WANTED, said.moves)
-        return see_film(path, Fraction(FPS), count, WANTED, NO_PADS, StageClock()), who
-    photographed = find_in_photo(read_photo(path), path, WANTED, NO_PADS)
+        (who,) = film_likenesses(bounced_frames(path, Fraction(FPS), count), [WANTED], said.moves)
+        return see_film(path, bounced_frames(path, Fraction(FPS), count), [WANTED], NO_PADS, StageClock()), who
+    photographed = find_in_photo(read_photo(path), path, [WANTED], NO_PADS)
     return (replace(photographed, number=number) for number in range(count)), None
 
 

@@ -1,15 +1,16 @@
-"""One person followed from frame to frame: chosen among the faces, never taken for another, found again after a cut."""
+"""People followed from frame to frame: chosen among the faces, never taken for another, found again after a cut."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import SAME_FACE, Face, centres, far, sizes
-from lipgan_colab.faces.human import is_human
-from lipgan_colab.faces.look import Look, average, colours_differ, has_changed, is_same, look, shapes_differ
+from lipgan_colab.faces.facts import Facts
+from lipgan_colab.faces.look import Look, average, colours_differ, has_changed, is_same, shapes_differ
 
 AFTER_CUTS = ("same", "anybody")
 FORGET = 15  # frames after which somebody who is gone is forgotten
@@ -33,7 +34,8 @@ class Wanted:
         person: "largest", the number of the person counted from the left, or a point (x, y) in the face; chosen in the
             first frame that has it. "largest" passes over a face that cannot be used for one that can.
         after_cuts: who turns up after a cut, or while the person is gone, is taken for the person: with "anybody"
-            always, with "same" where they look alike (see `look.is_same`).
+            always, with "same" where they look alike (see `look.is_same`). Of several people who are wanted each is
+            the one that looks most alike, and with "anybody" those who are like none of them are taken as well.
         largest_yaw: degrees; a face that is turned further away cannot be used.
         any_face: whether what does not look like a human face is taken for one.
     """
@@ -52,15 +54,37 @@ class Sight:
         picture: uint8 (H, W, 3), RGB; None where the faces are enough.
         faces: of `FaceFinder.find`, largest first.
         cut: whether another scene begins with it.
+        index: the picture's number in its film, by which `KnownFaces` knows it; None where it has none.
     """
 
     picture: np.ndarray | None
     faces: list[Face]
     cut: bool = False
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One frame, and who is who in it.
+
+    Attributes:
+        sight: the frame.
+        faces: of each person wanted, in their order; None where it is not seen, is not looked for yet, or is the same
+            person as one before it.
+        others: everybody else, largest first, each with a number that stays the same while they are followed; over a
+            cut nobody keeps it.
+        same_as: of each person wanted its own number in that order; or, where who was chosen is a person already, that
+            one's: the face is `faces[same_as[n]]`.
+    """
+
+    sight: Sight
+    faces: list[Face | None]
+    others: list[tuple[int, Face]]
+    same_as: tuple[int, ...]
 
 
 def follow(
-    sights: Iterable[Sight], wanted: Wanted = Wanted(), finder: FaceFinder | None = None
+    sights: Iterable[Sight], wanted: Wanted = Wanted(), finder: FaceFinder | Facts | None = None
 ) -> Iterator[tuple[Sight, Face | None]]:
     """Follow one person through all frames: each with the person's face, None where that is not seen.
 
@@ -72,20 +96,42 @@ def follow(
         wanted: whom to follow.
         finder: looks again at faces of which it is to be told whether they are human, unless any face will do.
     """
-    follower = _Follower(wanted, finder)
+    return ((seen.sight, seen.faces[0]) for seen in follow_all(sights, [wanted], finder))
+
+
+def follow_all(
+    sights: Iterable[Sight],
+    wanted: Sequence[Wanted],
+    finder: FaceFinder | Facts | None = None,
+    starts: Sequence[int] = (),
+) -> Iterator[Followed]:
+    """Follow several people through all frames, as `follow` does with one. No two of them are ever the same.
+
+    Give each person once, however often they speak: who is chosen anew after a cut is not known to be the one before.
+
+    Args:
+        sights: the frames in their order.
+        wanted: whom to follow.
+        finder: as of `follow`.
+        starts: the number of the frame, counted from 0, from which each of them is looked for; the first one if empty.
+            Who is "largest", the n-th from the left, or at a point, is told by the first frame from there on that has
+            them.
+    """
+    following = _Following(wanted, starts or [0] * len(wanted), finder)
     for number, sight in enumerate(sights):
-        follower.see(number, sight)
-        yield from follower.known_by_now(PATIENCE)
-    follower.decide()
-    yield from follower.known_by_now(0)
+        following.see(number, sight)
+        yield from following.known_by_now(PATIENCE)
+    following.decide()
+    yield from following.known_by_now(0)
 
 
-def chosen(sight: Sight, wanted: Wanted, finder: FaceFinder | None) -> Face | None:
+def chosen(sight: Sight, wanted: Wanted, finder: FaceFinder | Facts | None) -> Face | None:
     """The face in a frame that is the person wanted; None where it is not there, or cannot be used."""
+    facts = _facts(finder)
     if wanted.person != "largest":
         face = asked_for(sight.faces, wanted.person)
-        return face if face is not None and _looks_human(sight, face, wanted, finder) else None
-    human = (face for face in sight.faces if _looks_human(sight, face, wanted, finder))
+        return face if face is not None and _looks_human(sight, face, wanted, facts) else None
+    human = (face for face in sight.faces if _looks_human(sight, face, wanted, facts))
     turned = None
     for face in human:
         if abs(face.yaw) <= wanted.largest_yaw:
@@ -105,8 +151,12 @@ def asked_for(faces: list[Face], person: Person) -> Face | None:
     return faces[int(np.argmin(distances))] if distances and min(distances) <= 0.75 else None
 
 
-def _looks_human(sight: Sight, face: Face, wanted: Wanted, finder: FaceFinder | None) -> bool:
-    return wanted.any_face or is_human(sight.picture, face, finder)
+def _facts(finder: FaceFinder | Facts | None) -> Facts:
+    return finder if isinstance(finder, Facts) else Facts(finder)
+
+
+def _looks_human(sight: Sight, face: Face, wanted: Wanted, facts: Facts) -> bool:
+    return wanted.any_face or facts.is_human(sight.index, sight.picture, face)
 
 
 @dataclass(eq=False)
@@ -114,20 +164,57 @@ class _Track:
     """Somebody followed through one scene.
 
     Attributes:
+        name: the number by which they are told from others.
         box: where they were last seen, in the frame of number `seen`; first in that of number `since`.
-        is_person: whether they are the person wanted.
-        is_other: whether it was found out that they are not.
-        has_parted: whether they came where the person was, without a cut; it may have been a shadow.
+        owner: which person wanted they are; None while they are none.
+        missed_by: the people wanted who were gone when these were looked at.
+        not_them: those of whom it was found out that these are not they.
+        has_parted: whether they came where a person was, without a cut; it may have been a shadow.
         looks: what they look like lately, where that is asked.
     """
 
+    name: int
     box: np.ndarray
     since: int
     seen: int
-    is_person: bool = False
-    is_other: bool = False
+    owner: "_Person | None" = None
+    missed_by: set["_Person"] = field(default_factory=set)
+    not_them: set["_Person"] = field(default_factory=set)
     has_parted: bool = False
     looks: deque[Look] = field(default_factory=lambda: deque(maxlen=2 * LOOKS))
+
+
+@dataclass(eq=False)
+class _Person:
+    """One of the people wanted.
+
+    Attributes:
+        compares: whether somebody must look alike to be taken for them; else they are whoever comes.
+        start: the number of the frame from which they are looked for.
+        track: as followed last.
+        same_as: who they turned out to be, in the frame of number `met`.
+        scenes: what they looked like in earlier ones.
+        recent: and just now, if that was they.
+    """
+
+    wanted: Wanted
+    compares: bool
+    start: int
+    track: _Track | None = None
+    same_as: "_Person | None" = None
+    met: int = 0
+    scenes: deque[Look] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    recent: deque[Look] = field(default_factory=deque)
+
+    def may_be(self, one: _Track) -> bool:
+        """Whether somebody may be this person, who is gone: they came after that or, in a fade, just before."""
+        if self.track is None or one.owner not in (None, self) or self in one.not_them:
+            return False
+        return one.since > self.track.seen - PATIENCE * self.compares
+
+    def known(self) -> list[Look]:
+        """What the person looked like, in each scene that is remembered and in this one."""
+        return [*self.scenes, *([average(self.track.looks)] if self.track.looks else [])]
 
 
 @dataclass
@@ -139,47 +226,65 @@ class _Seen:
     everybody: list[tuple[_Track, Face]]
 
 
-class _Follower:
+class _Following:
     """Tells frame by frame who is who."""
 
-    def __init__(self, wanted: Wanted, finder: FaceFinder | None):
-        self.wanted, self.finder = wanted, finder
-        self.compares = wanted.after_cuts == "same"
+    def __init__(self, wanted: Sequence[Wanted], starts: Sequence[int], finder: FaceFinder | Facts | None):
+        self.facts = _facts(finder)
+        several = len(wanted) > 1  # or whoever comes back might be taken for the other one
+        self.people = [
+            _Person(one, several or one.after_cuts == "same", start) for one, start in zip(wanted, starts, strict=True)
+        ]
         self.waiting: deque[_Seen] = deque()
         self.tracks: list[_Track] = []
-        self.person: _Track | None = None  # as followed last
-        self.scenes: deque[Look] = deque(maxlen=REMEMBERED)  # what the person looked like in earlier ones
-        self.recent: deque[Look] = deque()  # and just now, if that was the person
+        self.names = count()
 
-    def known_by_now(self, patience: int) -> Iterator[tuple[Sight, Face | None]]:
-        """The frames but the last ones, each with the person's face."""
+    def known_by_now(self, patience: int) -> Iterator[Followed]:
+        """The frames but the last ones, each with who is who."""
         while len(self.waiting) > patience:
             seen = self.waiting.popleft()
-            yield seen.sight, next((face for one, face in seen.everybody if one.is_person), None)
+            owned = [[face for one, face in seen.everybody if one.owner is person] for person in self.people]
+            faces = [
+                its[0] if its and seen.number >= person.start else None
+                for its, person in zip(owned, self.people, strict=True)
+            ]
+            others = [(one.name, face) for one, face in seen.everybody if not any(face is its for its in faces)]
+            same_as = tuple(self.people.index(person.same_as or person) for person in self.people)
+            yield Followed(seen.sight, faces, others, same_as)
 
     def see(self, number: int, sight: Sight) -> None:
         """Take the next frame."""
         if sight.cut:
             self.decide()
             self.tracks = []
-        # The person is not forgotten where whoever comes instead is taken for them anyway.
-        keeps = None if self.compares else self.person
-        self.tracks = [one for one in self.tracks if one is keeps or number - one.seen <= FORGET]
+        # A person is not forgotten where whoever comes instead is taken for them anyway.
+        kept = [person.track for person in self.people if not person.compares]
+        self.tracks = [one for one in self.tracks if one in kept or number - one.seen <= FORGET]
         everybody = self._continued(number, sight.faces)
         self.waiting.append(_Seen(number, sight, everybody))
-        if self.person is None:
-            face = chosen(sight, self.wanted, self.finder)
-            self.person = next((one for one, its in everybody if its is face), None)
-            if self.person is not None:
-                self.person.is_person = True
-        face = next((face for one, face in everybody if one is self.person), None)
-        if face is not None:
-            if self.compares and (number - self.person.since) % LOOK_AGAIN == 0:
-                self._look_again(number, sight, face)
-        elif self.person is not None:
-            self.person.looks.extend(self.recent)
-            self.recent.clear()
-            self._meet(number, sight, everybody)
+        for person in self.people:
+            if person.track is None and person.same_as is None and number >= person.start:
+                self._choose(person, number, sight, everybody)
+        missing = []
+        for person in (person for person in self.people if person.track is not None):
+            face = next((face for one, face in everybody if one is person.track), None)
+            if face is None:
+                person.track.looks.extend(person.recent)
+                person.recent.clear()
+                missing.append(person)
+            elif person.compares and (number - person.track.since) % LOOK_AGAIN == 0:
+                self._look_again(person, number, sight, face)
+        if missing:
+            self._meet(missing, number, sight, everybody)
+
+    def _choose(self, person: _Person, number: int, sight: Sight, everybody: list[tuple[_Track, Face]]) -> None:
+        """Whether a person is in a frame for the first time; it may be one that is followed already."""
+        face = chosen(sight, person.wanted, self.facts)
+        track = next((one for one, its in everybody if its is face), None)
+        if track is not None and track.owner is not None:
+            person.same_as, person.met = track.owner, number
+        elif track is not None:
+            person.track, track.owner = track, person
 
     def _continued(self, number: int, faces: list[Face]) -> list[tuple[_Track, Face]]:
         """Each face with the track that it continues, or begins."""
@@ -192,90 +297,115 @@ class _Follower:
         for i, face in enumerate(faces):
             one = continued.get(i)
             if one is None:
-                one = _Track(face.box, number, number)
+                one = _Track(next(self.names), face.box, number, number)
                 self.tracks.append(one)
             one.box, one.seen = face.box, number
             everybody.append((one, face))
         return everybody
 
-    def _look_again(self, number: int, sight: Sight, face: Face) -> None:
-        """Whether this is still the person: one scene may fade into another, and the next face be in the same place."""
-        if abs(face.yaw) > self.wanted.largest_yaw:
-            return
-        self.recent.append(look(sight.picture, face))
-        if len(self.recent) < DOUBTS:
-            return
-        if self.person.looks and has_changed(average(self.person.looks), average(self.recent)):
-            self._part(number)
-        else:
-            self.person.looks.append(self.recent.popleft())
+    def _look(self, sight: Sight, face: Face) -> Look:
+        return self.facts.look(sight.index, sight.picture, face)
 
-    def _part(self, number: int) -> None:
-        """Who was taken for the person is somebody else, since they look more like what is seen now."""
-        before, now = average(self.person.looks), average(self.recent)
-        other = _Track(self.person.box, number, number, has_parted=True)
-        other.looks.extend(self.recent)
+    def _look_again(self, person: _Person, number: int, sight: Sight, face: Face) -> None:
+        """Whether this is still the person: one scene may fade into another, and the next face be in the same place."""
+        if abs(face.yaw) > person.wanted.largest_yaw:
+            return
+        person.recent.append(self._look(sight, face))
+        if len(person.recent) < DOUBTS:
+            return
+        looks = person.track.looks
+        if looks and has_changed(average(looks), average(person.recent)):
+            self._part(person, number)
+        else:
+            looks.append(person.recent.popleft())
+
+    def _part(self, person: _Person, number: int) -> None:
+        """Who was taken for a person is somebody else, since they look more like what is seen now."""
+        before, now = average(person.track.looks), average(person.recent)
+        other = _Track(next(self.names), person.track.box, number, number, missed_by={person}, has_parted=True)
+        other.looks.extend(person.recent)
         for seen in reversed(self.waiting):
-            place = next((k for k, (one, _) in enumerate(seen.everybody) if one is self.person), None)
+            place = next((k for k, (one, _) in enumerate(seen.everybody) if one is person.track), None)
             if place is None:
                 break
             face = seen.everybody[place][1]
-            then = look(seen.sight.picture, face)
+            then = self._look(seen.sight, face)
             if not colours_differ(then, now) < colours_differ(then, before):
                 break
             seen.everybody[place] = other, face
             other.since = seen.number
-        self.tracks = [other if one is self.person else one for one in self.tracks]
-        self.recent.clear()
+        self.tracks = [other if one is person.track else one for one in self.tracks]
+        person.recent.clear()
+        for late in self.people:  # who was chosen since then is the other one
+            if late.same_as is person and late.met >= other.since:
+                late.same_as = other.owner
+                if other.owner is None:
+                    late.track, other.owner = other, late
 
-    def _may_be(self, one: _Track) -> bool:
-        """Whether somebody may be the person, who is gone: they came after that or, in a fade, just before."""
-        return self.person is not None and not one.is_other and one.since > self.person.seen - PATIENCE * self.compares
-
-    def _meet(self, number: int, sight: Sight, everybody: list[tuple[_Track, Face]]) -> None:
-        """The person is gone: look at who has come, and decide about those who were looked at often enough."""
+    def _meet(self, missing: list[_Person], number: int, sight: Sight, everybody: list[tuple[_Track, Face]]) -> None:
+        """Some are gone: look at who has come, and decide about those who were looked at often enough."""
         for one, face in everybody:
             age = number - one.since
             is_due = age % 2 == 0 and (len(one.looks) < LOOKS or age % SELDOM < 2 * LOOKS)
-            if self._may_be(one) and is_due and self._can_be_used(sight, face):
-                if not self.compares:
-                    self._take(one)
-                    return
-                one.looks.append(look(sight.picture, face))
-            if self._may_be(one) and (is_due or age == PATIENCE):
+            for_them = [person for person in missing if person.track.seen < number and person.may_be(one)]
+            usable = self._can_be_used(sight, face, for_them) if is_due else []
+            eager = next((person for person in usable if not person.compares), None)
+            if eager is not None:
+                self._take(eager, one)
+                return
+            if usable:
+                one.looks.append(self._look(sight, face))
+                one.missed_by.update(usable)
+            if for_them and (is_due or age == PATIENCE):
                 self.decide(lambda one: len(one.looks) >= LOOKS or number - one.since >= PATIENCE)
 
-    def _can_be_used(self, sight: Sight, face: Face) -> bool:
-        """Neither small, nor turned away, nor unsure: what the landmarker finds in hair and ears is all of it."""
-        smallest = max(SMALLEST, SMALLEST_PART * sizes(self.person.box))
-        return (
-            sizes(face.box) >= smallest
-            and abs(face.yaw) <= self.wanted.largest_yaw
-            and _looks_human(sight, face, self.wanted, self.finder)
-        )
+    def _can_be_used(self, sight: Sight, face: Face, people: list[_Person]) -> list[_Person]:
+        """For whom a face is neither small, nor turned away, nor unsure: what the landmarker finds in hair and ears is
+        all of it."""
+        clear = [
+            person
+            for person in people
+            if sizes(face.box) >= max(SMALLEST, SMALLEST_PART * sizes(person.track.box))
+            and abs(face.yaw) <= person.wanted.largest_yaw
+        ]
+        careful = [person for person in clear if not person.wanted.any_face]
+        if careful and not _looks_human(sight, face, careful[0].wanted, self.facts):
+            return [person for person in clear if person not in careful]
+        return clear
 
     def decide(self, is_due: Callable[[_Track], bool] = lambda one: True) -> None:
-        """Whether one of the candidates is the person; those who are due and are not stay somebody else."""
-        candidates = [one for one in self.tracks if one.looks and one is not self.person and self._may_be(one)]
-        if not any(is_due(one) for one in candidates):
-            return
-        known = [*self.scenes, *([average(self.person.looks)] if self.person.looks else [])]
-        looks = {one: average(one.looks) for one in candidates}
-        alike = [
-            (shapes_differ(looks[one], person), k)
-            for k, one in enumerate(candidates)
-            for person in known
-            if is_same(looks[one], person)
-        ]
-        if alike or not known:
-            self._take(candidates[min(alike)[1] if alike else 0])
-        for one in candidates:
-            one.is_other = is_due(one) and not (one.has_parted or one.is_person)
+        """Whether some of the candidates are the people wanted; those who are due and are not stay somebody else."""
+        candidates = {
+            person: [one for one in self.tracks if person in one.missed_by and one.owner is None and person.may_be(one)]
+            for person in self.people
+        }
+        looks = {one: average(one.looks) for ones in candidates.values() if any(map(is_due, ones)) for one in ones}
+        offers = []
+        for rank, person in enumerate(self.people):
+            if not any(map(is_due, candidates[person])):
+                continue
+            known, anybody = person.known(), person.wanted.after_cuts == "anybody"
+            for k, one in enumerate(candidates[person]):
+                alike = [shapes_differ(looks[one], its) for its in known if is_same(looks[one], its)]
+                if alike or not known or (anybody and is_due(one)):
+                    offers.append((min(alike, default=np.inf), rank, k))
+        found = set()
+        for _, rank, k in sorted(offers):
+            person = self.people[rank]
+            one = candidates[person][k]
+            if one.owner is None and person not in found:
+                self._take(person, one)
+                found.add(person)
+        for person, ones in candidates.items():
+            for one in ones:
+                if is_due(one) and one.owner is not person and not one.has_parted:
+                    one.not_them.add(person)
 
-    def _take(self, one: _Track) -> None:
+    def _take(self, person: _Person, one: _Track) -> None:
         """This is the person, from the first frame in which they came."""
-        self.tracks = [other for other in self.tracks if other is not self.person]
-        if self.person.looks:
-            self.scenes.append(average(self.person.looks))
-        self.person = one
-        one.is_person = True
+        self.tracks = [other for other in self.tracks if other is not person.track]
+        if person.track.looks:
+            person.scenes.append(average(person.track.looks))
+        person.track, one.owner = one, person
+        for other in self.tracks:
+            other.missed_by.discard(person)

@@ -1,9 +1,9 @@
 """Who is seen where: the frames of a photo or a film, each with the person's face in it."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import groupby, islice, tee
 from pathlib import Path
@@ -14,11 +14,12 @@ import numpy as np
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import LIPS, Face
-from lipgan_colab.faces.following import Sight, Wanted, asked_for, chosen, follow
+from lipgan_colab.faces.following import Followed, Sight, Wanted, asked_for, chosen, follow_all
 from lipgan_colab.faces.tracking import smoothed
 from lipgan_colab.media.cuts import with_cuts
 from lipgan_colab.media.image import read_image
 from lipgan_colab.media.pipeline import StageClock, ahead
+from lipgan_colab.media.splicing import Splice
 from lipgan_colab.media.video import read_video, resample_frames
 
 LARGEST_PHOTO = 1920  # pixels of the longer side; more makes files that players refuse
@@ -29,28 +30,54 @@ Pads = tuple[float, float, float, float]  # by which part of its side a box grow
 
 
 @dataclass
+class Act:
+    """What becomes of one face in a frame.
+
+    Attributes:
+        who: whose face it is: the number of one of those who speak, or -1 - n for the n-th of all others.
+        face: theirs.
+        stretch: the number of the stretch that they speak in; None where they rest.
+        strength: how far they do so, 0 to 1.
+        original: the crop, uint8 (S, S, 3), where a generator of faces of that size makes another one.
+        generated: what becomes of it, of the same shape.
+        parts: float32 (components,), where a motion network moves the face: see `moved_faces.spoken_parts`.
+    """
+
+    who: int
+    face: Face
+    stretch: int | None = None
+    strength: float = 1.0
+    original: np.ndarray | None = None
+    generated: np.ndarray | None = None
+    parts: np.ndarray | None = None
+
+
+@dataclass
 class FaceFrame:
     """One frame on its way to the result.
 
     Attributes:
         number: of the result's frame.
         picture: uint8 (H, W, 3), RGB.
-        face: the person's, None where it is not seen.
+        people: the faces of those who are followed, None where one is not seen.
+        others: everybody else who is seen, each with a number that stays theirs within a scene.
         faces: how many are seen, whosever they are.
-        largest: whether the person's is the largest of them.
-        original: the crop, uint8 (S, S, 3), where a generator of faces of that size makes another one.
-        generated: what becomes of it, of the same shape.
-        parts: float32 (components,), where a motion network moves the face: see `moved_faces.spoken_parts`.
+        largest: whether the first person's is the largest of them.
+        acts: what becomes of them.
     """
 
     number: int
     picture: np.ndarray
-    face: Face | None
+    people: list[Face | None]
+    others: list[tuple[int, Face]] = field(default_factory=list)
     faces: int = 1
     largest: bool = True
-    original: np.ndarray | None = None
-    generated: np.ndarray | None = None
-    parts: np.ndarray | None = None
+    acts: list[Act] = field(default_factory=list)
+
+    @property
+    def face(self) -> Face | None:
+        """The first person's."""
+        return self.people[0]
 
 
 def read_photo(path: str | Path) -> np.ndarray:
@@ -62,21 +89,33 @@ def read_photo(path: str | Path) -> np.ndarray:
     return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def find_in_photo(photo: np.ndarray, path: str | Path, wanted: Wanted, pads: Pads) -> FaceFrame:
-    """A photo (read from `path`) with the person's face, its box padded; as frame number 0.
+def find_in_photo(photo: np.ndarray, path: str | Path, wanted: Sequence[Wanted], pads: Pads) -> FaceFrame:
+    """A photo (read from `path`) with the faces of the people wanted, their boxes padded; as frame number 0.
 
     Raises:
-        InputError: that person is not in it, or has no human face.
+        InputError: one of them is not in it, has no human face, or is another of them.
     """
     with FaceFinder() as finder:
         sight = Sight(photo, finder.find(photo))
-        face = chosen(sight, wanted, finder)
+        people = [_in_photo(sight, path, one, finder) for one in wanted]
+    for n, face in enumerate(people):
+        if any(face is other for other in people[:n]):
+            same = f"{wanted[n].person} is the same as another that speaks"
+            raise InputError(f"{path}: `person` {same}; choose another for each speech")
+    others = [(n, face) for n, face in enumerate(sight.faces) if not any(face is one for one in people)]
+    largest = people[0] is sight.faces[0]
+    return FaceFrame(0, photo, [_padded(face, pads) for face in people], others, len(sight.faces), largest)
+
+
+def _in_photo(sight: Sight, path: str | Path, wanted: Wanted, finder: FaceFinder) -> Face:
+    """The face of the person wanted."""
+    face = chosen(sight, wanted, finder)
     asked = asked_for(sight.faces, wanted.person)
-    if (face or asked) and not _has_mouth(face or asked, photo.shape):
+    if (face or asked) and not _has_mouth(face or asked, sight.picture.shape):
         raise InputError(f"{path}: the mouth of this face is not in the picture; choose another picture")
     if face is None:
         raise _nobody(path, wanted, len(sight.faces), asked is not None)
-    return _frame(0, sight, face, face, pads)
+    return face
 
 
 def _has_mouth(face: Face, shape: tuple[int, ...]) -> bool:
@@ -86,12 +125,27 @@ def _has_mouth(face: Face, shape: tuple[int, ...]) -> bool:
 
 
 def see_film(
-    path: str | Path, fps: Fraction, n: int, wanted: Wanted, pads: Pads, clock: StageClock
+    path: str | Path,
+    frames: Iterable[tuple[int, np.ndarray]],
+    wanted: Sequence[Wanted],
+    pads: Pads,
+    clock: StageClock,
+    starts: Sequence[int] | None = None,
+    first: int = 0,
 ) -> Iterator[FaceFrame]:
-    """n frames of a film, forward and backward, and the person's face in each, its box smoothed and padded.
+    """Frames of a film, each with the faces of those who are followed, their boxes smoothed and padded.
+
+    Args:
+        path: the film.
+        frames: with their numbers in it, as of `bounced_frames`.
+        wanted: whom to follow.
+        pads: as of `GenerateOptions`.
+        clock: counts the time of reading and of looking for faces.
+        starts: from which frame of the result on each of them is looked for; None for the first one.
+        first: the number that the first frame has in the result.
 
     Raises:
-        InputError: at the end, if that person was in none of them.
+        InputError: at the end, if none of those people was in any of them.
     """
     known: dict[int, list[Face]] = {}
 
@@ -104,37 +158,38 @@ def see_film(
             known[index] = faces
         return faces
 
+    starts = [start - first for start in starts or [first] * len(wanted)]
     most, is_there, anybody = 0, False, False
-    with FaceFinder() as finder, closing(ahead(clock.timed("read", _cut_film(path, fps, n)))) as film:
+    with FaceFinder() as finder, closing(ahead(clock.timed("read", _with_cuts(frames)))) as film:
         sights = (Sight(picture, found(finder, index, picture), cut) for index, picture, cut in film)
-        for number, (sight, face, smooth) in enumerate(_smoothed(follow(sights, wanted, finder))):
-            most = max(most, len(sight.faces))
-            is_there = is_there or asked_for(sight.faces, wanted.person) is not None
-            anybody = anybody or face is not None
-            yield _frame(number, sight, face, smooth, pads)
+        followed = _smoothed(follow_all(sights, wanted, finder, starts), len(wanted))
+        for number, (seen, smooth) in enumerate(followed, first):
+            faces = seen.sight.faces
+            most = max(most, len(faces))
+            is_there = is_there or asked_for(faces, wanted[0].person) is not None
+            anybody = anybody or any(face is not None for face in seen.faces)
+            largest = bool(faces) and seen.faces[0] is faces[0]
+            boxed = [face and _padded(face, pads) for face in smooth]
+            people = [boxed[same] for same in seen.same_as]
+            yield FaceFrame(number, seen.sight.picture, people, seen.others, len(faces), largest)
     if not anybody:
-        raise _nobody(path, wanted, most, is_there)
+        raise _nobody(path, wanted[0], most, is_there)
 
 
-def _frame(number: int, sight: Sight, face: Face | None, smooth: Face | None, pads: Pads) -> FaceFrame:
-    """The frame in which a person has this face, with its box as smoothed."""
-    largest = bool(sight.faces) and face is sight.faces[0]
-    return FaceFrame(number, sight.picture, smooth and _padded(smooth, pads), len(sight.faces), largest)
-
-
-def _smoothed(followed: Iterator[tuple[Sight, Face | None]]) -> Iterator[tuple[Sight, Face | None, Face | None]]:
-    """Each frame and face once more, and the face with its box smoothed: within a scene, never over a cut."""
+def _smoothed(followed: Iterator[Followed], people: int) -> Iterator[tuple[Followed, list[Face | None]]]:
+    """Each frame once more, and the people's faces with their boxes smoothed: within a scene, never over a cut."""
     scene = 0
 
-    def scene_of(pair: tuple[Sight, Face | None]) -> int:
+    def scene_of(seen: Followed) -> int:
         nonlocal scene
-        scene += pair[0].cut
+        scene += seen.sight.cut
         return scene
 
-    for _, pairs in groupby(followed, key=scene_of):
-        here, coming = tee(pairs)
-        for (sight, face), smooth in zip(here, smoothed(face for _, face in coming), strict=True):
-            yield sight, face, smooth
+    for _, frames in groupby(followed, key=scene_of):
+        here, *coming = tee(frames, 1 + people)
+        smooth = [smoothed(map(lambda seen, n=n: seen.faces[n], copy)) for n, copy in enumerate(coming)]
+        for seen, *faces in zip(here, *smooth, strict=True):
+            yield seen, faces
 
 
 def _nobody(path: str | Path, wanted: Wanted, most: int, is_there: bool) -> InputError:
@@ -160,18 +215,44 @@ def _padded(face: Face, pads: Pads) -> Face:
     return replace(face, box=face.box + np.float32([-left * width, -top * height, right * width, bottom * height]))
 
 
-def _cut_film(path: str | Path, fps: Fraction, n: int) -> Iterator[tuple[int, np.ndarray, bool]]:
-    """`bounced_frames`, each with whether another scene begins with it."""
+def _with_cuts(frames: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray, bool]]:
+    """The frames, each with whether another scene begins with it."""
     indices: deque[int] = deque()
 
     def pictures() -> Iterator[np.ndarray]:
-        with closing(bounced_frames(path, fps, n)) as film:
-            for index, picture in film:
-                indices.append(index)
-                yield picture
+        for index, picture in frames:
+            indices.append(index)
+            yield picture
 
     for picture, cut in with_cuts(pictures()):
         yield indices.popleft(), picture, cut
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film whose people speak.
+
+    Attributes:
+        path: the file.
+        fps: frames a second of the result.
+        bounced: how many frames it is played for, forward and backward; None plays it once.
+        splice: where its frames can be copied, and be read from any of them on.
+    """
+
+    path: str | Path
+    fps: Fraction
+    bounced: int | None = None
+    splice: Splice | None = None
+
+    def frames(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        """The frames from one on, each with its number in the film; InputError where it cannot be read."""
+        if self.splice is not None:
+            yield from self.splice.read(first)
+        elif self.bounced is not None:
+            yield from islice(bounced_frames(self.path, self.fps, self.bounced), first, None)
+        else:
+            with closing(read_video(self.path)) as film:
+                yield from islice(enumerate(resample_frames(film, self.fps)), first, None)
 
 
 def bounced_frames(path: str | Path, fps: Fraction, n: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -2,12 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,51 +16,58 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
-from lipgan_colab.faces import geometry, resting_mouth
-from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 from lipgan_colab.files import check_place, clear_abandoned
-from lipgan_colab.generation.answers import Answers
-from lipgan_colab.generation.crops import generate_crops
-from lipgan_colab.generation.face_frames import FaceFrame, find_in_photo, read_photo, see_film
-from lipgan_colab.generation.moved_faces import Mover, film_likeness, spoken_parts, with_parts
+from lipgan_colab.generation import speeches
+from lipgan_colab.generation.face_frames import FaceFrame, Film, find_in_photo, read_photo
+from lipgan_colab.generation.moved_faces import Mover, film_likenesses, spoken_parts
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.own_pixels import likeness
-from lipgan_colab.generation.paste import mark_synthetic, paste, place, shown
-from lipgan_colab.generation.report import PHOTO_FPS, GenerateReport
+from lipgan_colab.generation.report import PHOTO_FPS, GenerateReport, TurnReport
+from lipgan_colab.generation.roles import Role, roles
+from lipgan_colab.generation.scene import Scene, spoken_frames
+from lipgan_colab.generation.schedule import Schedule, Stretch, scheduled, shortened
+from lipgan_colab.generation.speeches import Speech
+from lipgan_colab.generation.turns import Turn
+from lipgan_colab.media.film_format import film_format
 from lipgan_colab.media.image import is_image
+from lipgan_colab.media.made import Made, sha256
+from lipgan_colab.media.marking import check_signing, mark_file
 from lipgan_colab.media.pipeline import StageClock, ahead
-from lipgan_colab.media.sound import missing_from, pick_track, read_sound, read_speech
-from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.sound import read_sound
+from lipgan_colab.media.splicing import splice_video, spliceable
 from lipgan_colab.media.video import fast_enough, probe_video
 from lipgan_colab.media.writing import check_video_name, write_video
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.motion import MotionNetwork
-from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator, load_generator
+from lipgan_colab.models.weights import Generator, load_generator
 from lipgan_colab.speech.features import OFFSET_RATE
 from lipgan_colab.speech.level import as_loud_as_usual
-from lipgan_colab.speech.pauses import PAUSE_RULES, rest_in_pauses, speaking, without_noise
+from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking, without_noise
+
+RESTING = "starter"  # the motion network by which mouths rest where another kind of weights speaks
 
 
 def generate(
     face: str | Path,
-    speech: str | Path,
+    speech: str | Path | Sequence[Turn],
     weights: str | Path | Generator,
     out: str | Path,
     options: GenerateOptions = GenerateOptions(),  # noqa: B008 (it is frozen)
     device: str | torch.device | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> GenerateReport:
-    """Make the person in a photo or a video speak a clip.
+    """Make the people in a photo or a film speak.
 
-    The video is as long as the speech: a shorter film of the face is played forward and backward. Memory does not grow
-    with its length (but for the sound).
+    The video is as long as the speech: a shorter film is played forward and backward. Where it is said when somebody
+    speaks (`from_`, `to`, `speech_at`), it is as long as the film, and what lies outside stays as it was. Memory does
+    not grow with its length (but for the sound).
 
     Args:
         face: photo or video.
-        speech: any file with sound.
+        speech: any file with sound, which `options.person` speaks; or the turns of several people.
         weights: run folder; file (.safetensors, LipGAN's .h5, Wav2Lip's .pth); name that the verb "weights" lists; or a
             generator that is loaded already.
-        out: the .mp4 to make.
+        out: the .mp4 (.mov) to make; with `codec` png the folder.
         options: who speaks, and how.
         device: cuda, cuda:1, mps, cpu; None takes the GPU where there is one.
         on_progress: called with (frames done, of how many), instead of a progress bar; what it raises stops the work
@@ -69,98 +76,216 @@ def generate(
     Raises:
         InputError: a file cannot be used; the message says which, why, and what to do.
     """
-    _check_files(face, speech, out)
+    turns = turns_of(speech, options)
+    check_files(face, turns)
+    check_video_name(out, options.encoding)
+    check_signing()
+    check_place(out)
+    clear_abandoned(Path(out).parent)
     keep_freed_memory()
     report, clock = GenerateReport(Path(out)), StageClock()
+    scene, heard = set_scene(face, turns, weights, options, device, report, clock)
+    started, waited = time.perf_counter(), StageClock()
     with clock.stage("read"):
-        report.sound_track, report.sound_tracks = pick_track(speech, options.sound_track)
-        wave = read_speech(speech, report.sound_track, alone=True)
-        report.stated_seconds = missing_from(speech, report.sound_track, len(wave) / SAMPLE_RATE)
-        sound, sound_rate = read_sound(speech, report.sound_track, alone=True)
-        is_photo = is_image(face)
-        photo = read_photo(face) if is_photo else None
-        report.fps = PHOTO_FPS if is_photo else fast_enough(probe_video(face).fps)
-        report.frames = max(1, round(len(wave) / SAMPLE_RATE * report.fps))
-    with ThreadPoolExecutor(2) as pool:  # libraries and networks are loaded side by side
-        rule = PAUSE_RULES[options.pauses]
-        listening = pool.submit(clock.around("speech", speaking), wave, rule) if rule else None
-        find = clock.around("faces", find_in_photo)
-        finding = pool.submit(find, photo, face, options.wanted, options.pads) if is_photo else None
-        with clock.stage("generator"):
-            generator = ready_generator(weights, device, options.window_offset)
-        photographed = finding and finding.result()
-        mover = None
-        if isinstance(generator, MotionNetwork):
-            if is_photo:
-                who = likeness([(photo, photographed.face)], generator.moves)
-            else:
-                who = film_likeness(face, report.fps, options.wanted, generator.moves)
-            mover = Mover(generator.moves, who, own_teeth=is_photo)
-        follow = listening and listening.result()
-    report.idle = _idle(generator, options)
-    hears = generator.speech_input
-    with clock.stage("speech"):
-        heard, report.louder_by = as_loud_as_usual(wave, None if follow is None else follow > 0.5)
-        features = hears.features(heard)
-        if follow is not None:
-            report.spoken = float(follow.mean())
-        if mover:
-            if follow is not None:
-                features = without_noise(features, follow)
-            late = options.sync_offset / float(report.fps) + hears.offset / OFFSET_RATE
-            features = spoken_parts(generator, features, report.frames, report.fps, follow, late)
-        elif follow is not None:
-            features = rest_in_pauses(features, follow, hears)
-
-    def spoken() -> Iterator[np.ndarray]:
-        """The frames of the result, made in this order: seen, generated in batches, pasted."""
-        if is_photo:
-            seen = (replace(photographed, number=number) for number in range(report.frames))
+        sound, rate = heard_sound(face, heard, scene)
+    comment, mark = comment_of(scene.generator, options), marker(face, scene)
+    splice = None if scene.is_photo else scene.source.splice
+    ranges = splice.widened(scene.schedule.dubbed) if splice else [(0, scene.schedule.frames)]
+    end = ranges[-1][1] if splice or not scene.schedule.keeps_film else None
+    made = (picture for frame, picture in spoken_frames(scene, ranges[0][0], end) if _is_in(frame.number, ranges))
+    report.copied = splice.frames - sum(end - first for first, end in ranges) if splice else 0
+    report.frames = sum(end - first for first, end in ranges)
+    with closing(counted_frames(ahead(made), report, on_progress)) as frames:
+        frames = waited.timed("wait", frames)
+        if splice:
+            splice_video(out, splice, ranges, frames, sound, rate, comment, options.encoding, mark)
         else:
-            seen = ahead(see_film(face, report.fps, report.frames, options.wanted, options.pads, clock))
-        if mover:
-            batches = with_parts(seen, features, options.batch_size)
-        else:
-            batches = _generated(seen, generator, features, report, options, clock)
-        # One batch ahead: while it is pasted and encoded, the next one is generated.
-        with closing(ahead(batches, 1)) as finished, closing(Answers()) as answers:
-            for batch in finished:
-                for frame in batch:
-                    with clock.stage("paste"):
-                        picture = mover.moved(frame, options.largest_yaw) if mover else _pasted(frame, answers, options)
-                        _note(frame, report, options)
-                    yield mark_synthetic(picture) if options.mark else picture
-
-    started = time.perf_counter()
-    with closing(_counted(ahead(spoken()), report, on_progress)) as frames:
-        waited = StageClock()
-        write_video(
-            report.path, waited.timed("wait", frames), report.fps, sound, sound_rate, _comment(weights, options)
-        )
+            like = None if scene.is_photo else film_format(face)
+            write_video(out, frames, report.fps, sound, rate, comment, options.encoding, like, mark)
+    report.frames += report.copied
     clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
     report.seconds = dict(clock.seconds)
     return report
 
 
-def _idle(generator: Generator, options: GenerateOptions) -> list[str]:
+def turns_of(speech: str | Path | Sequence[Turn], options: GenerateOptions) -> list[Turn]:
+    """The turns that are asked for; InputError where there are none."""
+    if isinstance(speech, str | os.PathLike):
+        return [Turn(speech, options.person, options.from_, options.to, options.speech_at)]
+    if not speech:
+        raise InputError("there is no turn; give at least one person something to say")
+    return list(speech)
+
+
+def set_scene(
+    face: str | Path,
+    turns: Sequence[Turn],
+    weights: str | Path | Generator,
+    options: GenerateOptions,
+    device: str | torch.device | None,
+    report: GenerateReport,
+    clock: StageClock,
+    seconds: float | None = None,
+) -> tuple[Scene, list[Speech]]:
+    """All that has to be known before the first frame is made; and the speeches.
+
+    Args:
+        face, weights, options, device: as of `generate`.
+        turns: who says what.
+        report, clock: learn of it.
+        seconds: only so much of what is dubbed is made; None for all of it.
+    """
+    with clock.stage("read"):
+        heard = [speeches.read(turn.speech, options.sound_track) for turn in turns]
+        is_photo = is_image(face)
+        photo = read_photo(face) if is_photo else None
+        film = None if is_photo else probe_video(face)
+        report.fps = PHOTO_FPS if is_photo else fast_enough(film.fps)
+        lengths = [speech.seconds for speech in heard]
+        schedule = scheduled(turns, lengths, report.fps, film and film.duration, options.keep_length)
+        if seconds is not None:
+            whole, schedule = schedule, shortened(schedule, seconds, report.fps)
+            soon = [one.begins < schedule.frames for one in whole.stretches]
+            turns, heard = (
+                [one for one, is_soon in zip(all_of, soon, strict=True) if is_soon] for all_of in (turns, heard)
+            )
+        splice = spliceable(face, report.fps, options.encoding) if schedule.keeps_film else None
+    report.frames, report.turns = schedule.frames, _told(turns, schedule, heard)
+    report.dubbed = schedule.dubbed if schedule.keeps_film else []
+    cast = roles(schedule, options)
+    waves = [
+        speeches.in_its_time(speech.wave, stretch, report.fps)
+        for speech, stretch in zip(heard, schedule.stretches, strict=True)
+    ]
+    with ThreadPoolExecutor(2) as pool:  # libraries and networks are loaded side by side
+        rule = PAUSE_RULES[options.pauses]
+        listening = pool.submit(clock.around("speech", _all_spoken), waves, rule)
+        find = clock.around("faces", find_in_photo)
+        wanted = [role.wanted for role in cast]
+        finding = pool.submit(find, photo, face, wanted, options.pads) if is_photo else None
+        with clock.stage("generator"):
+            generator = ready_generator(weights, device, options.window_offset)
+            moves = _moves(generator, options, device)
+        source = (
+            finding.result()
+            if is_photo
+            else Film(face, report.fps, None if schedule.keeps_film else schedule.frames, splice)
+        )
+        if isinstance(generator, MotionNetwork):
+            _give_movers(cast, source, moves)
+        follow = listening.result()
+    report.idle = _idle(generator, options, is_photo)
+    with clock.stage("speech"):
+        said = [
+            _said(generator, wave, spoken, stretch, options, turn, report.fps)
+            for wave, spoken, stretch, turn in zip(waves, follow, schedule.stretches, report.turns, strict=True)
+        ]
+    return Scene(source, schedule, cast, said, generator, moves, options, report, clock), heard
+
+
+def _told(turns: Sequence[Turn], schedule: Schedule, heard: Sequence[Speech]) -> list[TurnReport]:
+    """What is known of the turns before they are spoken."""
+    return [
+        TurnReport(
+            stretch.person,
+            Path(turn.speech),
+            stretch.first,
+            stretch.end,
+            unheard=stretch.unheard,
+            sound_track=speech.track,
+            sound_tracks=speech.tracks,
+            there=speech.seconds,
+            stated=speech.stated,
+        )
+        for turn, stretch, speech in zip(turns, schedule.stretches, heard, strict=True)
+    ]
+
+
+def _all_spoken(waves: Sequence[np.ndarray], rule: PauseRule | None) -> list[np.ndarray | None]:
+    """Of each speech, of `speaking`; None where every sound moves the mouth."""
+    return [speaking(wave, rule) if rule else None for wave in waves]
+
+
+def _moves(generator: Generator, options: GenerateOptions, device: str | torch.device | None) -> np.ndarray | None:
+    """How mouths move; None where nobody's has to but those that are painted."""
+    if isinstance(generator, MotionNetwork):
+        return generator.moves
+    return load_generator(RESTING).moves if options.listeners == "rest" else None
+
+
+def _give_movers(cast: Sequence[Role], source: FaceFrame | Film, moves: np.ndarray) -> None:
+    """Look at those who speak before they do."""
+    if isinstance(source, FaceFrame):
+        for role, face in zip(cast, source.people, strict=True):
+            role.mover = Mover(moves, likeness([(source.picture, face)], moves), own_teeth=True)
+        return
+    for start in dict.fromkeys(role.start for role in cast):
+        people = [role for role in cast if role.start == start]
+        with closing(source.frames(start)) as frames:
+            known = film_likenesses(frames, [role.wanted for role in people], moves)
+        for role, who in zip(people, known, strict=True):
+            role.mover = Mover(moves, who)
+
+
+def _said(
+    generator: Generator,
+    wave: np.ndarray,
+    follow: np.ndarray | None,
+    stretch: Stretch,
+    options: GenerateOptions,
+    told: TurnReport,
+    fps: Fraction,
+) -> np.ndarray:
+    """What a generator makes mouths of in a stretch: speech features, or a motion network's parts, one a frame."""
+    hears = generator.speech_input
+    heard, told.louder_by = as_loud_as_usual(wave, None if follow is None else follow > 0.5)
+    features = hears.features(heard)
+    if follow is not None:
+        told.spoken = float(follow.mean())
+    if isinstance(generator, MotionNetwork):
+        if follow is not None:
+            features = without_noise(features, follow)
+        late = options.sync_offset / float(fps) + hears.offset / OFFSET_RATE
+        return spoken_parts(generator, features, stretch.end - stretch.first, fps, follow, late)
+    return features if follow is None else rest_in_pauses(features, follow, hears)
+
+
+def heard_sound(face: str | Path, heard: Sequence[Speech], scene: Scene) -> tuple[np.ndarray, int]:
+    """The sound of the result: float32 (channels, n), and its samples a second."""
+    schedule, film = scene.schedule, None
+    if schedule.keeps_film:
+        try:
+            film = read_sound(face)
+        except InputError:  # a silent film
+            film = None
+    sound, rate = speeches.sound_of(
+        heard, schedule.stretches, scene.report.fps, schedule.frames, film, schedule.keeps_film
+    )
+    return sound[:, round(schedule.first / scene.report.fps * rate) :], rate
+
+
+def _is_in(number: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    return any(first <= number < end for first, end in ranges)
+
+
+def _idle(generator: Generator, options: GenerateOptions, is_photo: bool) -> list[str]:
     """The options that are not as usual and change nothing."""
     usual = GenerateOptions()
     names = ("detail", "reference_mouth", "pads", "sharpen") if isinstance(generator, MotionNetwork) else ()
     if options.detail == "own" and not names:
         names = ("sharpen",)
+    if is_photo:
+        names = (*names, "keep_length")
     return [name for name in names if getattr(options, name) != getattr(usual, name)]
 
 
-def _check_files(face: str | Path, speech: str | Path, out: str | Path) -> None:
-    """Before the work: what else would be found out only after it. What killed processes left beside `out` goes."""
-    check_video_name(out)
-    for path, wanted in ((face, "a photo or a video"), (speech, "a file with sound")):
+def check_files(face: str | Path, turns: Sequence[Turn]) -> None:
+    """Before the work: what else would be found out only after it."""
+    for path, wanted in ((face, "a photo or a video"), *((turn.speech, "a file with sound") for turn in turns)):
         if os.path.isdir(path):
             raise InputError(f"{path}: this is a folder; give {wanted}")
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for, for ever
             raise InputError(f"{path}: this is no file; give {wanted}")
-    check_place(out)
-    clear_abandoned(Path(out).parent)
 
 
 def ready_generator(
@@ -176,96 +301,40 @@ def ready_generator(
     return generator
 
 
-def _comment(weights: str | Path | Generator, options: GenerateOptions) -> str:
-    name = type(weights).__name__ if isinstance(weights, torch.nn.Module) else Path(weights).name
+def comment_of(generator: Generator, options: GenerateOptions) -> str:
+    """What a result's metadata say beside that it is synthetic."""
     consent = "; the maker states that the person shown agreed" if options.consent else ""
-    return f"Weights: {name}; made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{consent}"
+    return f"Weights: {_name(generator)}; made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{consent}"
 
 
-def _counted(frames: Iterator[np.ndarray], report: GenerateReport, on_progress) -> Iterator[np.ndarray]:
+def _name(generator: Generator) -> str:
+    source = getattr(generator, "source", None)
+    return Path(source).name if source else type(generator).__name__
+
+
+def marker(face: str | Path, scene: Scene) -> Callable[[Path], None]:
+    """What marks a finished file as synthetic; the report learns how."""
+    report, file = scene.report, getattr(scene.generator, "file", None)
+    parts = tuple((float(first / report.fps), float(end / report.fps)) for first, end in report.dubbed)
+    speeches = tuple(dict.fromkeys(turn.speech for turn in report.turns))
+    weights = _name(scene.generator), file and sha256(file)
+    made = Made(*weights, Path(face), speeches, scene.options.consent, (parts[0][0], parts[-1][1]) if parts else None)
+    kind = "png" if scene.options.codec == "png" else report.path.suffix.lower().removeprefix(".")
+
+    def mark(path: Path) -> None:
+        with scene.clock.stage("mark"):
+            report.marks = mark_file(path, made, kind)
+
+    return mark
+
+
+def counted_frames(frames: Iterator[np.ndarray], report: GenerateReport, on_progress) -> Iterator[np.ndarray]:
     """The frames, with calls of `on_progress`, or a progress bar where nobody else shows it."""
-    bar = tqdm(total=report.frames, desc="generate", unit="frame", disable=on_progress is not None)
-    with closing(frames), bar as progress:
+    total, done = report.frames, 0
+    with closing(frames), tqdm(total=total, desc="generate", unit="frame", disable=on_progress is not None) as progress:
         for done, frame in enumerate(frames, 1):
             yield frame
             progress.update()
             if on_progress is not None:
-                on_progress(done, report.frames)
-
-
-def _generated(
-    seen: Iterator[FaceFrame],
-    generator: Generator,
-    features: np.ndarray,
-    report: GenerateReport,
-    options: GenerateOptions,
-    clock: StageClock,
-) -> Iterator[list[FaceFrame]]:
-    """The frames in batches, the crops of those with a face generated."""
-    hears, size = generator.speech_input, generator.face_size
-    with closing(seen):
-        while batch := list(islice(seen, options.batch_size)):
-            with_face = [frame for frame in batch if frame.face is not None]
-            if with_face:
-                windows = hears.windows(features, len(batch), report.fps, batch[0].number - options.sync_offset)
-                windows = windows[[frame.number - batch[0].number for frame in with_face]]
-                one = all(frame.face is with_face[0].face for frame in with_face)  # a photo: encoded once for all
-                references = []
-                for frame in with_face[:1] if one else with_face:
-                    frame.original = geometry.upright_crop(frame.picture, frame.face, size)
-                    rests = _rests(frame.face, one, generator, options)
-                    report.rested |= rests
-                    references.append(_with_mouth_at_rest(frame) if rests else frame.original)
-                crops = np.stack([frame.original for frame in with_face if frame.original is not None])
-                with clock.stage("generator"):
-                    answers = generate_crops(generator, np.stack(references), crops, windows)
-                for frame, answer in zip(with_face, answers, strict=True):
-                    frame.original = crops[0] if one else frame.original
-                    frame.generated = answer
-            yield batch
-
-
-def _rests(face: Face, is_photo: bool, generator: Generator, options: GenerateOptions) -> bool:
-    """Whether the generator is to see this face with a resting mouth: see `GenerateOptions.reference_mouth`."""
-    if options.reference_mouth == "own":
-        return False
-    if options.reference_mouth == "rest":
-        return True
-    knows = is_photo and getattr(generator, "about", {}).get(PAINTED_REFERENCES, False)
-    return bool(knows and geometry.mouth_opening(face.landmarks) > resting_mouth.OPEN)
-
-
-def _with_mouth_at_rest(frame: FaceFrame) -> np.ndarray:
-    size = len(frame.original)
-    points = geometry.mapped(frame.face.landmarks[LIPS + INNER_LIPS], geometry.to_crop(frame.face, size))
-    return resting_mouth.at_rest(frame.original, points / size)
-
-
-def _pasted(frame: FaceFrame, answers: Answers, options: GenerateOptions) -> np.ndarray:
-    """The frame's finished picture, with the generated mouth in it."""
-    if frame.face is None:
-        return frame.picture
-    if options.detail == "own":
-        part = shown(frame.face, options.largest_yaw)
-        picture = answers.spoken(frame.picture, frame.face, frame.original, frame.generated, part)
-        if picture is not None:
-            return picture
-    placement = place(frame.face, frame.picture.shape, len(frame.generated), options.largest_yaw)
-    if placement is None:
-        return frame.picture
-    return paste(frame.picture, frame.generated, frame.original, placement, options.sharpen)
-
-
-def _note(frame: FaceFrame, report: GenerateReport, options: GenerateOptions) -> None:
-    """The report learns who was chosen, and what was left as it was."""
-    if frame.face is not None:
-        report.turned_away += abs(frame.face.yaw) > options.largest_yaw
-        if not report.faces:
-            report.faces = frame.faces if options.person == "largest" else 1
-            report.passed_over = options.person == "largest" and not frame.largest
-        return
-    stretches = report.with_others if frame.faces else report.without_face
-    if stretches and stretches[-1][1] == frame.number - 1:
-        stretches[-1] = (stretches[-1][0], frame.number)
-    else:
-        stretches.append((frame.number, frame.number))
+                on_progress(done, max(done, total))
+    report.frames = done

@@ -1,21 +1,17 @@
-"""What a motion network makes of a speech, whom it moves, and the frames of it."""
+"""What a motion network makes of a speech, and whom it moves."""
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from lipgan_colab.faces.detector import FaceFinder
-from lipgan_colab.faces.following import Sight, Wanted, follow
-from lipgan_colab.generation.face_frames import FaceFrame
+from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.following import Sight, Wanted, follow_all
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
-from lipgan_colab.generation.paste import shown
 from lipgan_colab.media.cuts import with_cuts
-from lipgan_colab.media.video import read_video, resample_frames
 from lipgan_colab.models.motion import MotionNetwork, components
 from lipgan_colab.speech.pauses import RATE
 
@@ -45,26 +41,25 @@ def spoken_parts(
     return parts.astype(np.float32)
 
 
-def film_likeness(path: str | Path, fps: Fraction, wanted: Wanted, moves: np.ndarray) -> Likeness | None:
-    """The person of a film, by some of its first frames; None where they are not in them.
+def film_likenesses(
+    frames: Iterable[tuple[int, np.ndarray]], wanted: Sequence[Wanted], moves: np.ndarray
+) -> list[Likeness | None]:
+    """The people of a film, by some of its first frames; None for those who are not in them.
 
-    Raises:
-        InputError: the film cannot be read.
+    Args:
+        frames: of the film, with their numbers in it.
+        wanted: who they are.
+        moves: of the motion network.
     """
-    with FaceFinder() as finder, closing(read_video(path)) as film:
-        frames = with_cuts(islice(resample_frames(film, fps), 0, LOOKED_AT * APART, APART))
-        sights = (Sight(picture, finder.find(picture), cut) for picture, cut in frames)
-        followed = follow(sights, wanted, finder)
-        return likeness(((sight.picture, face) for sight, face in followed if face is not None), moves)
-
-
-def with_parts(seen: Iterator[FaceFrame], parts: np.ndarray, size: int) -> Iterator[list[FaceFrame]]:
-    """The frames in batches of so many, each with what its face is to do, of `spoken_parts`."""
-    with closing(seen):
-        while batch := list(islice(seen, size)):
-            for frame in batch:
-                frame.parts = parts[frame.number]
-            yield batch
+    seen = [[] for _ in wanted]
+    with FaceFinder() as finder:
+        pictures = with_cuts(picture for _, picture in islice(frames, 0, LOOKED_AT * APART, APART))
+        sights = (Sight(picture, finder.find(picture), cut) for picture, cut in pictures)
+        for one in follow_all(sights, wanted, finder):
+            for pictures_of, face in zip(seen, one.faces, strict=True):
+                if face is not None:
+                    pictures_of.append((one.sight.picture, face))
+        return [likeness(pictures_of, moves) for pictures_of in seen]
 
 
 @dataclass
@@ -79,15 +74,19 @@ class Mover:
     """
 
     moves: np.ndarray
-    who: Likeness | None
-    own_teeth: bool
+    who: Likeness | None = None
+    own_teeth: bool = False
 
-    def moved(self, frame: FaceFrame, largest_yaw: float) -> np.ndarray:
-        """The frame's finished picture, uint8 (H, W, 3); faces turned further fade as `paste.shown` says."""
-        if frame.face is None:
-            return frame.picture
+    def moved(self, picture: np.ndarray, face: Face, parts: np.ndarray | None, part: float = 1.0) -> np.ndarray:
+        """The picture, uint8 (H, W, 3), with the face moved.
+
+        Args:
+            picture: the frame.
+            face: found in it.
+            parts: float32 (components,), what it does, of `spoken_parts`; None to rest.
+            part: how much of the way from what it does in the picture to that, 0 to 1.
+        """
         if self.who is None:
-            self.who = likeness([(frame.picture, frame.face)], self.moves)
-        movement = np.tensordot(frame.parts, self.moves, 1)
-        who = portrait(frame.picture, frame.face, self.who, self.own_teeth)
-        return spoken(who, movement, shown(frame.face, largest_yaw))
+            self.who = likeness([(picture, face)], self.moves)
+        movement = np.zeros_like(self.moves[0]) if parts is None else np.tensordot(parts, self.moves, 1)
+        return spoken(portrait(picture, face, self.who, self.own_teeth), movement, part)

@@ -35,7 +35,9 @@ def shown(face: Face, largest_yaw: float) -> float:
     return float(1 - np.clip((abs(face.yaw) - largest_yaw) / FADING_YAW, 0, 1))
 
 
-def place(face: Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float = 45) -> Placement | None:
+def place(
+    face: Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float = 45, strength: float = 1.0
+) -> Placement | None:
     """Where a face's crop goes in a picture of this shape; None where nothing of it would show.
 
     Args:
@@ -43,9 +45,10 @@ def place(face: Face, shape: tuple[int, ...], size: int = 96, largest_yaw: float
         shape: (H, W, ...) of the picture.
         size: S, of the crops.
         largest_yaw: degrees; faces turned further fade to the original over the next FADING_YAW.
+        strength: how much of the crop is to show, 0 to 1.
     """
     to_crop = geometry.to_crop(face, size)
-    part = shown(face, largest_yaw)
+    part = strength * shown(face, largest_yaw)
     from_crop = cv2.invertAffineTransform(to_crop)
     corners = geometry.mapped(np.array([[0, 0], [size, 0], [size, size], [0, size]]), from_crop)
     left, top = np.maximum(0, np.floor(corners.min(axis=0))).astype(int).tolist()

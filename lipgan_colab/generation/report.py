@@ -5,9 +5,55 @@ from fractions import Fraction
 from pathlib import Path
 
 from lipgan_colab.errors import counted
+from lipgan_colab.faces.following import Person
 
 PHOTO_FPS = Fraction(25)
 SHOWN = 5  # stretches that are told
+
+
+@dataclass
+class TurnReport:
+    """What became of one turn.
+
+    Attributes:
+        person, speech: who spoke what.
+        first, end: from which frame up to which other they were dubbed.
+        unseen: in how many of these they were not seen.
+        spoken: in which part of the time somebody speaks, 0 to 1; None where pauses were not looked for.
+        unheard: seconds of the speech that there was no room for.
+        sound_track: which of the speech file's `sound_tracks` was heard, counted from 1.
+        there, stated: how long the speech is, and how long its file says that it is, if that is clearly more.
+        louder_by: by how many dB the networks heard a quiet voice louder than it is; the video has it as it was given.
+    """
+
+    person: Person
+    speech: Path
+    first: int = 0
+    end: int = 0
+    unseen: int = 0
+    spoken: float | None = None
+    unheard: float = 0.0
+    sound_track: int = 1
+    sound_tracks: int = 1
+    there: float = 0.0
+    stated: float | None = None
+    louder_by: float = 0.0
+
+    def told(self) -> str:
+        """What is to be known of it; nothing where all is as one would think."""
+        text = ""
+        if self.sound_tracks > 1:
+            text += f"; sound track {self.sound_track} of {self.sound_tracks} is heard"
+        if self.louder_by:
+            text += f"; the voice is quiet, and was heard {self.louder_by:.0f} dB louder"
+        if self.stated is not None:
+            text += f"; the sound ends after {self.there:.2f} s of {self.stated:.2f} s: the file may be cut off"
+        if self.unheard:
+            text += f"; its last {self.unheard:.2f} s are not heard, for there is no room for them"
+        if self.spoken == 0:
+            other = "`sound_track` takes another track; " if self.sound_tracks > 1 else ""
+            text += f"; no speech is heard, so the mouth rests ({other}with `pauses=off` every sound moves it)"
+        return text
 
 
 @dataclass
@@ -17,17 +63,17 @@ class GenerateReport:
     Attributes:
         path: the finished video.
         frames: how many it has, at fps frames a second.
-        spoken: in which part of the time somebody speaks, 0 to 1; None where pauses were not looked for.
+        turns: what was said; one at least.
+        dubbed: where the film was kept, from which frame up to which other somebody was dubbed.
+        copied: how many frames were copied from the film as they are.
         faces: how many were seen where the person was chosen; 1 where it was said which one.
         passed_over: whether a larger face than the person's was turned too far, or not a human one.
         without_face: stretches (first, last) of frames in which nobody was seen; they are as they were.
         with_others: stretches of frames in which others were seen and not the person; they are as they were.
         turned_away: frames in which the face was turned too far to be changed fully.
         rested: whether the generator saw a resting mouth where there was another.
-        idle: options that were set and mean nothing to these weights.
-        sound_track: which of the speech file's `sound_tracks` was heard, counted from 1.
-        stated_seconds: how long the speech's file says that it is, if that is clearly more than there is in it.
-        louder_by: by how many dB the networks heard a quiet voice louder than it is; the video has it as it was given.
+        idle: options that were set and mean nothing to these weights, or this face.
+        marks: what the file says of itself to machines, a line for each way.
         seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
             time.
     """
@@ -35,7 +81,9 @@ class GenerateReport:
     path: Path
     frames: int = 0
     fps: Fraction = PHOTO_FPS
-    spoken: float | None = None
+    turns: list[TurnReport] = field(default_factory=list)
+    dubbed: list[tuple[int, int]] = field(default_factory=list)
+    copied: int = 0
     faces: int = 0
     passed_over: bool = False
     without_face: list[tuple[int, int]] = field(default_factory=list)
@@ -43,10 +91,7 @@ class GenerateReport:
     turned_away: int = 0
     rested: bool = False
     idle: list[str] = field(default_factory=list)
-    sound_track: int = 1
-    sound_tracks: int = 1
-    stated_seconds: float | None = None
-    louder_by: float = 0.0
+    marks: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -54,18 +99,30 @@ class GenerateReport:
         """How many frames are as they were because the person was not seen."""
         return _count(self.without_face + self.with_others)
 
+    @property
+    def spoken(self) -> float | None:
+        """In which part of the first turn's time somebody speaks."""
+        return self.turns[0].spoken if self.turns else None
+
+    def who_speaks_when(self) -> str:
+        """A line for each turn: from when to when who speaks what."""
+        lines = []
+        for turn in sorted(self.turns, key=lambda turn: (turn.first, turn.end)):
+            when = f"{_clock(turn.first / self.fps)} - {_clock(turn.end / self.fps)}"
+            person = turn.person if isinstance(turn.person, str | int) else "at {:g},{:g}".format(*turn.person)
+            unseen = f"; not seen in {counted(turn.unseen, 'frame')}" if turn.unseen else ""
+            lines.append(f"{when}  person {person}: {turn.speech.name}{unseen}{turn.told()}")
+        return "\n".join(lines)
+
     def __str__(self) -> str:
         text = f"{self.path}: {counted(self.frames, 'frame')}, {float(self.frames / self.fps):.2f} s"
-        if self.sound_tracks > 1:
-            text += f"; sound track {self.sound_track} of {self.sound_tracks} is heard"
-        if self.louder_by:
-            text += f"; the voice is quiet, and was heard {self.louder_by:.0f} dB louder"
-        if self.stated_seconds is not None:
-            there = float(self.frames / self.fps)
-            text += f"; the sound ends after {there:.2f} s of {self.stated_seconds:.2f} s: the file may be cut off"
-        if self.spoken == 0:
-            other = "`sound_track` takes another track; " if self.sound_tracks > 1 else ""
-            text += f"; no speech is heard, so the mouth rests ({other}with `pauses=off` every sound moves it)"
+        if self.dubbed:
+            last = [(first, end - 1) for first, end in self.dubbed]
+            text += f"; dubbed: {_told(last, self.fps)}"
+            if self.copied:
+                text += f"; {counted(self.copied, 'frame')} copied from the film as they are"
+        if len(self.turns) == 1:
+            text += self.turns[0].told()
         if self.passed_over:
             text += "; the largest face is turned too far, or not a human one, so another speaks (`person` chooses)"
         elif self.faces > 1:
@@ -82,8 +139,17 @@ class GenerateReport:
         if self.rested:
             text += "; the generator saw the mouth at rest (with `reference_mouth=own` it sees it as it is)"
         if self.idle:
-            text += f"; these weights have no use for {', '.join(f'`{name}`' for name in self.idle)}"
+            text += f"; there is no use for {', '.join(f'`{name}`' for name in self.idle)} here"
+        for mark in self.marks[1:]:  # the first is XMP, of which nobody has to know more
+            text += f"; {mark}"
+        if len(self.turns) > 1:
+            text += f"\n{self.who_speaks_when()}"
         return text
+
+
+def _clock(seconds: Fraction) -> str:
+    """A moment as m:ss.hh."""
+    return f"{int(seconds // 60)}:{float(seconds % 60):05.2f}"
 
 
 def _count(stretches: list[tuple[int, int]]) -> int:

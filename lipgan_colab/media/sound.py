@@ -38,13 +38,15 @@ def read_speech(path: str | Path, track: int | None = None, alone: bool = False)
     return timeline.mono()
 
 
-def read_sound(path: str | Path, track: int | None = None, alone: bool = False) -> tuple[np.ndarray, int]:
+def read_sound(
+    path: str | Path, track: int | None = None, alone: bool = False, rate: int | None = None
+) -> tuple[np.ndarray, int]:
     """The same sound as `read_speech` gives, in its own quality: float32 (channels, n), and its samples a second.
 
     Mono stays mono, and what has more than two channels becomes stereo. The rate is the file's own where AAC has it,
-    or else the next higher one, at most 48 000.
+    or else the next higher one, at most 48 000; unless another one is asked for.
     """
-    timeline = _read(path, None, track, alone, surround=2)
+    timeline = _read(path, rate, track, alone, surround=2)
     return timeline.sound(), timeline.rate
 
 

@@ -19,7 +19,7 @@ from av.video.reformatter import Colorspace
 from lipgan_colab.errors import InputError
 from lipgan_colab.media.container import decoded, films, longest, opened, sound_stream
 from lipgan_colab.media.deinterlacing import deinterlaced
-from lipgan_colab.media.hdr import is_of_other_light, on_ordinary_screen
+from lipgan_colab.media.hdr import UNSPECIFIED, is_of_other_light, on_ordinary_screen
 from lipgan_colab.media.image import MOST_PIXELS, is_image
 from lipgan_colab.media.timeline import LONGEST_GAP, LONGEST_STEP_BACK
 
@@ -33,6 +33,8 @@ BELIEVED = 10_000  # bytes a second; where a film has fewer than its length woul
 LEAST_BELIEVED = 2  # s; nor does it take long to count where it says that it is shorter
 
 LEAST_DELAY, USUAL_DELAY = 0.015, 0.1  # s; a GIF with shorter ones means none in particular: browsers wait this long
+
+HIGH_DEFINITION = 720  # rows, from which on players take an untagged picture for BT.709
 
 BLANK, BLANK_SLACK, BLANK_SHARE = 128, 8, 0.25  # Y, U and V of what decoders paint where a picture is missing
 
@@ -55,9 +57,9 @@ class VideoInfo:
 def probe_video(path: str | Path) -> VideoInfo:
     """Size, frame rate and length of a video; InputError if the file is missing, empty or not a video."""
     with opened(path) as container:
-        stream = _video_stream(container, path)
-        first = next(_good_frames(container, stream, path))
-        size = _square_pixels(first, stream)
+        stream = video_stream(container, path)
+        first = next(good_frames(container, stream, path))
+        size = square_pixels(first, stream)
         width, height = reversed(size) if round(first.rotation / 90) % 2 else size
         has_sound = sound_stream(container) is not None
         if container.format.name == "gif":
@@ -79,16 +81,29 @@ def read_video(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
     Broken packets and pictures are passed over. InputError if no picture can be decoded at all.
     """
     with opened(path) as container:
-        stream = _video_stream(container, path)
-        size = mirrored = None
-        stamped = ((frame.time, frame) for frame in deinterlaced(_good_frames(container, stream, path)))
+        stream = video_stream(container, path)
+        show = Screen(stream)
+        stamped = ((frame.time, frame) for frame in deinterlaced(good_frames(container, stream, path)))
         if container.format.name == "gif":
             stamped = _as_browsers_play(stamped)
         for time, frame in _timed(stamped, _nominal_fps(stream), longest(path)):
-            if size is None:  # the first frame's, should it change on the way
-                size, mirrored = _square_pixels(frame, stream), _is_mirrored(frame)
-            rgb = np.ascontiguousarray(_upright(_rgb(frame, *size), frame, mirrored))
-            yield time, rgb
+            yield time, show(frame)
+
+
+class Screen:
+    """What the frames of a stream look like: RGB uint8 (H, W, 3), of square pixels, upright, on an ordinary screen.
+
+    They have the size that the first one has, should it change on the way.
+    """
+
+    def __init__(self, stream: av.VideoStream):
+        self.stream = stream
+        self.size = self.mirrored = None
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        if self.size is None:
+            self.size, self.mirrored = square_pixels(frame, self.stream), is_mirrored(frame)
+        return np.ascontiguousarray(_upright(_rgb(frame, *self.size), frame, self.mirrored))
 
 
 def resample_frames(
@@ -140,12 +155,13 @@ def first_frame_time(path: str | Path) -> float | None:
     """The time stamp in s of the frame that read_video gives first; None if it gives none."""
     with opened(path) as container:
         try:
-            return next(_good_frames(container, _video_stream(container, path), path)).time
+            return next(good_frames(container, video_stream(container, path), path)).time
         except InputError:  # the sound of a video whose picture is broken is of use still
             return None
 
 
-def _video_stream(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
+def video_stream(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
+    """The moving pictures of a file, ready to be decoded; InputError where there are none."""
     stream = next(iter(films(container)), None)
     if stream is None:
         raise InputError(_no_film(container, path))
@@ -165,7 +181,7 @@ def _no_film(container: av.container.InputContainer, path: str | Path) -> str:
 def _seconds_there(path: str | Path) -> float:
     """How long a film goes on by the pictures that are in it, undecoded; what its header claims costs nothing."""
     with opened(path) as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         fps, stamps = _nominal_fps(stream), []
         with suppress(av.FFmpegError):  # the rest of the file cannot be read
             for packet in container.demux(stream):
@@ -202,7 +218,7 @@ def _nominal_fps(stream: av.VideoStream) -> Fraction:
     return next((Fraction(rate) for rate in rates if rate and LOWEST_FPS <= rate <= HIGHEST_FPS), USUAL_FPS)
 
 
-def _good_frames(
+def good_frames(
     container: av.container.InputContainer, stream: av.VideoStream, path: str | Path
 ) -> Iterator[av.VideoFrame]:
     """The frames that show what was filmed, neither damaged nor painted over holes; InputError if none.
@@ -250,7 +266,7 @@ def _timed(
         yield time, picture
 
 
-def _square_pixels(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
+def square_pixels(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
     """Width and height that the frame has when its pixels are made square, before rotation."""
     aspect = float(stream.sample_aspect_ratio or 1)
     sane = 0.2 < aspect < 5 and frame.width * aspect * frame.height < MOST_PIXELS
@@ -259,8 +275,8 @@ def _square_pixels(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, i
 
 def _colour_matrix(frame: av.VideoFrame) -> Colorspace | None:
     """What an untagged high-definition picture is taken for by players; None: as tagged, else BT.601."""
-    untagged = frame.colorspace == 2  # AVCOL_SPC_UNSPECIFIED
-    return Colorspace.ITU709 if untagged and frame.height >= 720 else None
+    untagged = frame.colorspace == UNSPECIFIED and frame.height >= HIGH_DEFINITION
+    return Colorspace.ITU709 if untagged else None
 
 
 def _rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
@@ -288,7 +304,7 @@ def _upright(rgb: np.ndarray, frame: av.VideoFrame, mirrored: bool) -> np.ndarra
     return np.rot90(rgb[:, ::-1], turns + 2) if mirrored else np.rot90(rgb, turns)
 
 
-def _is_mirrored(frame: av.VideoFrame) -> bool:
+def is_mirrored(frame: av.VideoFrame) -> bool:
     """Whether that is so. Not to be asked of every frame: PyAV keeps one whose side data were looked at."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:

@@ -1,7 +1,8 @@
-"""Finished videos written: H.264 and AAC, whole or not at all, and marked as synthetic."""
+"""Finished videos written: whole or not at all, and marked as synthetic."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
@@ -9,24 +10,24 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import written_whole
-from lipgan_colab.media.sound import AAC_RATES
+from lipgan_colab.media.encoding import (
+    LAYOUTS,
+    Encoding,
+    add_picture,
+    add_sound,
+    check_video_name,
+    encodable,
+    sound_packets,
+)
+from lipgan_colab.media.film_format import FilmFormat
+from lipgan_colab.media.png_folder import SOUND, folder_written_whole, write_pngs
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import as_fraction
 
-CRF, PRESET = 17, "veryfast"  # visually lossless; at this quality slower presets take time and save little
-
-
-SOUND_BITRATE = 128_000  # of each channel; at 96 000 the errors of speech are 6 to 10 dB larger
-
-
-SOUND_PIECE = 1024  # samples encoded at once
-
-
-LAYOUTS = {1: "mono", 2: "stereo"}
+Finish = Callable[[Path], object]  # what is done to a finished film before it takes its name
 
 
 def write_video(
@@ -36,54 +37,84 @@ def write_video(
     speech: np.ndarray | None = None,
     sample_rate: int = SAMPLE_RATE,
     comment: str = "",
+    encoding: Encoding = Encoding(),  # noqa: B008 (it is frozen)
+    like: FilmFormat | None = None,
+    finish: Finish | None = None,
 ) -> None:
-    """Write RGB uint8 frames (H, W, 3) and speech (n,) in [-1, 1] as an mp4: H.264 and AAC, both from time 0.
+    """Write RGB uint8 frames (H, W, 3) and speech (n,) in [-1, 1] as a film, both from time 0.
 
-    The sound may be stereo as well, (2, n), and keeps its rate where AAC has it.
-    Every frame and every sample is kept; neither is cut to the other's length. H.264 needs even sizes: an odd
+    The sound may be stereo as well, (2, n), and keeps its rate where AAC has it, if it becomes AAC.
+    Every frame and every sample is kept; neither is cut to the other's length. YUV needs even sizes: an odd
     one gets its last row or column repeated. The metadata say that the video is synthetic, and `comment`.
-    The file appears whole or not at all, also when `frames` raises. InputError if there is no frame, if the
-    frames differ in size, or if the name does not end in .mp4.
+    The file appears whole or not at all, also when `frames` raises.
+
+    Args:
+        encoding: as what; by default as H.264 and AAC.
+        like: how the film was stored that the frames were made of: its size, the shape of its pixels, its colours and
+            its timecode are kept (of lossless films and PNG the colours and the timecode). None: the frames' own size,
+            square pixels, BT.709.
+        finish: is called with the finished file, which still has another name, or for PNG with the folder; what it
+            raises leaves nothing behind.
+
+    Raises:
+        InputError: there is no frame, the frames differ in size, or the name does not end as it must.
     """
     path, fps, frames = Path(path), as_fraction(fps), iter(frames)
-    check_video_name(path)
-    if speech is not None:
-        speech = np.atleast_2d(speech)
-        if speech.ndim > 2 or len(speech) not in LAYOUTS:
-            raise ValueError(f"speech must be mono or stereo, of shape (n,) or (channels, n), not {speech.shape}")
+    check_video_name(path, encoding)
+    speech = as_channels(speech)
     first = next(frames, None)
     if first is None:
         raise InputError(f"{path}: there is no frame to write")
-    with (
-        written_whole(path) as unfinished,
+    frames = _alike(path, chain([first], frames), first.shape)
+    height, width = first.shape[:2]
+    if encoding.codec == "png":
+        _write_folder(path, frames, speech, sample_rate, comment, finish)
+        return
+    if like is None:
+        like = FilmFormat(width, height)
+    elif encoding.keeps_pixels:
+        like = FilmFormat(width, height, primaries=like.primaries, transfer=like.transfer, timecode=like.timecode)
+    with finished_film(path, comment, like.timecode, finish) as container:
+        picture = add_picture(container, fps, encoding, like)
+        sound = sound_of(container, speech, sample_rate, encoding)
+
+        def pictures() -> Iterator[tuple[float, list[av.Packet]]]:
+            for n, frame in enumerate(frames):
+                yield (n + 1) / fps, picture.encode(encodable(frame, n, 1 / fps, encoding, like))
+            yield math.inf, picture.encode(None)
+
+        mux_together(container, pictures(), sound)
+
+
+def as_channels(speech: np.ndarray | None) -> np.ndarray | None:
+    """Sound as (channels, n); ValueError where it has another shape."""
+    if speech is None:
+        return None
+    speech = np.atleast_2d(speech)
+    if speech.ndim > 2 or len(speech) not in LAYOUTS:
+        raise ValueError(f"speech must be mono or stereo, of shape (n,) or (channels, n), not {speech.shape}")
+    return speech
+
+
+@contextmanager
+def finished_film(
+    path: Path, comment: str, timecode: str | None, finish: Finish | None
+) -> Iterator[av.container.OutputContainer]:
+    """A file to put streams into, which takes its name when the block ends well and `finish` has seen it."""
+    with written_whole(path) as unfinished:
         # As a file, or what stands before a colon in its name would be taken for a protocol.
-        av.open(f"file:{unfinished}", "w", format="mp4", options={"movflags": "+faststart"}) as container,
-    ):
-        container.metadata.update(_synthetic_metadata(comment))
-        picture = _add_picture(container, first.shape, fps)
-        sound = iter(())
-        if speech is not None and speech.size:
-            sound = _sound_packets(_add_sound(container, sample_rate, len(speech)), speech, sample_rate)
-        for n, frame in enumerate(chain([first], frames)):
-            if frame.shape != first.shape or frame.dtype != np.uint8:
-                raise InputError(f"{path}: frame {n} is {frame.dtype} {frame.shape}, not {first.shape}")
-            container.mux(picture.encode(_to_yuv(frame, n, 1 / fps)))
-            for heard, packets in sound:
-                container.mux(packets)
-                if heard >= (n + 1) / fps:
-                    break
-        container.mux(picture.encode(None))
-        for _, packets in sound:
-            container.mux(packets)
+        name, kind = f"file:{unfinished}", path.suffix.lower().removeprefix(".")
+        with av.open(name, "w", format=kind, options={"movflags": "+faststart"}) as container:
+            container.metadata.update(synthetic_metadata(comment))
+            if timecode is not None:  # FFmpeg leaves it out where there is none such at this rate
+                container.metadata["timecode"] = timecode
+            yield container
+        if finish is not None:
+            finish(unfinished)
 
 
-def check_video_name(path: str | Path) -> None:
-    """Raises InputError where a file to be made does not end in .mp4."""
-    if Path(path).suffix.lower() != ".mp4":
-        raise InputError(f"{path}: videos are written as .mp4; give a name that ends so")
-
-
-def _synthetic_metadata(comment: str) -> dict[str, str]:
+def synthetic_metadata(comment: str) -> dict[str, str]:
+    """What a film says of itself in words."""
     try:
         release = " " + version("lipgan-colab")
     except PackageNotFoundError:  # run from a checkout that is not installed
@@ -93,43 +124,50 @@ def _synthetic_metadata(comment: str) -> dict[str, str]:
     return {"description": text, "comment": f"{text}. {comment}" if comment else text}
 
 
-def _add_picture(container: av.container.OutputContainer, shape: tuple, fps: Fraction) -> av.VideoStream:
-    """An H.264 stream for frames of `shape`, tagged BT.709, so that players show the colours that went in."""
-    stream = container.add_stream("libx264", rate=fps, options={"crf": str(CRF), "preset": PRESET})
-    stream.height, stream.width = (side + side % 2 for side in shape[:2])
-    stream.pix_fmt = "yuv420p"
-    codec = stream.codec_context
-    codec.time_base = 1 / fps
-    codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
-    codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-    return stream
-
-
-def _to_yuv(rgb: np.ndarray, n: int, time_base: Fraction) -> av.VideoFrame:
-    height, width = rgb.shape[:2]
-    rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
-        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-    )
-    frame.pts, frame.time_base = n, time_base
-    return frame
-
-
-def _add_sound(container: av.container.OutputContainer, sample_rate: int, channels: int) -> av.AudioStream:
-    rate = sample_rate if sample_rate in AAC_RATES else 48_000
-    stream = container.add_stream("aac", rate=rate, layout=LAYOUTS[channels])
-    stream.bit_rate = channels * SOUND_BITRATE
-    return stream
-
-
-def _sound_packets(
-    stream: av.AudioStream, speech: np.ndarray, sample_rate: int
+def sound_of(
+    container: av.container.OutputContainer, speech: np.ndarray | None, sample_rate: int, encoding: Encoding
 ) -> Iterator[tuple[float, list[av.Packet]]]:
-    """Encode speech (channels, n) piece by piece: (time in s that is reached, packets)."""
-    channels, samples = speech.shape
-    for start in range(0, samples, SOUND_PIECE):
-        piece = np.clip(np.asarray(speech[:, start : start + SOUND_PIECE], np.float32), -1, 1, order="C")
-        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=LAYOUTS[channels])
-        frame.sample_rate, frame.pts, frame.time_base = sample_rate, start, Fraction(1, sample_rate)
-        yield (start + piece.shape[1]) / sample_rate, stream.encode(frame)
-    yield math.inf, stream.encode(None)
+    """A stream for speech (channels, n), if there is any, and its packets as `mux_together` takes them."""
+    if speech is None or not speech.size:
+        return iter(())
+    return sound_packets(add_sound(container, sample_rate, len(speech), encoding), speech, sample_rate)
+
+
+def mux_together(
+    container: av.container.OutputContainer,
+    pictures: Iterable[tuple[float, list[av.Packet]]],
+    sound: Iterator[tuple[float, list[av.Packet]]],
+) -> None:
+    """Put the packets of both into a file, side by side; each comes with the time in s that is then reached."""
+    for shown, packets in pictures:
+        container.mux(packets)
+        for heard, pieces in sound:
+            container.mux(pieces)
+            if heard >= shown:
+                break
+
+
+def _alike(path: Path, frames: Iterable[np.ndarray], shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    for n, frame in enumerate(frames):
+        if frame.shape != shape or frame.dtype != np.uint8:
+            raise InputError(f"{path}: frame {n} is {frame.dtype} {frame.shape}, not {shape}")
+        yield frame
+
+
+def _write_folder(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    speech: np.ndarray | None,
+    sample_rate: int,
+    comment: str,
+    finish: Finish | None,
+) -> None:
+    said = synthetic_metadata(comment)
+    with folder_written_whole(path) as folder:
+        write_pngs(folder, frames, {name.capitalize(): text for name, text in said.items()})
+        if speech is not None and speech.size:
+            with av.open(f"file:{folder / SOUND}", "w", format="wav") as container:
+                container.metadata.update(said)
+                mux_together(container, [(math.inf, [])], sound_of(container, speech, sample_rate, Encoding("png")))
+        if finish is not None:
+            finish(folder)

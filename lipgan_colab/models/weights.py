@@ -50,7 +50,8 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Ge
 
     Whatever it is, it is called as `generator(faces, speech)` with RGB faces, the reference before the masked target.
     It carries what else must be known: `speech_input` (feature, window, offset), `face_size` (pixels), `config`, and
-    `about` (where the weights are from, their licence), which is said where the licence restricts their use.
+    `about` (where the weights are from, their licence), which is said where the licence restricts their use; and
+    `source` and `file`, what it was loaded from.
 
     Args:
         source: a run folder; a .safetensors file of ours; LipGAN's Keras .h5; Wav2Lip's .pth; or the name of
@@ -92,6 +93,7 @@ def _load(
     network = next((n for n in networks if isinstance(n, wanted)), None)
     if network is None:
         raise InputError(f"{source}: holds a {type(networks[0]).__name__}, and a {what} is wanted; give another file")
+    network.source, network.file = str(source), path
     if licence:
         network.about["licence"] = licence
     if network.about.get("licence"):

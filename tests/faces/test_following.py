@@ -1,17 +1,39 @@
-"""Who is followed: a face that can be used, and after a cut nobody else."""
+"""Who is followed: a face that can be used, after a cut nobody else, and of several people each."""
 
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+import xxhash
 from seen_faces import frames_of
 
-from lipgan_colab.faces.following import Sight, Wanted, chosen, follow
+from lipgan_colab.faces import following
+from lipgan_colab.faces.face import Face, centres
+from lipgan_colab.faces.following import AFTER_CUTS, Sight, Wanted, chosen, follow, follow_all
 from lipgan_colab.media.cuts import with_cuts
 from lipgan_colab.media.image import read_image
 
 CAREFUL = Wanted(after_cuts="same", largest_yaw=45, any_face=False)
+
+
+class LooksOnce:
+    """A finder that looks at no picture twice."""
+
+    def __init__(self, finder):
+        self.found = {}
+        self.finder = finder
+
+    def find(self, frame: np.ndarray) -> list[Face]:
+        key = frame.shape, xxhash.xxh3_128_digest(np.ascontiguousarray(frame))
+        if key not in self.found:
+            self.found[key] = self.finder.find(frame)
+        return self.found[key]
+
+
+@pytest.fixture(scope="module", name="finder")
+def finder_that_looks_once(finder):
+    return LooksOnce(finder)
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +145,67 @@ def test_the_largest_is_the_largest_that_can_be_used(shared, finder):
     unsure = replace(large, landmarks=large.landmarks + np.float32([90, 0]))
     assert chosen(Sight(both, [unsure, small]), CAREFUL, finder) is small
     assert chosen(Sight(both, [unsure]), CAREFUL, finder) is None
+
+
+def all_followed(finder, film: list[np.ndarray], wanted: list[Wanted], starts: tuple[int, ...] = ()):
+    sights = (Sight(frame, finder.find(frame), cut) for frame, cut in with_cuts(iter(film)))
+    return list(follow_all(sights, wanted, finder, starts))
+
+
+def middles(followed, person: int) -> np.ndarray:
+    """Where a person is in each frame, from left to right; nan where they are not."""
+    return np.array([np.nan if seen.faces[person] is None else centres(seen.faces[person].box)[0] for seen in followed])
+
+
+@pytest.mark.parametrize("after_cuts", AFTER_CUTS)
+def test_two_people_who_change_places_over_a_cut_are_still_themselves(shared, finder, after_cuts):
+    """A third one who is wanted turns out to be the first."""
+    film = frames_of(shared / "data" / "tricky" / "two_faces_s1_s4.mp4")[:40]
+    film[20:] = (np.hstack([frame[:, 360:], frame[:, :360]]) for frame in film[20:])
+    wanted = [Wanted(person, after_cuts, 45, any_face=False) for person in (0, 1, (160.0, 150.0))]
+    followed = all_followed(finder, film, wanted, (0, 0, 5))
+    left, right = middles(followed, 0), middles(followed, 1)
+    assert (left[:20] < 300).all() and (left[20:] > 400).all() and (right[:20] > 400).all() and (right[20:] < 300).all()
+    assert all(seen.faces[2] is None and seen.same_as == (0, 1, 0) and not seen.others for seen in followed)
+
+
+@pytest.mark.parametrize("after_cuts", AFTER_CUTS)
+def test_each_of_two_is_found_in_their_own_shots(shared, finder, after_cuts):
+    """An interview: the second one is chosen in the shot in which they appear, the first of them to be looked for."""
+    film = frames_of(shared / "data" / "reports" / "interview.mp4")[20:100]
+    wanted = [Wanted(0, after_cuts, 45, any_face=False)] * 2
+    followed = all_followed(finder, film, wanted, (0, 20))
+    assert [seen.faces[0] is not None for seen in followed] == [True] * 20 + [False] * 40 + [True] * 20
+    assert [seen.faces[1] is not None for seen in followed] == [False] * 20 + [True] * 40 + [False] * 20
+
+
+def test_everybody_else_keeps_their_number_until_the_cut(shared, finder):
+    film = frames_of(shared / "data" / "tricky" / "two_faces_s1_s4.mp4")[:24]
+    film[12:] = (np.hstack([frame[:, 360:], frame[:, :360]]) for frame in film[12:])
+    followed = all_followed(finder, film, [CAREFUL, replace(CAREFUL, person=1)], (24, 24))
+    assert all(seen.faces == [None, None] and len(seen.others) == 2 for seen in followed)
+    names = [{centres(face.box)[0] < 360: name for name, face in seen.others} for seen in followed]
+    assert names == [names[0]] * 12 + [names[12]] * 12
+    assert len({*names[0].values(), *names[12].values()}) == 4
+
+
+@pytest.mark.parametrize("after_cuts", AFTER_CUTS)
+def test_somebody_like_the_person_is_not_taken_where_another_one_is_more_alike(finder, shot, monkeypatch, after_cuts):
+    """As twins: each would pass for the other, were that one not there."""
+    monkeypatch.setattr(following, "is_same", lambda a, b: True)
+    one, two = shot("s1/bbwm7a.mpg"), shot("s4/bgwo2a_360.mkv", 0, 60)
+    wanted = [replace(CAREFUL, person=0, after_cuts=after_cuts)] * 2
+    assert [face is not None for seen in all_followed(finder, one + two[:20], wanted[:1]) for face in seen.faces][30]
+    followed = all_followed(finder, [*one, *two[:20], *two[40:]], wanted, (0, 20))
+    assert [seen.faces[0] is not None for seen in followed] == [True] * 20 + [False] * 40
+    assert [seen.faces[1] is not None for seen in followed] == [False] * 20 + [True] * 40
+
+
+def test_who_is_chosen_in_a_fade_is_whom_one_saw(finder, shot):
+    """When it turns out that the face is another person's by now, the one chosen since is that other one."""
+    mine, other = shot("s1/bbwm7a.mpg", 0, 25), shot("s4/bgwo2a_360.mkv", 0, 40)
+    sights = (Sight(frame, finder.find(frame)) for frame in mine + other)  # of which nobody told that there is a cut
+    followed = list(follow_all(sights, [CAREFUL, replace(CAREFUL, person=0)], finder, (0, 28)))
+    assert [seen.faces[0] is not None for seen in followed] == [True] * 25 + [False] * 40
+    assert [seen.faces[1] is not None for seen in followed] == [False] * 28 + [True] * 37
+    assert followed[30].same_as == (0, 1)

@@ -557,7 +557,7 @@ def test_pads_let_the_box_grow_at_their_sides(shared):
     path = shared / "data" / "photos" / "obama_240p.jpg"
     photo = read_image(path)
     plain, padded = (
-        find_in_photo(photo, path, Wanted(), pads).face.box for pads in ((0, 0, 0, 0), (0.1, 0.2, 0.3, 0.4))
+        find_in_photo(photo, path, [Wanted()], pads).face.box for pads in ((0, 0, 0, 0), (0.1, 0.2, 0.3, 0.4))
     )
     grown = (padded - plain) / (plain[2] - plain[0])
     assert grown == pytest.approx([-0.4, -0.1, 0.2, 0.3], abs=1e-4)  # left, top, right, bottom

@@ -9,8 +9,9 @@ from made_media import as_int16, mux
 
 from lipgan_colab.faces import geometry, lips, mesh
 from lipgan_colab.faces.following import Wanted
+from lipgan_colab.generation.face_frames import Film
 from lipgan_colab.generation.generate import generate
-from lipgan_colab.generation.moved_faces import film_likeness, spoken_parts
+from lipgan_colab.generation.moved_faces import film_likenesses, spoken_parts
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.media.image import read_image
 from lipgan_colab.media.sound import read_speech
@@ -76,9 +77,10 @@ def test_what_is_heard_opens_and_closes_the_mouth(shared, starter):
 
 def test_of_a_film_the_person_is_looked_at(shared, starter):
     film = shared / "data" / "grid" / "others" / "swwp2s.mpg"
-    found = film_likeness(film, Fraction(25), Wanted(), starter.moves)
+    frames = Film(film, Fraction(25)).frames()
+    found, nobody = film_likenesses(frames, [Wanted(), Wanted((2.0, 2.0))], starter.moves)
     assert found.rest.shape == (468, 3) and lips.gaps(found.rest).max() < lips.SHUT
-    assert film_likeness(film, Fraction(25), Wanted((2.0, 2.0)), starter.moves) is None
+    assert nobody is None
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,13 @@ import pytest
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.generation.generate import generate
-from lipgan_colab.generation.report import GenerateReport
+from lipgan_colab.generation.report import GenerateReport, TurnReport
+
+
+def said(frames: int, report: dict | None = None, **turn) -> GenerateReport:
+    """The report of one turn."""
+    one = TurnReport("largest", Path("a.wav"), **turn)
+    return GenerateReport(Path("a.mp4"), frames, turns=[one], **report or {})
 
 
 @pytest.mark.parametrize(
@@ -32,21 +38,21 @@ def test_one_frame_is_one():
 
 
 def test_options_are_named_as_python_has_them():
-    told = str(GenerateReport(Path("a.mp4"), 9, spoken=0.0, rested=True, idle=["pads", "reference_mouth"]))
+    told = str(said(frames=9, spoken=0.0, report={"rested": True, "idle": ["pads", "reference_mouth"]}))
     for name in ("`pauses=off`", "`reference_mouth=own`", "`pads`, `reference_mouth`"):
         assert name in told
 
 
 def test_a_sound_that_is_shorter_than_its_file_says_is_told():
-    told = str(GenerateReport(Path("a.mp4"), 38, Fraction(25), stated_seconds=2.4))
+    told = str(said(frames=38, there=1.52, stated=2.4))
     assert "the sound ends after 1.52 s of 2.40 s: the file may be cut off" in told
     assert "cut off" not in str(GenerateReport(Path("a.mp4"), 38))
 
 
 def test_where_nobody_speaks_another_track_may_have_the_voice():
-    report = GenerateReport(Path("a.mp4"), 38, spoken=0.0, sound_track=1, sound_tracks=2)
+    report = said(frames=38, spoken=0.0, sound_track=1, sound_tracks=2)
     assert "no speech is heard, so the mouth rests (`sound_track` takes another track; with `pauses=off`" in str(report)
-    report.sound_tracks = 1
+    report.turns[0].sound_tracks = 1
     assert "`sound_track`" not in str(report)
 
 
