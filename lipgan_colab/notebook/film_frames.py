@@ -7,9 +7,17 @@ import cv2
 import numpy as np
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.media.container import decoded, films, opened
-from lipgan_colab.media.hdr import is_of_other_light, on_ordinary_screen
-from lipgan_colab.media.video import first_frame_time, probe_video, read_video
+from lipgan_colab.media.container import opened
+from lipgan_colab.media.deinterlacing import deinterlaced
+from lipgan_colab.media.video import (
+    USUAL_FPS,
+    Screen,
+    first_frame_time,
+    good_frames,
+    probe_video,
+    read_video,
+    video_stream,
+)
 
 SOON = 20.0  # seconds of a film that are read from its beginning; what lies behind is sought
 
@@ -17,8 +25,7 @@ SOON = 20.0  # seconds of a film that are read from its beginning; what lies beh
 def frames_from(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
     """The frames of a film from a moment on, as `read_video` gives them: (time in s, RGB uint8 (H, W, 3)).
 
-    Where the moment lies far into the film it is sought, which takes no longer than for the next one; but not in films
-    that lie on their side, which are few.
+    Where the moment lies far into the film it is sought, which takes no longer than for an earlier one.
 
     Raises:
         InputError: it is no film that can be read.
@@ -42,29 +49,16 @@ def _first(sought: Iterator[tuple[float, np.ndarray]]) -> tuple[float, np.ndarra
 
 def _sought(path: str | Path, start: float, exactly: bool = True) -> Iterator[tuple[float, np.ndarray]]:
     """The same by seeking; not `exactly`: from the key frame before it on. Nothing where that cannot be done."""
-    info, zero = probe_video(path), first_frame_time(path) or 0.0
-    slack = 0.5 / float(info.fps)
+    zero = first_frame_time(path) or 0.0
     with opened(path) as container:
-        stream = next(iter(films(container)))
-        stream.thread_type = "AUTO"
+        stream = video_stream(container, path)
+        show, slack = Screen(stream), 0.5 / float(stream.guessed_rate or USUAL_FPS)
         container.seek(round((start + zero) / stream.time_base), stream=stream)
-        for frame in decoded(container, stream):
-            if frame.time is None or (exactly and frame.rotation):
+        for frame in deinterlaced(good_frames(container, stream, path)):
+            if frame.time is None:
                 return
             if not exactly or frame.time - zero >= start - slack:
-                yield frame.time - zero, _rgb(frame, info.width, info.height)
-
-
-def _rgb(frame, width: int, height: int) -> np.ndarray:
-    """A frame in the size in which the film is seen, upright."""
-    turns = round(frame.rotation / 90)
-    if turns % 2:
-        width, height = height, width
-    if is_of_other_light(frame):
-        stored = on_ordinary_screen(frame, width, height)
-    else:
-        stored = frame.to_ndarray(format="rgb24", width=width, height=height)
-    return np.ascontiguousarray(np.rot90(stored, turns))
+                yield frame.time - zero, show(frame)
 
 
 def glances(path: str | Path, count: int, height: int) -> list[tuple[float, np.ndarray]]:

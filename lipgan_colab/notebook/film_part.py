@@ -35,7 +35,7 @@ class FilmPart:
 
     def __init__(self, changed: Callable[[], None], known_by: Callable[[str, str | None], str | None]):
         self._changed, self._setting = changed, False
-        self.duration, self.fps, self._glances, self._shape = 0.0, Fraction(25), [], 1.0
+        self.duration, self.fps, self._glances = 0.0, Fraction(25), []
         self.notice = Notice(known_by)
         self._strip, self._told, self._place = HTML(), HTML(), VBox()
         self.from_field, self.to_field = moment_field("From", "beginning"), moment_field("to", "end")
@@ -79,7 +79,6 @@ class FilmPart:
             InputError: it cannot be read.
         """
         info = probe_video(path)
-        self._shape = info.width / info.height
         self._glances = [
             (time, base64.b64encode(jpeg(picture, 80)).decode())
             for time, picture in glances(path, GLANCES, GLANCE_HEIGHT)
@@ -142,15 +141,14 @@ class FilmPart:
             told = f"{first:.1f} s to {last:.1f} s of {all_of_it}; the rest stays as it is"
         self._told.value = f"<small>{told}</small>"
         end = self.duration if last is None else last
-        self._strip.value = strip(self._glances, self._shape, self.duration, first, end) if self._glances else ""
+        self._strip.value = strip(self._glances, self.duration, first, end) if self._glances else ""
 
 
-def strip(seen: list[tuple[float, str]], shape: float, duration: float, first: float, last: float) -> str:
+def strip(seen: list[tuple[float, str]], duration: float, first: float, last: float) -> str:
     """The strip as HTML: pictures (time in s, JPEG in base64) side by side, those outside of the part darkened.
 
     Args:
         seen: the pictures.
-        shape: width by height of each.
         duration, first, last: of the film and the part, in seconds.
     """
     pictures = "".join(f'<img alt="" src="data:image/jpeg;base64,{picture}">' for _, picture in seen)
@@ -159,7 +157,7 @@ def strip(seen: list[tuple[float, str]], shape: float, duration: float, first: f
     times = "".join(f"<span>{clock(time)}</span>" for time, _ in seen)
     named = f"Frames of the film, from its beginning to {duration:.1f} s"
     return (
-        f'<div class="lipgan-strip" style="aspect-ratio: {len(seen) * shape:.3f}" role="img" aria-label="{named}">'
+        f'<div class="lipgan-strip" role="img" aria-label="{named}">'
         f"{pictures}{dark}</div>"
         f'<div class="lipgan-times" aria-hidden="true">{times}</div>'
     )

@@ -12,6 +12,7 @@ from ipywidgets import HTML, Button, HBox, Layout, VBox
 from lipgan_colab.errors import CONTROL, InputError, counted
 from lipgan_colab.files import not_written
 from lipgan_colab.media.container import films, opened
+from lipgan_colab.media.png_folder import OWN_FILES, frame_name
 from lipgan_colab.media.video import probe_video
 from lipgan_colab.notebook.notice import Notice
 from lipgan_colab.training.checkpoint import discard
@@ -21,7 +22,6 @@ from lipgan_colab.workspace import on_colab
 LARGEST_SHOWN = 20 << 20  # bytes of a video that is played in place
 LARGEST_FETCHED = 200 << 20  # bytes that are sent to the browser for a download
 PLAYED = ("h264", "yuv420p"), ("h264", "yuvj420p")  # codec and pixels that every browser plays
-PICTURES, SOUND = "frame-*.png", "sound.wav"  # in the folder that a film of single pictures is
 
 # A press of the button asks the hidden one for the video, and saves it when it has come: the page need not know where
 # the notebook's files lie. A video that is played is there already.
@@ -98,7 +98,8 @@ class ResultRow:
         about = self.path.stat()
         age = f"{ago(time.time() - about.st_mtime)} ago"
         if not self.is_film:
-            return f"{counted(len(list(self.path.glob(PICTURES))), 'picture')} in a folder, {age}: {self.path}"
+            count = len(list(self.path.glob("frame-*.png")))
+            return f"{counted(count, 'picture')} in a folder, {age}: {self.path}"
         if not self._length:
             self._look_into()
         return f"{self._length}, {megabytes(about.st_size)}, {age}"
@@ -194,9 +195,10 @@ class ResultRow:
                 if self.is_film:
                     discard(self.path)
                 else:
-                    for file in [*self.path.glob(PICTURES), *self.path.glob(SOUND)]:
-                        discard(file)
-                    self.path.rmdir()
+                    for file in self.path.iterdir():
+                        if OWN_FILES.fullmatch(file.name):
+                            discard(file)
+                    self.path.rmdir()  # unless something else is in it
             except OSError as error:
                 raise not_written(self.path, error, "not deleted") from error
             self._gone()
@@ -208,7 +210,7 @@ def is_result(path: Path) -> bool:
         return False
     if path.suffix.lower() in (".mp4", ".mov"):
         return path.is_file()
-    return path.is_dir() and (path / "frame-000000.png").is_file()
+    return path.is_dir() and (path / frame_name(0)).is_file()
 
 
 def shown_name(name: str) -> str:

@@ -9,7 +9,7 @@ from ipywidgets import HTML, Button, Dropdown, HBox, Layout, ToggleButtons, VBox
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.following import Person
-from lipgan_colab.generation.turns import Turn, check_time, seconds_of
+from lipgan_colab.generation.turns import Time, Turn, check_time, seconds_of
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.notebook.face_picture import FacePicture
@@ -97,9 +97,10 @@ class Voice:
         check_time("from_", text or None)
         return float(seconds_of(text, fps)) if text.strip() else otherwise
 
-    def turn(self) -> Turn:
-        """It as `generate` takes it."""
-        return Turn(self.path, self.whose, self.from_field.value.strip() or None, self.to_field.value.strip() or None)
+    def turn(self, from_: Time, to: Time) -> Turn:
+        """It as `generate` takes it; from when to when if it does not say so itself."""
+        own = self.from_field.value.strip(), self.to_field.value.strip()
+        return Turn(self.path, self.whose, own[0] or from_, own[1] or to)
 
 
 class VoicesInput:
@@ -242,6 +243,6 @@ class VoicesInput:
                 which = "" if self.alone else f" of voice {number}"
                 raise InputError(f"There is no speech{which} yet: give a sound file under 2")
 
-    def speech(self) -> Path | list[Turn]:
-        """What is said, as `generate` takes it."""
-        return self.voices[0].path if self.alone else [voice.turn() for voice in self.voices]
+    def speech(self, from_: Time, to: Time) -> Path | list[Turn]:
+        """What is said, as `generate` takes it; from when to when, for voices that do not say so themselves."""
+        return self.voices[0].path if self.alone else [voice.turn(from_, to) for voice in self.voices]

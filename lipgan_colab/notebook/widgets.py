@@ -18,6 +18,7 @@ from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import written_whole
 from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
+from lipgan_colab.generation.preview import preview
 from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.notebook import capture
@@ -205,13 +206,10 @@ class GenerateWidget:
         """Show what would be made, in a few of its frames; nothing is put among the results."""
 
         def make(face: Path, speech, weights: str, options: GenerateOptions) -> None:
-            from lipgan_colab.generation.preview import preview
-
-            out = Path(self._uploads.name, "preview.png")
+            out = Path(self._uploads.name, "preview.jpg")
             sheet = preview(face, speech, weights, out, options, on_progress=self._reporter())
-            self.notice.say("The face, what changes, and the result", "good")
-            picture = ipywidgets.Image(value=sheet.read_bytes(), format="png")
-            self.result.children = [picture]
+            self.notice.say("From top to bottom: the face, what is changed of it, and the result", "good")
+            self.result.children = [ipywidgets.Image(value=sheet.read_bytes(), format="jpeg")]
 
         if self.state.work is None:
             with self.notice.failures():
@@ -220,7 +218,7 @@ class GenerateWidget:
 
     def _begin(self, make: Callable[..., None]) -> None:
         """Let a thread make something of what is chosen."""
-        job = (self.state.face, self.voices.speech(), self.weights.chosen, self.options())
+        job = (self.state.face, self.voices.speech(self.part.from_, self.part.to), self.weights.chosen, self.options())
         self.state.cancel.clear()
         self.result.children = []
         self._show_working(True)
