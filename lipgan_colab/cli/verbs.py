@@ -18,7 +18,7 @@ from typing import NoReturn
 from tqdm.auto import tqdm
 
 from lipgan_colab.cli import corpus_verbs, film_verbs
-from lipgan_colab.cli.flags import add_flags, as_typed, given, made_of
+from lipgan_colab.cli.flags import add_flags, as_typed, documented, given, made_of
 from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import check_place
@@ -96,7 +96,8 @@ def _generate(parser: argparse.ArgumentParser) -> Run:
     changes = {name: {"choices": choices} for name, choices in CHOICES.items()}
     changes |= {name: {"type": str} for name in ("from_", "to", "speech_at")}
     changes["pads"] = {"metavar": ("TOP", "RIGHT", "BOTTOM", "LEFT")}
-    changes["person"] = {"type": _person, "action": "append", "default": None}
+    who = f"{documented(GenerateOptions)['person']} (default: largest)"
+    changes["person"] = {"type": _person, "action": "append", "default": None, "help": who}
     add_flags(parser, GenerateOptions, fields_shown, **changes)
     text = "look for faces anew, and keep nothing of them (default: off)"
     parser.add_argument("--no-cache", dest="cache", action="store_false", help=text)

@@ -34,7 +34,7 @@ from lipgan_colab.media.made import Made, sha256
 from lipgan_colab.media.marking import check_signing, mark_file
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.sound import read_sound
-from lipgan_colab.media.splicing import splice_video, spliceable
+from lipgan_colab.media.splicing import splice_video, spliceable, why_not
 from lipgan_colab.media.video import fast_enough, probe_video
 from lipgan_colab.media.writing import check_video_name, write_video
 from lipgan_colab.models.fusing import fuse
@@ -91,13 +91,13 @@ def generate(
     comment, mark = comment_of(scene.generator, options), marker(face, scene)
     splice = None if scene.is_photo else scene.source.splice
     ranges = splice.widened(scene.schedule.dubbed) if splice else [(0, scene.schedule.frames)]
-    end = ranges[-1][1] if splice or not scene.schedule.keeps_film else None
-    made = (picture for frame, picture in spoken_frames(scene, ranges[0][0], end) if _is_in(frame.number, ranges))
     report.copied = splice.frames - sum(end - first for first, end in ranges) if splice else 0
     report.frames = sum(end - first for first, end in ranges)
+    end = ranges[-1][1] if splice or not scene.schedule.keeps_film else None
+    made = (picture for frame, picture in spoken_frames(scene, ranges[0][0], end) if _is_in(frame.number, ranges))
     with closing(counted_frames(ahead(made), report, on_progress)) as frames:
         frames = waited.timed("wait", frames)
-        if splice:
+        if report.copied:
             splice_video(out, splice, ranges, frames, sound, rate, comment, options.encoding, mark)
         else:
             like = None if scene.is_photo else film_format(face)
@@ -143,15 +143,19 @@ def set_scene(
         report.fps = PHOTO_FPS if is_photo else fast_enough(film.fps)
         lengths = [speech.seconds for speech in heard]
         schedule = scheduled(turns, lengths, report.fps, film and film.duration, options.keep_length)
+        splice = spliceable(face, report.fps, options.encoding) if schedule.keeps_film else None
+        if splice:  # now it is known how many frames there are
+            schedule = scheduled(turns, lengths, report.fps, splice.frames / report.fps, options.keep_length)
         if seconds is not None:
             whole, schedule = schedule, shortened(schedule, seconds, report.fps)
             soon = [one.begins < schedule.frames for one in whole.stretches]
             turns, heard = (
                 [one for one, is_soon in zip(all_of, soon, strict=True) if is_soon] for all_of in (turns, heard)
             )
-        splice = spliceable(face, report.fps, options.encoding) if schedule.keeps_film else None
     report.frames, report.turns = schedule.frames, _told(turns, schedule, heard)
     report.dubbed = schedule.dubbed if schedule.keeps_film else []
+    if schedule.keeps_film and not splice:
+        report.not_copied = why_not(face, report.fps, options.encoding) or ""
     cast = roles(schedule, options)
     waves = [
         speeches.in_its_time(speech.wave, stretch, report.fps)

@@ -66,6 +66,7 @@ class GenerateReport:
         turns: what was said; one at least.
         dubbed: where the film was kept, from which frame up to which other somebody was dubbed.
         copied: how many frames were copied from the film as they are.
+        not_copied: why none could be; "" where they could.
         faces: how many were seen where the person was chosen; 1 where it was said which one.
         passed_over: whether a larger face than the person's was turned too far, or not a human one.
         without_face: stretches (first, last) of frames in which nobody was seen; they are as they were.
@@ -84,6 +85,7 @@ class GenerateReport:
     turns: list[TurnReport] = field(default_factory=list)
     dubbed: list[tuple[int, int]] = field(default_factory=list)
     copied: int = 0
+    not_copied: str = ""
     faces: int = 0
     passed_over: bool = False
     without_face: list[tuple[int, int]] = field(default_factory=list)
@@ -121,6 +123,8 @@ class GenerateReport:
             text += f"; dubbed: {_told(last, self.fps)}"
             if self.copied:
                 text += f"; {counted(self.copied, 'frame')} copied from the film as they are"
+            if self.not_copied:
+                text += f"; all frames are encoded anew: {self.not_copied}"
         if len(self.turns) == 1:
             text += self.turns[0].told()
         if self.passed_over:

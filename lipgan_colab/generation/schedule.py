@@ -8,6 +8,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.faces.following import Person
 from lipgan_colab.generation.turns import Turn, seconds_of
 
+LEAST_UNHEARD = 0.6  # frames; less is nothing but rounding
 RAMP = 3  # frames over which a mouth goes over from what was filmed to what is said, and back
 
 
@@ -105,8 +106,8 @@ def _stretch(turn: Turn, seconds: float, fps: Fraction, last: int, whole: bool) 
     if not first <= begins < end:
         what = f"from {float(first / fps):g} s to {float(end / fps):g} s, speech at {float(begins / fps):g} s"
         raise InputError(f"{turn.speech}: no time to speak in ({what}); give a `to` that comes later")
-    unheard = max(0.0, seconds - float((end - begins) / fps) - 0.5 / float(fps))
-    return Stretch(turn.person, first, end, begins, unheard)
+    unheard = seconds - float((end - begins) / fps)
+    return Stretch(turn.person, first, end, begins, unheard if unheard * fps > LEAST_UNHEARD else 0.0)
 
 
 def _check_overlaps(stretches: Sequence[Stretch], fps: Fraction) -> None:

@@ -7,6 +7,7 @@ Nothing here uses the network, unless the user names a time stamp authority.
 
 import json
 import mimetypes
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +21,15 @@ from lipgan_colab.media.made import Made, sentence, sha256, shown
 from lipgan_colab.media.signing import Signature
 from lipgan_colab.media.xmp import SCANNED, SYNTHETIC_IN_PARTS, TOOL, now, release
 
-MISSING = "c2pa-python is not here (pip install --no-deps c2pa-python)"
 MANIFEST = b"jumdc2pa"  # how every manifest begins (JUMBF's description box, and C2PA's kind: 11.1.4.1)
+MANIFEST_ROOM = 1 << 16  # bytes: what a manifest takes, and more
 SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
     "builder": {"thumbnail": {"enabled": False}},  # nobody's face goes where it was not put
     "core": {"allowed_network_hosts": []},
 }
 UNKNOWN_SIGNER = "signingCredential.untrusted"
+ELSEWHERE = "Remote: "  # how c2pa-python's error begins where a file has but the address of its manifest
 CHANGED = ("Hash.mismatch", "Hash.malformed")  # how the codes end where the content is not what was signed
 MOST_FAILURES = 5  # that are told
 
@@ -138,6 +140,8 @@ def sign(path: Path, media_type: str, made: Made, parts: list[Ingredient], by: S
     """
     import c2pa
 
+    if shutil.disk_usage(path.parent).free < path.stat().st_size + MANIFEST_ROOM:  # or the error would say nothing
+        raise InputError("it was not signed, for which there must be room for it twice; make room there")
     hosts = [_host(by.time_stamps)] if by.time_stamps else []
     settings = SETTINGS | {"core": {"allowed_network_hosts": hosts}}
     try:
@@ -195,6 +199,9 @@ def read_manifest(path: str | Path, trusted: str = "") -> Manifest | None:
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return None
     except (c2pa.C2paError, ValueError) as error:
+        if str(error).startswith(ELSEWHERE):
+            address = str(error).partition(" url ")[2]
+            return Manifest("unread", (f"it lies elsewhere, and nothing is fetched: {address}",))
         return Manifest("unread", (reason_of(error),)) if carries_manifest(path) else None
 
 
@@ -208,6 +215,7 @@ def _told(store: dict[str, Any]) -> Manifest:
         state = "changed"
     signature = active.get("signature_info") or {}
     actions = list(_actions(active))
+    used = sorted(active.get("ingredients") or [], key=lambda ingredient: ingredient.get("relationship") != "parentOf")
     names = [str(signature[name]) for name in ("common_name", "issuer") if signature.get(name)]
     agent = (active.get("claim_generator_info") or [{}])[0]
     return Manifest(
@@ -224,7 +232,7 @@ def _told(store: dict[str, Any]) -> Manifest:
             for action in _actions(manifest)
             if action.get("digitalSourceType")
         ),
-        ingredients=tuple((str(i.get("title")), str(i.get("relationship"))) for i in active.get("ingredients") or []),
+        ingredients=tuple((str(i.get("title")), str(i.get("relationship"))) for i in used),
         descriptions=tuple(str(action["description"]) for action in actions if action.get("description")),
     )
 

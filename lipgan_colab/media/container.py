@@ -72,9 +72,11 @@ def sound_tracks(container: av.container.InputContainer) -> dict[int, av.AudioSt
     return dict(sorted(tracks, key=lambda track: not track[1].disposition & Disposition.default))
 
 
-def decoded(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.frame.Frame]:
-    """The frames of one stream; what cannot be decoded is passed over."""
-    packets, decoder = container.demux(stream), _decoder(stream)
+def decoded(
+    container: av.container.InputContainer, stream: av.stream.Stream, packets: Iterator[av.Packet] | None = None
+) -> Iterator[av.frame.Frame]:
+    """The frames of one stream (or of some of its packets); what cannot be decoded is passed over."""
+    packets, decoder = packets or container.demux(stream), _decoder(stream)
     while True:
         try:
             packet = next(packets, None)

@@ -39,8 +39,8 @@ class Encoding:
             10 bits, with PCM sound), for cutting rooms; "png", a folder of pictures and a sound.wav.
         crf: quality of h264 and h265, from 0 (best) to 51; None for what nobody can tell from the original.
         lossless: each pixel and each sample as it is. h264 and h265 then hold RGB (High 4:4:4 Predictive, Main 4:4:4)
-            and, in .mp4, FLAC, in .mov, PCM of 24 bits: for FFmpeg, VLC, mpv and programs that cut films. Browsers play
-            such an H.264, neither QuickTime nor phones and TVs do.
+            and, in .mp4, FLAC, in .mov, PCM of 24 bits: for FFmpeg, VLC, mpv and programs that cut films. Chromium
+            shows such an H.264 as it is; QuickTime, phones and TVs know neither.
 
     Raises:
         InputError: there is no such codec, or what is asked for contradicts itself.
@@ -82,7 +82,7 @@ def add_picture(
     container: av.container.OutputContainer, fps: Fraction, encoding: Encoding, format: FilmFormat
 ) -> av.VideoStream:
     """A stream for pictures; what it says of their colours, players show as it went in."""
-    name, pix_fmt, options = _encoder(encoding)
+    name, pix_fmt, options = encoder(encoding)
     stream = container.add_stream(name, rate=fps, options=options)
     stream.pix_fmt = pix_fmt
     if encoding.codec == "h265":
@@ -105,8 +105,8 @@ def describe(codec: av.VideoCodecContext, fps: Fraction, encoding: Encoding, for
         codec.sample_aspect_ratio = format.pixel_aspect
 
 
-def _encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
-    """Of a codec: FFmpeg's encoder, its pixels, its options."""
+def encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
+    """Of an encoding: FFmpeg's encoder, its pixels, its options."""
     if encoding.codec == "prores":
         return "prores_ks", "yuv422p10le", {"profile": "hq", "vendor": "apl0"}
     quality = {"preset": PRESET}
@@ -123,10 +123,10 @@ def _encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
 def encodable(rgb: np.ndarray, n: int, time_base: Fraction, encoding: Encoding, format: FilmFormat) -> av.VideoFrame:
     """Picture number n, (H, W, 3) with square pixels, as the stream of `add_picture` wants it."""
     if encoding.keeps_pixels:
-        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=_encoder(encoding)[1])
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=encoder(encoding)[1])
     else:
         frame = _as_stored(rgb, format).reformat(
-            format=_encoder(encoding)[1],
+            format=encoder(encoding)[1],
             dst_colorspace=format.encoded_with,
             dst_color_range=LIMITED if encoding.codec == "prores" else format.range or LIMITED,
         )

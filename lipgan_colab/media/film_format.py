@@ -69,14 +69,16 @@ def film_format(path: str | Path) -> FilmFormat:
     with opened(path) as container:
         stream = video_stream(container, path)
         first = next(good_frames(container, stream, path))
-        return format_of(first, stream, _timecode(container, stream))
+        return format_of(first, stream, timecode_of(container, stream))
 
 
-def format_of(frame: av.VideoFrame, stream: av.VideoStream, timecode: str | None = None) -> FilmFormat:
-    """The same, by a film's first frame."""
+def format_of(
+    frame: av.VideoFrame, stream: av.VideoStream, timecode: str | None = None, upright: bool = True
+) -> FilmFormat:
+    """The same, by a film's first frame; or as it lies in the file, where it is to be stored so again."""
     width, height, aspect = frame.width, frame.height, _pixel_aspect(frame, stream)
     guessed = _guessed(height)
-    if round(frame.rotation / 90) % 2:
+    if upright and round(frame.rotation / 90) % 2:
         width, height, aspect = height, width, 1 / aspect
     if is_of_other_light(frame) or frame.colorspace not in (*MATRICES, UNSPECIFIED):
         return FilmFormat(width, height, aspect, timecode=timecode)
@@ -98,8 +100,8 @@ def _pixel_aspect(frame: av.VideoFrame, stream: av.VideoStream) -> Fraction:
     return aspect if square_pixels(frame, stream)[0] != frame.width else Fraction(1)
 
 
-def _timecode(container: av.container.InputContainer, stream: av.VideoStream) -> str | None:
-    """What the pictures, the file or a track of its own says: .mov has it as such, Matroska in capitals."""
+def timecode_of(container: av.container.InputContainer, stream: av.VideoStream) -> str | None:
+    """That of a film's first picture. The pictures, the file or a track of its own say it, Matroska in capitals."""
     for said in (stream.metadata, container.metadata, *(other.metadata for other in container.streams)):
         for name, value in said.items():
             if name.lower() == "timecode" and TIMECODE.fullmatch(value.strip()):

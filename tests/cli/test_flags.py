@@ -107,8 +107,9 @@ def test_every_flag_of_every_verb_tells_what_it_is_and_its_default(verb, capsys)
 def test_every_field_of_a_configuration_has_its_flag(verb, config, capsys):
     with pytest.raises(SystemExit):
         main([verb, "--help"])
-    shown = capsys.readouterr().out
-    assert [f.name for f in fields(config) if f"--{f.name.replace('_', '-')} " not in shown.replace("\n", " ")] == []
+    shown = capsys.readouterr().out.replace("\n", " ")
+    names = [field.name.strip("_").replace("_", "-") for field in fields(config)]
+    assert [name for name in names if f"--{name} " not in shown and f"--no-{name} " not in shown] == []
 
 
 def test_only_the_called_verb_loads_its_libraries():

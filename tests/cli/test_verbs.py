@@ -275,3 +275,57 @@ def test_names_that_are_no_text_are_printed(tmp_path, capsys):
             pass
     assert main(["subset", "--videos", str(tmp_path), "--utterances", "3", "--out", str(tmp_path / "ids.txt")]) == 0
     assert r"caf\udce9 " in capsys.readouterr().out
+
+
+@pytest.fixture
+def two_and_a_word(shared, tmp_path, monkeypatch) -> list[str]:
+    """In an empty folder a film of two people and a short speech; the arguments that say so."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "film.mp4").symlink_to(shared / "data" / "tricky" / "two_faces_s1_s4.mp4")
+    (tmp_path / "word.wav").symlink_to(shared / "data" / "speech" / "very_short_0.1s.wav")
+    return ["generate", "--face", "film.mp4"]
+
+
+def test_a_part_of_a_film_is_dubbed(two_and_a_word, capsys):
+    asked = [*two_and_a_word, "--speech", "word.wav", "--from", "1.0", "--to", "0:01.4", "--person", "1"]
+    assert main([*asked, "--out", "out.mp4"]) == 0
+    assert "75 frames, 3.00 s; dubbed: 1-1.4 s; " in capsys.readouterr().out
+    assert main([*asked, "--out", "out.png", "--preview"]) == 0
+    assert capsys.readouterr().out == "out.png\n"
+
+
+def test_several_people_are_dubbed(two_and_a_word, tmp_path, capsys):
+    (tmp_path / "turns.csv").write_text("person,from,to,speech\n1,0,0.4,word.wav\n0,0.4,1,word.wav\n")
+    assert main([*two_and_a_word, "--turns", "turns.csv", "--out", "a.mp4"]) == 0
+    first, second = capsys.readouterr().out.splitlines()[1:3]
+    assert first.startswith("0:00.00 - 0:00.40  person 1") and second.startswith("0:00.40 - 0:01.00  person 0")
+    at_once = ["--speech", "word.wav", "--person", "0", "--speech", "word.wav", "--person", "1"]
+    assert main([*two_and_a_word, *at_once, "--out", "b.mp4"]) == 0
+    assert "person 0" in (told := capsys.readouterr().out) and "person 1" in told
+
+
+def test_each_voice_of_a_list_gets_a_film(two_and_a_word, tmp_path, capsys):
+    (tmp_path / "voices.txt").write_text("word.wav\nmissing.wav\n")
+    assert main([*two_and_a_word, "--voices", "voices.txt", "--out", "out"]) == 0
+    told = capsys.readouterr().out
+    assert "1 voice made, 1 skipped:" in told and "missing.wav: there is no such file" in told
+    assert (tmp_path / "out" / "word.mp4").is_file()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ([], "say what is spoken: by --speech, or --turns, or --voices, and only one of them"),
+        (["--speech", "word.wav", "--voices", "v.txt"], "and only one of them"),
+        (["--turns", "t.csv", "--from", "1"], "--turns says who speaks when; leave out --person, --from, --to"),
+        (["--speech", "word.wav", "--speech", "word.wav"], "2 speeches and 1 person: give each --speech its own"),
+        (["--speech", "word.wav", "--from", "soon"], "--from 'soon': give seconds (12.5), m:ss (1:05.2), or"),
+        (["--speech", "word.wav", "--from", "5"], "word.wav: --from 5 is not in the film: it ends after 3.00 s"),
+        (["--speech", "word.wav", "--codec", "prores"], "prores videos are written as .mov; give a name that ends so"),
+        (["--speech", "word.wav", "--crf", "20", "--lossless"], "--crf 20: --lossless leaves no quality to choose"),
+        (["--voices", "v.txt", "--preview"], "--preview shows one voice; give it as --speech"),
+    ],
+)
+def test_what_cannot_be_dubbed_is_one_line(two_and_a_word, asked, said, capsys):
+    assert main([*two_and_a_word, *asked, "--consent", "--out", "out.mp4"]) == 1
+    assert said in one_line(capsys)

@@ -193,10 +193,13 @@ def test_everybody_else_keeps_their_number_until_the_cut(shared, finder):
 def test_somebody_like_the_person_is_not_taken_where_another_one_is_more_alike(finder, shot, monkeypatch, after_cuts):
     """As twins: each would pass for the other, were that one not there."""
     monkeypatch.setattr(following, "is_same", lambda a, b: True)
-    one, two = shot("s1/bbwm7a.mpg"), shot("s4/bgwo2a_360.mkv", 0, 60)
+    one, two = shot("s1/bbwm7a.mpg"), shot("s4/bgwo2a_360.mkv")
+    elsewhere = [np.roll(frame, 60, axis=1) for frame in two]
     wanted = [replace(CAREFUL, person=0, after_cuts=after_cuts)] * 2
-    assert [face is not None for seen in all_followed(finder, one + two[:20], wanted[:1]) for face in seen.faces][30]
-    followed = all_followed(finder, [*one, *two[:20], *two[40:]], wanted, (0, 20))
+    alone = all_followed(finder, one + two, wanted[:1])
+    assert all(seen.faces[0] is not None for seen in alone)
+    followed = all_followed(finder, one + two + elsewhere, wanted, (0, 20))
+    assert [n for n, seen in enumerate(followed) if seen.sight.cut] == [20, 40]
     assert [seen.faces[0] is not None for seen in followed] == [True] * 20 + [False] * 40
     assert [seen.faces[1] is not None for seen in followed] == [False] * 20 + [True] * 40
 
