@@ -45,7 +45,7 @@ class FaceView:
             return "largest"
         # In an earlier frame not all of them may be seen, and the numbers would be others.
         x1, y1, x2, y2 = self.faces[number].box.tolist()
-        return (x1 + x2) / 2, (y1 + y2) / 2
+        return round((x1 + x2) / 2, 1), round((y1 + y2) / 2, 1)
 
 
 def find_faces(path: str | Path, start: float = 0.0) -> FaceView:
@@ -63,13 +63,19 @@ def find_faces(path: str | Path, start: float = 0.0) -> FaceView:
         picture, found = _best_frame(path, start, finder) if film else _photo(path, finder)
         speaker = chosen(Sight(picture, found), GenerateOptions().wanted, finder)
     if not found:
-        where = f" in its first {LOOK_FOR:.0f} seconds" if film else ""
-        where = f" in the {LOOK_FOR:.0f} seconds after {start:g} s" if start else where
         raise InputError(
-            f"{Path(path).name}: no face found{where}; choose a picture in which it is larger and seen from the front"
+            f"{Path(path).name}: no face found{_where(film, start)} in which it is larger and seen from the front"
         )
     from_left = sorted(found, key=lambda face: face.box[0] + face.box[2])
     return FaceView(picture, from_left, next((i for i, face in enumerate(from_left) if face is speaker), None), film)
+
+
+def _where(film: bool, start: float) -> str:
+    """Where nobody was seen, and where somebody should be."""
+    if not film:
+        return "; choose a picture"
+    looked_at = f"the {LOOK_FOR:.0f} s after {start:g} s" if start else f"its first {LOOK_FOR:.0f} seconds"
+    return f" in {looked_at}; choose a part of the film"
 
 
 def _photo(path: str | Path, finder: FaceFinder) -> tuple[np.ndarray, list[Face]]:

@@ -10,7 +10,6 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.media.container import opened
 from lipgan_colab.media.deinterlacing import deinterlaced
 from lipgan_colab.media.video import (
-    USUAL_FPS,
     Screen,
     first_frame_time,
     good_frames,
@@ -20,6 +19,7 @@ from lipgan_colab.media.video import (
 )
 
 SOON = 20.0  # seconds of a film that are read from its beginning; what lies behind is sought
+SLACK = 1e-3  # seconds by which a frame may come before the moment that was meant
 
 
 def frames_from(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
@@ -37,7 +37,7 @@ def frames_from(path: str | Path, start: float = 0.0) -> Iterator[tuple[float, n
             yield first
             yield from sought
             return
-    yield from (timed for timed in read_video(path) if timed[0] >= start - 1e-6)
+    yield from (timed for timed in read_video(path) if timed[0] >= start - SLACK)
 
 
 def _first(sought: Iterator[tuple[float, np.ndarray]]) -> tuple[float, np.ndarray] | None:
@@ -52,12 +52,12 @@ def _sought(path: str | Path, start: float, exactly: bool = True) -> Iterator[tu
     zero = first_frame_time(path) or 0.0
     with opened(path) as container:
         stream = video_stream(container, path)
-        show, slack = Screen(stream), 0.5 / float(stream.guessed_rate or USUAL_FPS)
+        show = Screen(stream)
         container.seek(round((start + zero) / stream.time_base), stream=stream)
         for frame in deinterlaced(good_frames(container, stream, path)):
             if frame.time is None:
                 return
-            if not exactly or frame.time - zero >= start - slack:
+            if not exactly or frame.time - zero >= start - SLACK:
                 yield frame.time - zero, show(frame)
 
 

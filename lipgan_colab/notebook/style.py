@@ -41,7 +41,8 @@ STYLE = """<style>
   .lipgan-card { padding: 8px 8px 10px; margin: 4px 0; }
   .lipgan .widget-dropdown, .lipgan .widget-hslider { flex-wrap: wrap; height: auto; }
   .lipgan .widget-dropdown .widget-label, .lipgan .widget-hslider .widget-label { flex: 1 0 100%; text-align: left; }
-  .lipgan .widget-dropdown > select, .lipgan .slider-container { height: 28px; }
+  .lipgan .widget-dropdown > select { height: 28px; }
+  .lipgan .widget-hslider { min-height: 28px; }
   .lipgan-times span:nth-child(even) { visibility: hidden; }
 }
 </style>"""

@@ -20,11 +20,12 @@ from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.preview import preview
 from lipgan_colab.generation.report import GenerateReport
+from lipgan_colab.media.image import is_image
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.notebook import capture
 from lipgan_colab.notebook.adjustments import Adjustments
 from lipgan_colab.notebook.cells import result_name
-from lipgan_colab.notebook.face_view import FaceView, find_faces
+from lipgan_colab.notebook.face_view import find_faces
 from lipgan_colab.notebook.file_input import WATCH_UPLOADS, FileInput, Source
 from lipgan_colab.notebook.film_part import FilmPart
 from lipgan_colab.notebook.notice import Notice
@@ -50,12 +51,14 @@ class State:
     """All that the widget knows.
 
     Attributes:
-        face: the file chosen.
+        given: the file chosen as face.
+        face: the same, once somebody was found in it.
         made: what was made, the newest last.
         work: the thread that generates; None while nothing is made.
         cancel: set once the person wants it to stop.
     """
 
+    given: Path | None = None
     face: Path | None = None
     made: list[GenerateReport] = field(default_factory=list)
     work: threading.Thread | None = None
@@ -148,17 +151,19 @@ class GenerateWidget:
     _ipython_display_ = show
 
     def _take_face(self, path: Path) -> str:
-        self.state.face = None
+        self.state.face, self.state.given = None, path
         self.voices.clear()
         self.part.hide()
-        view = find_faces(path)
-        if view.film:
+        if not is_image(path):
             self.part.show(path)
-        self.voices.see(path, view, fps=self.part.fps)
-        self.state.face = path
-        return self._seen(view)
+        return self._look()
 
-    def _seen(self, view: FaceView) -> str:
+    def _look(self) -> str:
+        """Offer those who are seen in the photo, or when the part of the film begins; says who they are."""
+        path, start = self.state.given, self.part.from_ or 0.0
+        view = find_faces(path, start)
+        self.voices.see(path, view, start, self.part.fps)
+        self.state.face = path
         height, width = view.picture.shape[:2]
         several = len(view.faces) > 1
         told = f"{width} x {height}, " + (f"{len(view.faces)} faces; click on who speaks" if several else "one face")
@@ -167,13 +172,12 @@ class GenerateWidget:
         return told
 
     def _look_at_part(self) -> None:
-        """Offer those who are seen when the part of the film that was chosen begins."""
+        if self.state.given is None or (self.state.face is not None and self.voices.start == (self.part.from_ or 0.0)):
+            return
         with self.part.notice.failures():
-            start = self.part.from_ or 0.0
-            if self.state.face is not None and start != self.voices.start:
-                self.part.notice.say("One moment …")
-                self.voices.see(self.state.face, find_faces(self.state.face, start), start, self.part.fps)
-                self.part.notice.clear()
+            self.part.notice.say("One moment …")
+            self.face.notice.say(f"{self.state.given.name}: {self._look()}", "good")
+            self.part.notice.clear()
 
     def options(self) -> GenerateOptions:
         """The options as they are set."""

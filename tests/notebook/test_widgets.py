@@ -4,9 +4,10 @@ import cv2
 import ipywidgets
 import numpy as np
 import pytest
-from skimage.data import colorwheel
+from skimage.data import astronaut, colorwheel
 
 from lipgan_colab.media.video import probe_video
+from lipgan_colab.media.writing import write_video
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import EXPORT, save_generator
 from lipgan_colab.notebook.widgets import GenerateWidget
@@ -178,11 +179,101 @@ def test_one_of_two_people_is_chosen_and_speaks(ready, shared, tmp_path):
     assert ready.state.made, ready.notice.text
 
 
+def test_two_people_are_previewed_and_nothing_is_kept(ready, shared, workspace):
+    ready.face.path.value = str(shared / "data" / "tricky" / "two_faces_s1_s4.mp4")
+    ready.voices.add.click()
+    first(ready).to_field.value = "0.4"
+    second = ready.voices.voices[1]
+    second.speech.path.value = str(first(ready).path)
+    second.from_field.value, second.to_field.value = "0.4", "0.6"
+    ready.consent.value = False
+    ready.preview_button.click()
+    assert "tick" in ready.notice.text
+    ready.consent.value = True
+    ready.preview_button.click()
+    ready.wait()
+    assert "what is changed" in ready.notice.text and not list(workspace.results.iterdir())
+    sheet = cv2.imdecode(np.frombuffer(ready.result.children[0].value, np.uint8), cv2.IMREAD_COLOR)
+    assert sheet.shape[0] > 500 and not ready.preview_button.disabled
+
+
+def test_a_preview_can_be_cancelled(ready):
+    ready.preview_button.click()
+    ready.cancel()
+    ready.wait()
+    assert ready.notice.text == "Cancelled; nothing was saved." and not ready.result.children
+
+
+def test_a_part_of_a_film_is_dubbed_and_stored_as_chosen(ready, shared, workspace):
+    assert ready.part.box.layout.display == "none"  # a photo has no parts
+    film = shared / "data" / "reports" / "interview.mp4"
+    ready.face.path.value = str(film)
+    assert ready.part.box.layout.display == ""
+    assert (ready.options().from_, ready.options().to, ready.options().keep_length) == (None, None, "speech")
+    ready.part.length.value = "film"
+    assert ready.options().keep_length == "film"
+    he = ready.voices.picture.image.value
+    ready.part.slider.value = (2.0, 2.4)
+    assert ready.voices.picture.image.value != he  # she is seen then
+    assert (ready.options().from_, ready.options().to) == (2.0, 2.4)
+    ready.adjust.codec.value = "prores"
+    ready.button.click()
+    ready.wait()
+    (made,) = workspace.results.glob("interview-hello-*.mov")
+    assert abs(probe_video(made).duration - probe_video(film).duration) < 0.1, ready.notice.text
+    assert "dubbed: 2-2.4 s" in ready.notice.text and "Not every browser plays" in text_of(ready.result)
+
+
+def test_a_film_that_begins_without_a_face_can_be_entered_later(ready, tmp_path, monkeypatch):
+    monkeypatch.setattr("lipgan_colab.notebook.face_view.LOOK_FOR", 1.0)
+    photo = cv2.resize(astronaut(), (256, 256))
+    write_video(tmp_path / "late.mp4", [np.full_like(photo, 90)] * 10 + [photo] * 3, 5)
+    ready.face.path.value = str(tmp_path / "late.mp4")
+    assert "no face found" in ready.face.notice.text and ready.state.face is None
+    ready.part.slider.value = (2.0, 2.6)
+    assert ready.state.face == tmp_path / "late.mp4" and ready.face.notice.text.endswith("one face")
+
+
+def test_errors_name_the_controls_of_the_part(ready, shared):
+    ready.face.path.value = str(shared / "data" / "reports" / "interview.mp4")
+    ready.voices.add.click()
+    second = ready.voices.voices[1]
+    second.speech.path.value = str(first(ready).path)
+    ready.button.click()
+    ready.wait()
+    assert "“Who speaks”" in ready.notice.text and "`" not in ready.notice.text
+
+
+def test_results_are_listed_after_the_cell_is_run_again(ready, workspace):
+    ready.button.click()
+    ready.wait()
+    again = GenerateWidget(workspace)
+    again.results.box.selected_index = 0
+    assert [row.path for row in again.results.rows] == [ready.state.made[0].path]
+    shown = next(child for child in inside(ready.result) if getattr(child, "description", "") == "Delete")
+    shown.click()
+    next(child for child in inside(ready.result) if getattr(child, "description", "") == "Yes, delete it").click()
+    assert not ready.result.children and not list(workspace.results.iterdir())
+    assert ready.results.box.get_title(0) == "Results made so far (0)"
+
+
 def test_the_words_of_the_sliders_reach_the_options(ready):
-    ready.adjust.sync.value, ready.adjust.sharpen.value, ready.adjust.chin.value, ready.adjust.yaw.value = 2, 0.5, 0.1, 30
+    ready.adjust.sync.value, ready.adjust.sharpen.value, ready.adjust.chin.value, ready.adjust.yaw.value = (
+        2,
+        0.5,
+        0.1,
+        30,
+    )
     ready.adjust.smile.value = "own"
     ready.adjust.pauses.value, ready.adjust.mark.value = "strict", True
     ready.adjust.cuts.value, ready.adjust.any_face.value = "anybody", True
+    assert ready.adjust.ending == ".mp4" and ready.options().crf is None
+    ready.adjust.codec.value, ready.adjust.quality.value = "h265", 23
+    assert (ready.options().codec, ready.options().crf) == ("h265", 23)
+    ready.adjust.lossless.value = True
+    assert ready.options().lossless and ready.options().crf is None
+    ready.adjust.codec.value = "prores"
+    assert not ready.options().lossless and ready.adjust.ending == ".mov"
     options = ready.options()
     assert options.after_cuts == "anybody" and options.any_face
     assert options.reference_mouth == "own"
