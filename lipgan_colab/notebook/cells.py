@@ -162,11 +162,13 @@ def unused_name(path: str | Path) -> Path:
     return free
 
 
-def result_name(folder: str | Path, face: str | Path, speech: str | Path, now: datetime | None = None) -> Path:
+def result_name(
+    folder: str | Path, face: str | Path, speech: str | Path, now: datetime | None = None, ending: str = ".mp4"
+) -> Path:
     """FACE-SPEECH.mp4, or FACE-SPEECH-DATE-TIME.mp4, in a folder; with a number where that is taken."""
     of = [shortened(Path(path).stem, NAMED_AFTER) for path in (face, speech)]
     when = [f"{now:%Y%m%d-%H%M%S}"] if now else []
-    return unused_name(Path(folder, f"{'-'.join(of + when)}.mp4"))
+    return unused_name(Path(folder, f"{'-'.join(of + when)}{ending}"))
 
 
 def runs_named(workspace: Workspace, text: str) -> list[str]:

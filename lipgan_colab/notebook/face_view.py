@@ -12,7 +12,7 @@ from lipgan_colab.faces.face import INNER_LIPS, JAW, LIPS, Face
 from lipgan_colab.faces.following import Person, Sight, chosen
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.media.image import is_image, read_image
-from lipgan_colab.media.video import read_video
+from lipgan_colab.notebook.film_frames import frames_from
 
 LOOK_EVERY = 0.2  # seconds between the frames of a film that are looked at
 LOOK_ON = 2.0  # seconds after the first face in which others may turn up
@@ -45,26 +45,37 @@ class FaceView:
             return "largest"
         # In an earlier frame not all of them may be seen, and the numbers would be others.
         x1, y1, x2, y2 = self.faces[number].box.tolist()
-        return (x1 + x2) / 2, (y1 + y2) / 2
+        return round((x1 + x2) / 2, 1), round((y1 + y2) / 2, 1)
 
 
-def find_faces(path: str | Path) -> FaceView:
-    """Look at a photo, or at the beginning of a film.
+def find_faces(path: str | Path, start: float = 0.0) -> FaceView:
+    """Look at a photo, or at a film from a moment on.
+
+    Args:
+        path: of the photo or film.
+        start: the moment, in seconds.
 
     Raises:
         InputError: it cannot be read, or shows no face.
     """
     film = not is_image(path)
     with FaceFinder() as finder:
-        picture, found = _best_frame(path, finder) if film else _photo(path, finder)
+        picture, found = _best_frame(path, start, finder) if film else _photo(path, finder)
         speaker = chosen(Sight(picture, found), GenerateOptions().wanted, finder)
     if not found:
-        where = f" in its first {LOOK_FOR:.0f} seconds" if film else ""
         raise InputError(
-            f"{Path(path).name}: no face found{where}; choose a picture in which it is larger and seen from the front"
+            f"{Path(path).name}: no face found{_where(film, start)} in which it is larger and seen from the front"
         )
     from_left = sorted(found, key=lambda face: face.box[0] + face.box[2])
     return FaceView(picture, from_left, next((i for i, face in enumerate(from_left) if face is speaker), None), film)
+
+
+def _where(film: bool, start: float) -> str:
+    """Where nobody was seen, and where somebody should be."""
+    if not film:
+        return "; choose a picture"
+    looked_at = f"the {LOOK_FOR:.0f} s after {start:g} s" if start else f"its first {LOOK_FOR:.0f} seconds"
+    return f" in {looked_at}; choose a part of the film"
 
 
 def _photo(path: str | Path, finder: FaceFinder) -> tuple[np.ndarray, list[Face]]:
@@ -72,10 +83,10 @@ def _photo(path: str | Path, finder: FaceFinder) -> tuple[np.ndarray, list[Face]
     return picture, finder.find(picture)
 
 
-def _best_frame(path: str | Path, finder: FaceFinder) -> tuple[np.ndarray, list[Face]]:
+def _best_frame(path: str | Path, start: float, finder: FaceFinder) -> tuple[np.ndarray, list[Face]]:
     best: tuple[np.ndarray, list[Face]] = np.zeros((0, 0, 3), np.uint8), []
-    following, end = 0.0, LOOK_FOR
-    for time, picture in read_video(path):
+    following, end = 0.0, start + LOOK_FOR
+    for time, picture in frames_from(path, start):
         if time > end:
             break
         if time < following:

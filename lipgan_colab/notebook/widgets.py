@@ -8,53 +8,38 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from html import escape
 from pathlib import Path
 
 import cv2
 import ipywidgets
-from ipywidgets import Accordion, Button, Checkbox, Dropdown, FloatSlider, HBox, IntSlider, Layout, VBox
+from ipywidgets import Button, Checkbox, HBox, Layout, VBox
 
 from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import written_whole
 from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
+from lipgan_colab.generation.preview import preview
 from lipgan_colab.generation.report import GenerateReport
-from lipgan_colab.media.sound import read_speech
-from lipgan_colab.media.timeline import SAMPLE_RATE
+from lipgan_colab.media.image import is_image
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.notebook import capture
+from lipgan_colab.notebook.adjustments import Adjustments
 from lipgan_colab.notebook.cells import result_name
-from lipgan_colab.notebook.face_view import FaceView, draw_faces, find_faces
+from lipgan_colab.notebook.face_view import find_faces
 from lipgan_colab.notebook.file_input import WATCH_UPLOADS, FileInput, Source
+from lipgan_colab.notebook.film_part import FilmPart
 from lipgan_colab.notebook.notice import Notice
+from lipgan_colab.notebook.result_row import ResultRow
+from lipgan_colab.notebook.results_list import ResultsList
+from lipgan_colab.notebook.style import STYLE
+from lipgan_colab.notebook.voices_input import VoicesInput
 from lipgan_colab.notebook.weights_input import WeightsInput
 from lipgan_colab.workspace import Workspace, on_colab
 
 SAMPLE_SPEECH = ASSETS / "sample.wav"
-LARGEST_SHOWN = 20 << 20  # bytes of a video that is played in place
-LARGEST_HEARD = 5 << 20  # bytes of a sound file that is played in place
 PROGRESS_EVERY = 0.2  # seconds
 
 CONSENT = "Everyone whose face or voice this is agreed, and I will tell viewers that the video is synthetic."
-PAUSES = {
-    "closes in pauses": "normal",
-    "closes in long pauses only": "gentle",
-    "closes in every gap": "strict",
-    "never rests": "off",
-}
-STYLE = """<style>
-.lipgan { max-width: 980px; }
-.lipgan-card { border: 1px solid rgba(128, 128, 128, .35); border-radius: 12px; padding: 12px 16px 14px; margin: 6px; }
-.lipgan h3 { margin: 2px 0 6px; font-size: 16px; font-weight: 600; }
-.lipgan small { opacity: .7; line-height: 1.4; display: block; }
-.lipgan-notice { border-left: 4px solid; padding: 4px 10px; margin: 4px 0; line-height: 1.45; max-width: 880px;
-  background: rgba(128, 128, 128, .1); border-radius: 4px; overflow-wrap: anywhere; white-space: normal; }
-.lipgan-notice pre { font-size: 11px; max-height: 240px; overflow: auto; white-space: pre-wrap; }
-.lipgan img, .lipgan video { border-radius: 8px; max-width: 100%; height: auto; object-fit: contain; }
-.lipgan a.lipgan-download { display: inline-block; padding: 5px 16px; border-radius: 4px; background: #1a73e8;
-  color: white; text-decoration: none; }
-</style>"""
 
 
 class _Cancelled(Exception):
@@ -66,16 +51,15 @@ class State:
     """All that the widget knows.
 
     Attributes:
-        face, speech: the files chosen.
-        view: who is seen in the face file.
+        given: the file chosen as face.
+        face: the same, once somebody was found in it.
         made: what was made, the newest last.
         work: the thread that generates; None while nothing is made.
         cancel: set once the person wants it to stop.
     """
 
+    given: Path | None = None
     face: Path | None = None
-    view: FaceView | None = None
-    speech: Path | None = None
     made: list[GenerateReport] = field(default_factory=list)
     work: threading.Thread | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
@@ -100,61 +84,40 @@ class GenerateWidget:
         webcam = [Source("Webcam", "camera", lambda: capture.take_photo(folder))] if on_colab() else []
         kinds = "image/*,.heic,.heif,video/*"
         self.face = FileInput("Photo or video", kinds, folder, self._take_face, webcam + samples)
-        self.picture = ipywidgets.Image(format="jpeg", layout=Layout(display="none", max_height="360px"))
-        self.person = ipywidgets.ToggleButtons(description="Who speaks", layout=Layout(display="none"))
-        self.person.style.button_width = "48px"
-        self.person.observe(lambda _: self._draw_view(), "value")
+        self.part = FilmPart(self._look_at_part, self._known_by)
 
         samples = [Source("Sample", "music", lambda: SAMPLE_SPEECH)] if SAMPLE_SPEECH.exists() else []
         microphone = [Source("Microphone", "microphone", lambda: capture.record_speech(folder))] if on_colab() else []
-        self.speech = FileInput("Speech", "audio/*,video/*", folder, self._take_speech, microphone + samples)
-        self.heard = VBox()
+        self.voices = VoicesInput(folder, microphone + samples, self._known_by)
 
         self.weights = WeightsInput(workspace)
-        self._make_options()
+        self.adjust = Adjustments()
         self.consent = Checkbox(description=CONSENT, indent=False, layout=Layout(width="98%"))
         self.button = Button(description="Generate", icon="play", button_style="primary")
         self.button.on_click(lambda _: self.start())
+        self.preview_button = Button(description="Preview", icon="eye")
+        self.preview_button.on_click(lambda _: self.preview())
         self.cancel_button = Button(description="Cancel", icon="stop", layout=Layout(display="none"))
         self.cancel_button.on_click(lambda _: self.cancel())
         self.progress = ipywidgets.IntProgress(layout=Layout(display="none", width="260px"))
         self.notice = Notice(self._known_by)
         self.result = VBox()
+        self.results = ResultsList(workspace.results)
         self.box = self._laid_out()
-
-    def _make_options(self) -> None:
-        wide = {"layout": Layout(width="98%"), "style": {"description_width": "150px"}}
-        self.sync = IntSlider(0, -8, 8, description="Lips earlier · later", **wide)
-        self.sharpen = FloatSlider(0.0, min=0, max=1, step=0.1, description="Sharper mouth", **wide)
-        self.chin = FloatSlider(0.0, min=-0.2, max=0.5, step=0.05, description="Room for the chin", **wide)
-        self.yaw = IntSlider(45, 15, 90, description="Largest turn of head", **wide)
-        self.pauses = Dropdown(options=list(PAUSES.items()), value="normal", description="The mouth", **wide)
-        smiles = [("is shown at rest to the generator, lips move freely", "auto"), ("is shown as it is", "own")]
-        self.smile = Dropdown(options=smiles, value="auto", description="A photo's open mouth", **wide)
-        others = [("nobody else speaks", "same"), ("whoever is seen speaks", "anybody")]
-        self.cuts = Dropdown(options=others, value="same", description="After a cut", **wide)
-        self.any_face = Checkbox(description="Animals and drawings may speak, too", indent=False)
-        self.mark = Checkbox(description='Write "AI-generated" into the picture', indent=False)
-
-        self.controls = {
-            "person": self.person,
-            "after_cuts": self.cuts,
-            "any_face": self.any_face,
-            "pauses": self.pauses,
-            "sync_offset": self.sync,
-            "pads": self.chin,
-            "largest_yaw": self.yaw,
-            "reference_mouth": self.smile,
-            "sharpen": self.sharpen,
-            "mark": self.mark,
-        }
 
     def _known_by(self, option: str, value: str | None) -> str | None:
         """An option's name here: what stands beside it, and what stands there for the value."""
-        control = self.controls.get(option)
+        controls = {
+            "person": self.voices.voices[0].person,
+            "listeners": self.voices.listeners,
+            "from_": self.part.from_field,
+            "to": self.part.to_field,
+            "keep_length": self.part.length,
+        }
+        control = (controls | self.adjust.controls).get(option)
         if control is None or value is None:
             return control and f"“{control.description}”"
-        shown = {known: label for label, known in getattr(control, "options", ())}
+        shown = {str(known): label for label, known in getattr(control, "options", ())}
         return f"“{control.description}: {shown.get(value, value)}”"
 
     def _laid_out(self) -> VBox:
@@ -164,19 +127,17 @@ class GenerateWidget:
             return made
 
         absent = [] if on_colab() else [ipywidgets.HTML("<small>Webcam and microphone: in Colab only.</small>")]
-        options = [self.pauses, self.smile, self.cuts, self.sync, self.sharpen, self.chin, self.yaw]
-        options += [self.any_face, self.mark]
-        adjust = Accordion([VBox(options)], selected_index=None)
-        adjust.set_title(0, "Adjust")
-        buttons = HBox([self.button, self.cancel_button, self.progress], layout=Layout(align_items="center"))
+        buttons = [self.button, self.preview_button, self.cancel_button, self.progress]
+        buttons = HBox(buttons, layout=Layout(align_items="center", flex_flow="row wrap"))
+        made = [self.notice.box, self.result, self.results.box]
         cards = [
-            card("1 · Face", self.face.box, self.person, self.picture),
-            card("2 · Speech", self.speech.box, self.heard, *absent),
-            card("3 · Video", self.weights.box, adjust, self.consent, buttons, self.notice.box, self.result),
+            card("1 · Face", self.face.box, self.voices.faces_box),
+            card("2 · Speech", self.voices.speech_box, *absent),
+            card("3 · Video", self.weights.box, self.adjust.box, self.consent, buttons, *made),
         ]
         cards[2].layout.flex = "0 0 auto"  # in a column the 340 px would be its height
         files = HBox(cards[:2], layout=Layout(flex_flow="row wrap", align_items="stretch"))
-        box = VBox([ipywidgets.HTML(STYLE), files, cards[2]])
+        box = VBox([ipywidgets.HTML(STYLE), files, self.part.box, cards[2]])
         box.add_class("lipgan")
         return box
 
@@ -190,72 +151,86 @@ class GenerateWidget:
     _ipython_display_ = show
 
     def _take_face(self, path: Path) -> str:
-        self.state.face = self.state.view = None
-        self.picture.layout.display = self.person.layout.display = "none"
-        view = find_faces(path)
-        self.state.face, self.state.view = path, view
-        self.person.options = [(str(number + 1), number) for number in range(len(view.faces))]
-        self.person.value = view.speaker or 0
-        several = len(view.faces) > 1
-        self.person.layout.display = "" if several else "none"
-        self._draw_view()
+        self.state.face, self.state.given = None, path
+        self.voices.clear()
+        self.part.hide()
+        if not is_image(path):
+            self.part.show(path)
+        return self._look()
+
+    def _look(self) -> str:
+        """Offer those who are seen in the photo, or when the part of the film begins; says who they are."""
+        path, start = self.state.given, self.part.from_ or 0.0
+        view = find_faces(path, start)
+        self.voices.see(path, view, start, self.part.fps)
+        self.state.face = path
         height, width = view.picture.shape[:2]
-        told = f"{width} x {height}, " + (f"{len(view.faces)} faces; choose one" if several else "one face")
+        several = len(view.faces) > 1
+        told = f"{width} x {height}, " + (f"{len(view.faces)} faces; click on who speaks" if several else "one face")
         if view.speaker is None:
             told += f"; not a human one, as far as can be told: it speaks with {self._known_by('any_face', None)}"
         return told
 
-    def _draw_view(self) -> None:
-        if self.state.view is None or self.person.value is None:
+    def _look_at_part(self) -> None:
+        if self.state.given is None or (self.state.face is not None and self.voices.start == (self.part.from_ or 0.0)):
             return
-        drawn = draw_faces(self.state.view, self.person.value)
-        self.picture.value = cv2.imencode(".jpg", drawn[..., ::-1])[1].tobytes()
-        self.picture.layout.display = ""
-
-    def _take_speech(self, path: Path) -> str:
-        self.state.speech, self.heard.children = None, []
-        seconds = len(read_speech(path, alone=True)) / SAMPLE_RATE
-        self.state.speech = path
-        if path.stat().st_size <= LARGEST_HEARD:
-            kind = path.suffix.lower().lstrip(".")
-            player = ipywidgets.Audio(value=path.read_bytes(), format=kind, autoplay=False, loop=False)
-            self.heard.children = [player]
-        return f"{seconds:.1f} s of sound"
+        with self.part.notice.failures():
+            self.part.notice.say("One moment …")
+            self.face.notice.say(f"{self.state.given.name}: {self._look()}", "good")
+            self.part.notice.clear()
 
     def options(self) -> GenerateOptions:
         """The options as they are set."""
-        view = self.state.view
         return GenerateOptions(
-            person="largest" if view is None else view.person(self.person.value),
-            after_cuts=self.cuts.value,
-            any_face=self.any_face.value,
-            pauses=self.pauses.value,
-            sync_offset=self.sync.value,
-            pads=(0.0, 0.0, self.chin.value, 0.0),
-            largest_yaw=float(self.yaw.value),
-            reference_mouth=self.smile.value,
-            sharpen=self.sharpen.value,
-            mark=self.mark.value,
+            **self.adjust.chosen(),
+            person=self.voices.voices[0].whose,
+            listeners=self.voices.others_do,
+            from_=self.part.from_,
+            to=self.part.to,
+            keep_length=self.part.length.value,
             consent=self.consent.value,
         )
 
     def start(self) -> None:
         """Generate, as the button does: in a thread, with what is missing or goes wrong said in the widget."""
-        if self.state.work is not None:
-            return
-        with self.notice.failures():
-            self._check()
-            state = self.state
-            out = result_name(self.workspace.results, state.face, state.speech, datetime.now())
-            job = (state.face, state.speech, self.weights.chosen, out, self.options())
-            state.cancel.clear()
-            self.result.children = []
-            self._show_working(True)
-            megabytes = self.weights.download
-            hint = f" (the first time {megabytes} MB are downloaded)" if megabytes else ""
-            self.notice.say(f"Loading the weights …{hint}")
-            state.work = threading.Thread(target=self._work, args=job, name="generate", daemon=True)
-            state.work.start()
+
+        def make(face: Path, speech, weights: str, options: GenerateOptions) -> None:
+            report = generate(face, speech, weights, out, options, on_progress=self._reporter())
+            self.state.made.append(report)
+            self._show_result(report)
+
+        if self.state.work is None:
+            with self.notice.failures():
+                self._check()
+                first = self.voices.voices[0].path
+                out = result_name(self.workspace.results, self.state.face, first, datetime.now(), self.adjust.ending)
+                self._begin(make)
+
+    def preview(self) -> None:
+        """Show what would be made, in a few of its frames; nothing is put among the results."""
+
+        def make(face: Path, speech, weights: str, options: GenerateOptions) -> None:
+            out = Path(self._uploads.name, "preview.jpg")
+            sheet = preview(face, speech, weights, out, options, on_progress=self._reporter())
+            self.notice.say("From top to bottom: the face, what is changed of it, and the result", "good")
+            self.result.children = [ipywidgets.Image(value=sheet.read_bytes(), format="jpeg")]
+
+        if self.state.work is None:
+            with self.notice.failures():
+                self._check()
+                self._begin(make)
+
+    def _begin(self, make: Callable[..., None]) -> None:
+        """Let a thread make something of what is chosen."""
+        job = (self.state.face, self.voices.speech(self.part.from_, self.part.to), self.weights.chosen, self.options())
+        self.state.cancel.clear()
+        self.result.children = []
+        self._show_working(True)
+        megabytes = self.weights.download
+        hint = f" (the first time {megabytes} MB are downloaded)" if megabytes else ""
+        self.notice.say(f"Loading the weights …{hint}")
+        self.state.work = threading.Thread(target=self._work, args=(make, *job), name="generate", daemon=True)
+        self.state.work.start()
 
     def cancel(self) -> None:
         """Stop the work at the next frame; nothing of it is kept."""
@@ -271,24 +246,21 @@ class GenerateWidget:
     def _check(self) -> None:
         if self.state.face is None:
             raise InputError("There is no face yet: give a photo or a video under 1")
-        if self.state.speech is None:
-            raise InputError("There is no speech yet: give a sound file under 2")
+        self.voices.check()
         if not self.weights.chosen:
             raise InputError("There are no weights yet: choose some from the list")
         if not self.consent.value:
             raise InputError("Please tick that everyone whose face or voice this is agreed")
 
     def _show_working(self, working: bool) -> None:
-        self.button.disabled = working
+        self.button.disabled = self.preview_button.disabled = working
         self.cancel_button.layout.display = self.progress.layout.display = "" if working else "none"
         self.progress.value = 0
 
-    def _work(self, face: Path, speech: Path, weights: str, out: Path, options: GenerateOptions) -> None:
+    def _work(self, make: Callable[..., None], *job) -> None:
         """Runs in the thread."""
         try:
-            report = generate(face, speech, weights, out, options, on_progress=self._reporter())
-            self.state.made.append(report)
-            self._show_result(report)
+            make(*job)
         except _Cancelled:
             self.notice.say("Cancelled; nothing was saved.")
         except Exception as error:  # shown, whatever it is: nobody waits for the thread
@@ -318,37 +290,14 @@ class GenerateWidget:
 
     def _show_result(self, report: GenerateReport) -> None:
         self.notice.say(str(replace(report, path=Path("results", report.path.name))), "good")
-        size = report.path.stat().st_size
-        shown = []
-        if size <= LARGEST_SHOWN:
-            # Never changed, but made anew: the classic notebook bounds what changes may carry, not what opens.
-            video = ipywidgets.Video(value=report.path.read_bytes(), format="mp4", autoplay=False, loop=False)
-            video.layout.max_width, video.layout.max_height = "640px", "520px"
-            shown.append(video)
-        else:
-            hint = f"The video has {size / 1e6:.0f} MB, too many to play here; it is at {report.path}"
-            shown.append(ipywidgets.HTML(f"<small>{escape(hint)}</small>"))
-        self.result.children = [*shown, *self._download(report.path, playing=size <= LARGEST_SHOWN)]
+        row = ResultRow(report.path, self._forget_result)
+        self.result.children = [row.box]
+        row.open()
+        self.results.look()
 
-    def _download(self, path: Path, playing: bool) -> list[ipywidgets.Widget]:
-        if on_colab():
-            button = Button(description="Download", icon="download", button_style="primary")
-            button.on_click(lambda _: self._download_on_colab(path))
-            return [button]
-        if not playing:
-            return []
-        # The player holds the video already: its address is all that the link needs.
-        link = "this.href = this.closest('.lipgan').querySelector('video').src"
-        return [
-            ipywidgets.HTML(
-                f'<a class="lipgan-download" href="#" download="{escape(path.name)}" onclick="{link}">Download</a>'
-                f"<small>Saved as {escape(str(path))}</small>"
-            )
-        ]
-
-    def _download_on_colab(self, path: Path) -> None:
-        with self.notice.failures():
-            importlib.import_module("google.colab.files").download(str(path))
+    def _forget_result(self) -> None:
+        self.result.children = []
+        self.results.look()
 
 
 def release_memory() -> None:

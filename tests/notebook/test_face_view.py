@@ -69,6 +69,15 @@ def test_a_film_is_looked_through_until_somebody_is_seen(couple, tmp_path):
     assert len(view.faces) == 2 and view.film
 
 
+def test_a_film_is_looked_at_from_a_moment_on(couple, tmp_path):
+    photo = read_image(couple)[::2, ::2]
+    alone = photo.copy()
+    alone[:, :190] = 120
+    write_video(tmp_path / "joined.mp4", [alone] * 15 + [photo] * 2, 5)
+    assert len(find_faces(tmp_path / "joined.mp4").faces) == 1
+    assert len(find_faces(tmp_path / "joined.mp4", 2.0).faces) == 2
+
+
 @pytest.mark.parametrize("film", [False, True])
 def test_where_nobody_is_seen_it_says_so(tmp_path, film):
     picture = np.full((120, 160, 3), 90, np.uint8)
@@ -77,5 +86,6 @@ def test_where_nobody_is_seen_it_says_so(tmp_path, film):
         write_video(path, [picture] * 3, 5)
     else:
         cv2.imwrite(str(path), picture)
-    with pytest.raises(InputError, match=r"wall.*no face found.*choose a picture"):
+    cure = " in its first 60 seconds; choose a part of the film" if film else "; choose a picture"
+    with pytest.raises(InputError, match=rf"wall.*no face found{cure} in which it is larger"):
         find_faces(path)
