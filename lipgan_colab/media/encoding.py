@@ -1,7 +1,7 @@
 """How the pictures and the sound of a finished film are encoded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,9 @@ ENDINGS = {"h264": (".mp4", ".mov"), "h265": (".mp4", ".mov"), "prores": (".mov"
 CRF = {"h264": 17, "h265": 18}
 WORST_CRF = 51
 PRESET = "veryfast"  # at this quality slower ones take time and save little
+
+# Frames by which x265 lets decoding run ahead of showing. Of films of one or two it says anything at all.
+X265_DELAY = 2
 
 RGB_MATRIX = 0  # AVCOL_SPC_RGB
 HVC1 = "hvc1"  # Apple's players take H.265 under this name only
@@ -118,6 +121,25 @@ def encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
     if encoding.lossless:
         return "libx264rgb", "rgb24", quality | {"qp": "0"}
     return "libx264", "yuv420p", quality
+
+
+def picture_packets(
+    stream: av.VideoStream, frames: Iterable[np.ndarray], fps: Fraction, encoding: Encoding, format: FilmFormat
+) -> Iterator[tuple[float, list[av.Packet]]]:
+    """Encode frames (H, W, 3) for the stream of `add_picture`, one by one: (time in s that is reached, packets)."""
+    sent = -X265_DELAY
+
+    def encoded(frame: av.VideoFrame | None) -> list[av.Packet]:
+        nonlocal sent
+        packets = stream.encode(frame)
+        if encoding.codec == "h265":
+            for packet in packets:
+                packet.dts, sent = sent, sent + 1
+        return packets
+
+    for n, rgb in enumerate(frames):
+        yield (n + 1) / fps, encoded(encodable(rgb, n, 1 / fps, encoding, format))
+    yield math.inf, encoded(None)
 
 
 def encodable(rgb: np.ndarray, n: int, time_base: Fraction, encoding: Encoding, format: FilmFormat) -> av.VideoFrame:
