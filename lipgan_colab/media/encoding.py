@@ -1,7 +1,7 @@
 """How the pictures and the sound of a finished film are encoded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +23,9 @@ WORST_CRF = 51
 # At this quality x264's next slower preset takes 1.6 times as long for two thirds of the bytes; and it looks ahead with
 # threads by which the same pictures become something else at times.
 PRESETS = {"h264": "superfast", "h265": "veryfast"}
+
+# Frames by which x265 lets decoding run ahead of showing. Of films of one or two it says anything at all.
+X265_DELAY = 2
 
 RGB_MATRIX = 0  # AVCOL_SPC_RGB
 HVC1 = "hvc1"  # Apple's players take H.265 under this name only
@@ -121,6 +124,25 @@ def encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
     if encoding.lossless:
         return "libx264rgb", "rgb24", quality | {"qp": "0"}
     return "libx264", "yuv420p", quality
+
+
+def picture_packets(
+    stream: av.VideoStream, frames: Iterable[np.ndarray], fps: Fraction, encoding: Encoding, format: FilmFormat
+) -> Iterator[tuple[float, list[av.Packet]]]:
+    """Encode frames (H, W, 3) for the stream of `add_picture`, one by one: (time in s that is reached, packets)."""
+    sent = -X265_DELAY
+
+    def encoded(frame: av.VideoFrame | None) -> list[av.Packet]:
+        nonlocal sent
+        packets = stream.encode(frame)
+        if encoding.codec == "h265":
+            for packet in packets:
+                packet.dts, sent = sent, sent + 1
+        return packets
+
+    for n, rgb in enumerate(frames):
+        yield (n + 1) / fps, encoded(encodable(rgb, n, 1 / fps, encoding, format))
+    yield math.inf, encoded(None)
 
 
 def encodable(rgb: np.ndarray, n: int, time_base: Fraction, encoding: Encoding, format: FilmFormat) -> av.VideoFrame:
