@@ -344,7 +344,7 @@ def marker(face: str | Path, scene: Scene) -> Callable[[Path], None]:
     parts = tuple((float(first / report.fps), float(end / report.fps)) for first, end in report.dubbed)
     speeches = tuple(dict.fromkeys(turn.speech for turn in report.turns))
     weights = _name(scene.generator), file and sha256(file)
-    made = Made(*weights, Path(face), speeches, scene.options.consent, (parts[0][0], parts[-1][1]) if parts else None)
+    made = Made(*weights, Path(face), speeches, scene.options.consent, parts)
     kind = "png" if scene.options.codec == "png" else report.path.suffix.lower().removeprefix(".")
 
     def mark(path: Path) -> None:
