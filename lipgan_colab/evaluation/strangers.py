@@ -24,8 +24,9 @@ from lipgan_colab.faces import geometry, lips, mesh
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import far, sizes
 from lipgan_colab.faces.face_clip import CHIN, FPS, filled
+from lipgan_colab.faces.facts import Facts
 from lipgan_colab.files import make_folder, written_whole
-from lipgan_colab.generation.face_frames import FaceFrame, bounced_frames, find_in_photo, read_photo, see_film
+from lipgan_colab.generation.face_frames import FaceFrame, Film, find_in_photo, read_photo, see_film
 from lipgan_colab.generation.generate import ready_generator
 from lipgan_colab.generation.moved_faces import film_likenesses, spoken_parts
 from lipgan_colab.generation.options import GenerateOptions
@@ -168,7 +169,7 @@ def _moments(movements: np.ndarray, silent: np.ndarray) -> dict[str, int]:
 
 def _stranger(path: Path, said: _Said, finder: FaceFinder) -> Stranger:
     """A person speaks. InputError where nobody is seen."""
-    frames, who = _seen(path, said)
+    frames, who = _seen(path, said, finder)
     yaws, folds, heads, shown = [], [], [], {}
     openings = np.full(len(said.movements), np.nan)
     for frame in frames:
@@ -204,12 +205,13 @@ def _stranger(path: Path, said: _Said, finder: FaceFinder) -> Stranger:
     return Stranger(str(path), {name: float(checks[name]) for name in CHECKS}, _row(shown, said.moments))
 
 
-def _seen(path: Path, said: _Said) -> tuple[Iterator[FaceFrame], Likeness | None]:
+def _seen(path: Path, said: _Said, finder: FaceFinder) -> tuple[Iterator[FaceFrame], Likeness | None]:
     """As many frames of a photo or a film as are spoken, and who is in them."""
     count = len(said.movements)
     if not is_image(path):
-        (who,) = film_likenesses(bounced_frames(path, Fraction(FPS), count), [WANTED], said.moves)
-        return see_film(path, bounced_frames(path, Fraction(FPS), count), [WANTED], NO_PADS, StageClock()), who
+        facts, film = Facts(finder), Film(path, Fraction(FPS), count)
+        (who,) = film_likenesses(film.frames(), [WANTED], said.moves, facts)
+        return see_film(path, film.frames(), [WANTED], NO_PADS, StageClock(), facts), who
     photographed = find_in_photo(read_photo(path), path, [WANTED], NO_PADS)
     return (replace(photographed, number=number) for number in range(count)), None
 

@@ -107,7 +107,8 @@ def follow_all(
 ) -> Iterator[Followed]:
     """Follow several people through all frames, as `follow` does with one. No two of them are ever the same.
 
-    Give each person once, however often they speak: who is chosen anew after a cut is not known to be the one before.
+    Whoever is chosen while nobody else wanted is seen to be there is somebody new, be it after a cut one of those
+    before: of two who look alike, and were never seen together, the one who was seen last goes on.
 
     Args:
         sights: the frames in their order.
@@ -195,6 +196,7 @@ class _Person:
         same_as: who they turned out to be, in the frame of number `met`.
         scenes: what they looked like in earlier ones.
         recent: and just now, if that was they.
+        seen_with: who was seen in one frame with them, and so is somebody else.
     """
 
     wanted: Wanted
@@ -205,12 +207,17 @@ class _Person:
     met: int = 0
     scenes: deque[Look] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     recent: deque[Look] = field(default_factory=deque)
+    seen_with: set["_Person"] = field(default_factory=set)
 
     def may_be(self, one: _Track) -> bool:
         """Whether somebody may be this person, who is gone: they came after that or, in a fade, just before."""
         if self.track is None or one.owner not in (None, self) or self in one.not_them:
             return False
         return one.since > self.track.seen - PATIENCE * self.compares
+
+    def is_now(self, other: "_Person") -> bool:
+        """Whether another one, if they look alike, is rather this same person, who was chosen anew since."""
+        return other not in self.seen_with and other.track.seen > self.track.seen
 
     def known(self) -> list[Look]:
         """What the person looked like, in each scene that is remembered and in this one."""
@@ -265,9 +272,12 @@ class _Following:
         for person in self.people:
             if person.track is None and person.same_as is None and number >= person.start:
                 self._choose(person, number, sight, everybody)
+        present = {one.owner for one, _ in everybody} - {None}
         missing = []
         for person in (person for person in self.people if person.track is not None):
             face = next((face for one, face in everybody if one is person.track), None)
+            if face is not None:
+                person.seen_with |= present
             if face is None:
                 person.track.looks.extend(person.recent)
                 person.recent.clear()
@@ -380,20 +390,23 @@ class _Following:
             for person in self.people
         }
         looks = {one: average(one.looks) for ones in candidates.values() if any(map(is_due, ones)) for one in ones}
-        offers = []
+        offers, alike_to = [], {}
         for rank, person in enumerate(self.people):
             if not any(map(is_due, candidates[person])):
                 continue
             known, anybody = person.known(), person.wanted.after_cuts == "anybody"
             for k, one in enumerate(candidates[person]):
                 alike = [shapes_differ(looks[one], its) for its in known if is_same(looks[one], its)]
+                if alike:
+                    alike_to.setdefault(one, set()).add(person)
                 if alike or not known or (anybody and is_due(one)):
                     offers.append((min(alike, default=np.inf), rank, k))
         found = set()
         for _, rank, k in sorted(offers):
             person = self.people[rank]
             one = candidates[person][k]
-            if one.owner is None and person not in found:
+            rivals = alike_to.get(one, set()) - found
+            if one.owner is None and person not in found and not any(map(person.is_now, rivals)):
                 self._take(person, one)
                 found.add(person)
         for person, ones in candidates.items():

@@ -14,6 +14,7 @@ import numpy as np
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import LIPS, Face
+from lipgan_colab.faces.facts import Facts
 from lipgan_colab.faces.following import Followed, Sight, Wanted, asked_for, chosen, follow_all
 from lipgan_colab.faces.tracking import smoothed
 from lipgan_colab.media.cuts import with_cuts
@@ -24,7 +25,6 @@ from lipgan_colab.media.video import read_video, resample_frames
 
 LARGEST_PHOTO = 1920  # pixels of the longer side; more makes files that players refuse
 REVERSE_BYTES = 256 << 20  # frames kept in memory while a video is played backward
-REMEMBERED = 5000  # frames of a video whose faces are kept for when it is played again
 
 Pads = tuple[float, float, float, float]  # by which part of its side a box grows at the top, right, bottom and left
 
@@ -130,6 +130,7 @@ def see_film(
     wanted: Sequence[Wanted],
     pads: Pads,
     clock: StageClock,
+    facts: Facts,
     starts: Sequence[int] | None = None,
     first: int = 0,
 ) -> Iterator[FaceFrame]:
@@ -141,28 +142,19 @@ def see_film(
         wanted: whom to follow.
         pads: as of `GenerateOptions`.
         clock: counts the time of reading and of looking for faces.
+        facts: tells who is seen.
         starts: from which frame of the result on each of them is looked for; None for the first one.
         first: the number that the first frame has in the result.
 
     Raises:
         InputError: at the end, if none of those people was in any of them.
     """
-    known: dict[int, list[Face]] = {}
-
-    def found(finder: FaceFinder, index: int, picture: np.ndarray) -> list[Face]:
-        if index in known:
-            return known[index]
-        with clock.stage("faces"):
-            faces = finder.find(picture)
-        if len(known) < REMEMBERED:
-            known[index] = faces
-        return faces
-
     starts = [start - first for start in starts or [first] * len(wanted)]
     most, is_there, anybody = 0, False, False
-    with FaceFinder() as finder, closing(ahead(clock.timed("read", _with_cuts(frames)))) as film:
-        sights = (Sight(picture, found(finder, index, picture), cut) for index, picture, cut in film)
-        followed = _smoothed(follow_all(sights, wanted, finder, starts), len(wanted))
+    find = clock.around("faces", facts.find)
+    with closing(ahead(clock.timed("read", cut_frames(frames)))) as film:
+        sights = (Sight(picture, find(index, picture), cut, index) for index, picture, cut in film)
+        followed = _smoothed(follow_all(sights, wanted, facts, starts), len(wanted))
         for number, (seen, smooth) in enumerate(followed, first):
             faces = seen.sight.faces
             most = max(most, len(faces))
@@ -215,7 +207,7 @@ def _padded(face: Face, pads: Pads) -> Face:
     return replace(face, box=face.box + np.float32([-left * width, -top * height, right * width, bottom * height]))
 
 
-def _with_cuts(frames: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray, bool]]:
+def cut_frames(frames: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray, bool]]:
     """The frames, each with whether another scene begins with it."""
     indices: deque[int] = deque()
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -16,10 +16,11 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
+from lipgan_colab.faces.known_faces import KnownFaces
 from lipgan_colab.files import check_place, clear_abandoned
 from lipgan_colab.generation import speeches
 from lipgan_colab.generation.face_frames import FaceFrame, Film, find_in_photo, read_photo
-from lipgan_colab.generation.moved_faces import Mover, film_likenesses, spoken_parts
+from lipgan_colab.generation.moved_faces import Mover, known_likenesses, spoken_parts
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.own_pixels import likeness
 from lipgan_colab.generation.report import PHOTO_FPS, GenerateReport, TurnReport
@@ -44,6 +45,8 @@ from lipgan_colab.speech.features import OFFSET_RATE
 from lipgan_colab.speech.level import as_loud_as_usual
 from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking, without_noise
 
+FACES_VARIABLE = "LIPGAN_FACES"  # the folder in which it is kept where films show which faces
+FACES = Path("~/.cache/lipgan_colab/faces")
 RESTING = "starter"  # the motion network by which mouths rest where another kind of weights speaks
 
 
@@ -84,7 +87,21 @@ def generate(
     clear_abandoned(Path(out).parent)
     keep_freed_memory()
     report, clock = GenerateReport(Path(out)), StageClock()
-    scene, heard = set_scene(face, turns, weights, options, device, report, clock)
+    with set_scene(face, turns, weights, options, device, report, clock) as (scene, heard):
+        _write(face, out, scene, heard, on_progress)
+    report.seconds = dict(clock.seconds)
+    return report
+
+
+def _write(
+    face: str | Path,
+    out: str | Path,
+    scene: Scene,
+    heard: Sequence[Speech],
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    """Make the result."""
+    options, report, clock = scene.options, scene.report, scene.clock
     started, waited = time.perf_counter(), StageClock()
     with clock.stage("read"):
         sound, rate = heard_sound(face, heard, scene)
@@ -104,8 +121,11 @@ def generate(
             write_video(out, frames, report.fps, sound, rate, comment, options.encoding, like, mark)
     report.frames += report.copied
     clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
-    report.seconds = dict(clock.seconds)
-    return report
+
+
+def faces_folder() -> Path:
+    """Where it is kept which faces films show: the folder in LIPGAN_FACES, or the user's cache."""
+    return Path(os.environ.get(FACES_VARIABLE) or FACES).expanduser()
 
 
 def turns_of(speech: str | Path | Sequence[Turn], options: GenerateOptions) -> list[Turn]:
@@ -117,6 +137,7 @@ def turns_of(speech: str | Path | Sequence[Turn], options: GenerateOptions) -> l
     return list(speech)
 
 
+@contextmanager
 def set_scene(
     face: str | Path,
     turns: Sequence[Turn],
@@ -126,8 +147,9 @@ def set_scene(
     report: GenerateReport,
     clock: StageClock,
     seconds: float | None = None,
-) -> tuple[Scene, list[Speech]]:
-    """All that has to be known before the first frame is made; and the speeches.
+) -> Iterator[tuple[Scene, list[Speech]]]:
+    """All that has to be known before the first frame is made; and the speeches. What is found out about a film while
+    they are made is kept when the block ends.
 
     Args:
         face, weights, options, device: as of `generate`.
@@ -161,30 +183,30 @@ def set_scene(
         speeches.in_its_time(speech.wave, stretch, report.fps)
         for speech, stretch in zip(heard, schedule.stretches, strict=True)
     ]
-    with ThreadPoolExecutor(2) as pool:  # libraries and networks are loaded side by side
-        rule = PAUSE_RULES[options.pauses]
-        listening = pool.submit(clock.around("speech", _all_spoken), waves, rule)
-        find = clock.around("faces", find_in_photo)
-        wanted = [role.wanted for role in cast]
-        finding = pool.submit(find, photo, face, wanted, options.pads) if is_photo else None
-        with clock.stage("generator"):
-            generator = ready_generator(weights, device, options.window_offset)
-            moves = _moves(generator, options, device)
-        source = (
-            finding.result()
-            if is_photo
-            else Film(face, report.fps, None if schedule.keeps_film else schedule.frames, splice)
-        )
-        if isinstance(generator, MotionNetwork):
-            _give_movers(cast, source, moves)
-        follow = listening.result()
-    report.idle = _idle(generator, options, is_photo)
-    with clock.stage("speech"):
-        said = [
-            _said(generator, wave, spoken, stretch, options, turn, report.fps)
-            for wave, spoken, stretch, turn in zip(waves, follow, schedule.stretches, report.turns, strict=True)
-        ]
-    return Scene(source, schedule, cast, said, generator, moves, options, report, clock), heard
+    folder = faces_folder() if options.cache else None
+    with nullcontext() if is_photo else KnownFaces(face, report.fps, folder) as facts:
+        with ThreadPoolExecutor(2) as pool:  # libraries and networks are loaded side by side
+            listening = pool.submit(clock.around("speech", _all_spoken), waves, PAUSE_RULES[options.pauses])
+            find, wanted = clock.around("faces", find_in_photo), [role.wanted for role in cast]
+            finding = pool.submit(find, photo, face, wanted, options.pads) if is_photo else None
+            with clock.stage("generator"):
+                generator = ready_generator(weights, device, options.window_offset)
+                moves = _moves(generator, options)
+            bounced = None if schedule.keeps_film else schedule.frames
+            source = finding.result() if is_photo else Film(face, report.fps, bounced, splice)
+            if isinstance(generator, MotionNetwork):
+                with clock.stage("likeness"):
+                    _give_movers(cast, source, moves, facts)
+            follow = listening.result()
+        report.idle = _idle(generator, options, is_photo)
+        with clock.stage("speech"):
+            said = [
+                _said(generator, wave, spoken, stretch, options, turn, report.fps)
+                for wave, spoken, stretch, turn in zip(waves, follow, schedule.stretches, report.turns, strict=True)
+            ]
+        yield Scene(source, schedule, cast, said, generator, moves, options, report, clock, facts), heard
+        if facts:
+            report.known, report.found = facts.known, facts.found
 
 
 def _told(turns: Sequence[Turn], schedule: Schedule, heard: Sequence[Speech]) -> list[TurnReport]:
@@ -210,14 +232,14 @@ def _all_spoken(waves: Sequence[np.ndarray], rule: PauseRule | None) -> list[np.
     return [speaking(wave, rule) if rule else None for wave in waves]
 
 
-def _moves(generator: Generator, options: GenerateOptions, device: str | torch.device | None) -> np.ndarray | None:
+def _moves(generator: Generator, options: GenerateOptions) -> np.ndarray | None:
     """How mouths move; None where nobody's has to but those that are painted."""
     if isinstance(generator, MotionNetwork):
         return generator.moves
     return load_generator(RESTING).moves if options.listeners == "rest" else None
 
 
-def _give_movers(cast: Sequence[Role], source: FaceFrame | Film, moves: np.ndarray) -> None:
+def _give_movers(cast: Sequence[Role], source: FaceFrame | Film, moves: np.ndarray, facts: KnownFaces | None) -> None:
     """Look at those who speak before they do."""
     if isinstance(source, FaceFrame):
         for role, face in zip(cast, source.people, strict=True):
@@ -225,8 +247,7 @@ def _give_movers(cast: Sequence[Role], source: FaceFrame | Film, moves: np.ndarr
         return
     for start in dict.fromkeys(role.start for role in cast):
         people = [role for role in cast if role.start == start]
-        with closing(source.frames(start)) as frames:
-            known = film_likenesses(frames, [role.wanted for role in people], moves)
+        known = known_likenesses(source, start, [role.wanted for role in people], moves, facts)
         for role, who in zip(people, known, strict=True):
             role.mover = Mover(moves, who)
 

@@ -1,20 +1,25 @@
 """What a motion network makes of a speech, and whom it moves."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from itertools import islice
 
 import numpy as np
+import xxhash
 
-from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.facts import Facts
 from lipgan_colab.faces.following import Sight, Wanted, follow_all
+from lipgan_colab.faces.known_faces import KnownFaces
+from lipgan_colab.generation.face_frames import Film, cut_frames
+from lipgan_colab.generation.inner_mouth import Look
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
-from lipgan_colab.media.cuts import with_cuts
 from lipgan_colab.models.motion import MotionNetwork, components
 from lipgan_colab.speech.pauses import RATE
 
+LIKENESS_FORMAT = 1  # to be raised whenever the same frames would tell something else of a person
 LOOKED_AT, APART = 60, 4  # frames of a film that are looked at before it speaks, and every how many of them
 
 
@@ -42,7 +47,7 @@ def spoken_parts(
 
 
 def film_likenesses(
-    frames: Iterable[tuple[int, np.ndarray]], wanted: Sequence[Wanted], moves: np.ndarray
+    frames: Iterable[tuple[int, np.ndarray]], wanted: Sequence[Wanted], moves: np.ndarray, facts: Facts
 ) -> list[Likeness | None]:
     """The people of a film, by some of its first frames; None for those who are not in them.
 
@@ -50,16 +55,42 @@ def film_likenesses(
         frames: of the film, with their numbers in it.
         wanted: who they are.
         moves: of the motion network.
+        facts: tells who is seen.
     """
     seen = [[] for _ in wanted]
-    with FaceFinder() as finder:
-        pictures = with_cuts(picture for _, picture in islice(frames, 0, LOOKED_AT * APART, APART))
-        sights = (Sight(picture, finder.find(picture), cut) for picture, cut in pictures)
-        for one in follow_all(sights, wanted, finder):
-            for pictures_of, face in zip(seen, one.faces, strict=True):
-                if face is not None:
-                    pictures_of.append((one.sight.picture, face))
-        return [likeness(pictures_of, moves) for pictures_of in seen]
+    some = cut_frames(islice(frames, 0, LOOKED_AT * APART, APART))
+    sights = (Sight(picture, facts.find(index, picture), cut, index) for index, picture, cut in some)
+    for one in follow_all(sights, wanted, facts):
+        for pictures, same_as in zip(seen, one.same_as, strict=True):
+            if one.faces[same_as] is not None:
+                pictures.append((one.sight.picture, one.faces[same_as]))
+    return [likeness(pictures, moves) for pictures in seen]
+
+
+def known_likenesses(
+    film: Film, start: int, wanted: Sequence[Wanted], moves: np.ndarray, facts: KnownFaces
+) -> list[Likeness | None]:
+    """The people of a film by its frames from `start` on, as `film_likenesses`; looked up where they are known."""
+    depends_on = repr((LIKENESS_FORMAT, LOOKED_AT, APART, start, wanted)).encode() + moves.tobytes()
+    name = f"likeness-{xxhash.xxh3_128_hexdigest(depends_on)}"
+    kept = facts.arrays(name)
+    if kept is None:
+        with closing(film.frames(start)) as frames:
+            found = film_likenesses(frames, wanted, moves, facts)
+        kept = {f"{n}-{part}": array for n, who in enumerate(found) if who for part, array in _parts_of(who)}
+        facts.keep(name, kept)
+    return [_likeness_of(kept, n) for n in range(len(wanted))]
+
+
+def _parts_of(who: Likeness) -> list[tuple[str, np.ndarray]]:
+    look = [(field.name, np.asarray(getattr(who.look, field.name))) for field in fields(Look)]
+    return [("rest", who.rest), *look]
+
+
+def _likeness_of(kept: Mapping[str, np.ndarray], n: int) -> Likeness | None:
+    if f"{n}-rest" not in kept:
+        return None
+    return Likeness(kept[f"{n}-rest"], Look(*(kept[f"{n}-{field.name}"][()] for field in fields(Look))))
 
 
 @dataclass

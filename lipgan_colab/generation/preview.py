@@ -70,22 +70,24 @@ def preview(
     check_place(out)
     keep_freed_memory()
     report, clock = GenerateReport(out), StageClock()
-    scene, heard = set_scene(face, turns, weights, options, device, report, clock, SECONDS)
-    first, end = scene.schedule.first, scene.schedule.frames
-    report.frames = end - first
-    with closing(counted_frames(ahead(spoken_frames(scene, first, end)), report, on_progress)) as made:
-        if is_sheet:
-            sheet = _sheet([(frame, picture) for frame, picture in made if frame.acts], scene)
-            if sheet is None:
-                raise InputError(f"{face}: nobody who is to speak is seen in what is shown first; choose another part")
-            with written_whole(out) as unfinished:
-                unfinished.write_bytes(cv2.imencode(out.suffix, sheet[..., ::-1])[1].tobytes())
-        else:
-            sound, rate = heard_sound(face, heard, scene)
-            sound = sound[:, : round((end - first) / report.fps * rate)]
-            pictures = (picture for _, picture in made)
-            like, comment = None if scene.is_photo else film_format(face), comment_of(scene.generator, options)
-            write_video(out, pictures, report.fps, sound, rate, comment, like=like, finish=marker(face, scene))
+    with set_scene(face, turns, weights, options, device, report, clock, SECONDS) as (scene, heard):
+        first, end = scene.schedule.first, scene.schedule.frames
+        report.frames = end - first
+        with closing(counted_frames(ahead(spoken_frames(scene, first, end)), report, on_progress)) as made:
+            if is_sheet:
+                sheet = _sheet([(frame, picture) for frame, picture in made if frame.acts], scene)
+                if sheet is None:
+                    raise InputError(
+                        f"{face}: nobody who is to speak is seen in what is shown first; choose another part"
+                    )
+                with written_whole(out) as unfinished:
+                    unfinished.write_bytes(cv2.imencode(out.suffix, sheet[..., ::-1])[1].tobytes())
+            else:
+                sound, rate = heard_sound(face, heard, scene)
+                sound = sound[:, : round((end - first) / report.fps * rate)]
+                pictures = (picture for _, picture in made)
+                like, comment = None if scene.is_photo else film_format(face), comment_of(scene.generator, options)
+                write_video(out, pictures, report.fps, sound, rate, comment, like=like, finish=marker(face, scene))
     return out
 
 

@@ -67,6 +67,7 @@ class GenerateReport:
         dubbed: where the film was kept, from which frame up to which other somebody was dubbed.
         copied: how many frames were copied from the film as they are.
         not_copied: why none could be; "" where they could.
+        known, found: in how many of a film's frames it was known already who is seen, and how many were looked at.
         faces: how many were seen where the person was chosen; 1 where it was said which one.
         passed_over: whether a larger face than the person's was turned too far, or not a human one.
         without_face: stretches (first, last) of frames in which nobody was seen; they are as they were.
@@ -86,6 +87,8 @@ class GenerateReport:
     dubbed: list[tuple[int, int]] = field(default_factory=list)
     copied: int = 0
     not_copied: str = ""
+    known: int = 0
+    found: int = 0
     faces: int = 0
     passed_over: bool = False
     without_face: list[tuple[int, int]] = field(default_factory=list)
@@ -125,6 +128,8 @@ class GenerateReport:
                 text += f"; {counted(self.copied, 'frame')} copied from the film as they are"
             if self.not_copied:
                 text += f"; all frames are encoded anew: {self.not_copied}"
+        if self.known:
+            text += f"; the faces of {counted(self.known, 'frame')} were known from before"
         if len(self.turns) == 1:
             text += self.turns[0].told()
         if self.passed_over:

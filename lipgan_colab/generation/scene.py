@@ -9,6 +9,7 @@ import numpy as np
 
 from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
+from lipgan_colab.faces.facts import Facts
 from lipgan_colab.generation.answers import Answers
 from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import Act, FaceFrame, Film, see_film
@@ -35,6 +36,7 @@ class Scene:
         generator: the network.
         moves: of a motion network, the generator or another, that lets mouths rest.
         options, report, clock: as of `generate`.
+        facts: tells who is seen in a film; None for a photo.
         movers: of everybody else who rests, by `Act.who`.
     """
 
@@ -47,6 +49,7 @@ class Scene:
     options: GenerateOptions
     report: GenerateReport
     clock: StageClock
+    facts: Facts | None
     movers: dict[int, Mover] = field(default_factory=dict)
 
     @property
@@ -73,6 +76,7 @@ def spoken_frames(scene: Scene, first: int, end: int | None = None) -> Iterator[
             [role.wanted for role in scene.cast],
             scene.options.pads,
             scene.clock,
+            scene.facts,
             [role.start for role in scene.cast],
             begins,
         )

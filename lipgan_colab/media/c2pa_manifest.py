@@ -16,12 +16,21 @@ from urllib.parse import urlsplit
 
 from lipgan_colab.errors import InputError, reason_of
 from lipgan_colab.files import written_whole
-from lipgan_colab.media.image import is_image
+from lipgan_colab.media.image import AVIF_BRANDS, HEIF_BRANDS, is_image
 from lipgan_colab.media.made import Made, sentence, sha256, shown
 from lipgan_colab.media.signing import Signature
 from lipgan_colab.media.xmp import SCANNED, SYNTHETIC_IN_PARTS, TOOL, now, release
 
 MANIFEST = b"jumdc2pa"  # how every manifest begins (JUMBF's description box, and C2PA's kind: 11.1.4.1)
+HEADS = (  # how files begin, what they have from their eighth byte on, and what they are then
+    (b"\x89PNG", b"", "image/png"),
+    (b"\xff\xd8\xff", b"", "image/jpeg"),
+    (b"RIFF", b"WAVE", "audio/wav"),
+    (b"RIFF", b"WEBP", "image/webp"),
+    (b"RIFF", b"AVI ", "video/avi"),
+    (b"fLaC", b"", "audio/flac"),
+    (b"ID3", b"", "audio/mpeg"),
+)
 MANIFEST_ROOM = 1 << 16  # bytes: what a manifest takes, and more
 SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
@@ -47,7 +56,8 @@ class Manifest:
         signed: when, as a time stamp authority tells; "" without.
         tool: what made it, as it says.
         actions: what was done, such as c2pa.opened.
-        source_types: how it, and what it was made of, came to be (IPTC's digital source types).
+        source_types: how it came to be (IPTC's digital source types).
+        source_types_of_parts: how what it was made of came to be, as the manifests of that say.
         ingredients: what it was made of: (name, relationship).
         descriptions: what was done, in sentences.
     """
@@ -60,6 +70,7 @@ class Manifest:
     tool: str = ""
     actions: tuple[str, ...] = ()
     source_types: tuple[str, ...] = ()
+    source_types_of_parts: tuple[str, ...] = ()
     ingredients: tuple[tuple[str, str], ...] = ()
     descriptions: tuple[str, ...] = ()
 
@@ -90,9 +101,21 @@ def _part(label: str, path: Path, relation: str) -> Ingredient:
 
 
 def _entry(label: str, path: Path | str, relation: str, digest: str | None) -> dict[str, Any]:
-    media_type = mimetypes.guess_type(f"file{Path(path).suffix}")[0] or "application/octet-stream"
-    entry = {"label": label, "title": shown(path), "format": media_type, "relationship": relation}
+    entry = {"label": label, "title": shown(path), "format": _media_type(Path(path)), "relationship": relation}
     return entry | ({"description": f"SHA-256 {digest}"} if digest else {})
+
+
+def _media_type(path: Path) -> str:
+    """What a file is: by its content, where it is of a kind that can have a manifest, for its name may be any."""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(12)
+        for begins, then, media_type in HEADS:
+            if head.startswith(begins) and then in (b"", head[8:12]):
+                return media_type
+        if head[4:8] == b"ftyp" and head[8:12] not in HEIF_BRANDS + AVIF_BRANDS:
+            return "video/quicktime" if head[8:12] == b"qt  " else "video/mp4"
+    return mimetypes.guess_type(f"file{path.suffix}")[0] or "application/octet-stream"
 
 
 def definition(made: Made, parts: list[Ingredient]) -> dict[str, Any]:
@@ -226,15 +249,15 @@ def _told(store: dict[str, Any]) -> Manifest:
         signed=str(signature.get("time") or ""),
         tool=f"{agent.get('name') or active.get('claim_generator') or ''} {agent.get('version') or ''}".strip(),
         actions=tuple(str(action.get("action")) for action in actions),
-        source_types=tuple(
-            str(action["digitalSourceType"])
-            for manifest in (active, *manifests.values())
-            for action in _actions(manifest)
-            if action.get("digitalSourceType")
-        ),
+        source_types=_source_types(active),
+        source_types_of_parts=tuple(kind for m in manifests.values() if m is not active for kind in _source_types(m)),
         ingredients=tuple((str(i.get("title")), str(i.get("relationship"))) for i in used),
         descriptions=tuple(str(action["description"]) for action in actions if action.get("description")),
     )
+
+
+def _source_types(manifest: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(a["digitalSourceType"]) for a in _actions(manifest) if a.get("digitalSourceType"))
 
 
 def _actions(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:

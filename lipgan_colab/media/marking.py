@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipgan_colab.errors import CONTROL, InputError, reason_of
@@ -118,16 +118,19 @@ class Told:
     @property
     def synthetic(self) -> str:
         """In what way it says that it is synthetic, in words; "" where it does not."""
-        types = [*(self.manifest.source_types if self.manifest else ()), self.xmp.source_type if self.xmp else ""]
-        names = [address.rpartition("/")[2] for address in types]
-        if self.description:
-            names.append("compositeWithTrainedAlgorithmicMedia")
-        return next((SYNTHETIC[name] for name in names if name in SYNTHETIC), "")
+        manifest = self.manifest or Manifest("unread")
+        own = _synthetic((*manifest.source_types, self.xmp.source_type if self.xmp else ""))
+        if own or self.description:
+            return own or SYNTHETIC["compositeWithTrainedAlgorithmicMedia"]
+        of_parts = _synthetic(manifest.source_types_of_parts)
+        return f"made of something that was {of_parts}" if of_parts else ""
 
     def __str__(self) -> str:
         if not (self.manifest or self.unchecked or self.xmp or self.description):
             return f"{self.path}: this file says nothing of itself; that proves nothing about how it was made"
-        how = f"that it was {self.synthetic}" if self.synthetic else "something of itself, and nothing of AI"
+        unread = self.unchecked or (self.manifest and self.manifest.state == "unread")
+        how = "something of itself that cannot be read here" if unread else "something of itself, and nothing of AI"
+        how = f"that it was {self.synthetic}" if self.synthetic else how
         lines = [f"{self.path}: this file says {how}", *(_manifest_lines(self.manifest) if self.manifest else ())]
         if self.unchecked:
             lines.append(f"C2PA manifest: there is one, and it was not looked at: {self.unchecked}")
@@ -149,21 +152,28 @@ def told_by(path: str | Path, trust: str | Path | None = None) -> Told:
 
     Args:
         path: the file.
-        trust: PEM file of the certificates whose word on signers counts, such as C2PA's trust list; None knows nobody.
+        trust: PEM file of certificates whose word on signers counts, such as C2PA's trust list; None takes nobody's.
 
     Raises:
         InputError: it is missing, or no picture, film or sound; or `trust` is no such file.
     """
     path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: {'this is a folder; give a file' if path.is_dir() else 'there is no such file'}")
     trusted = _certificates(trust) if trust is not None else ""
-    description = _description(path)
     manifest, unchecked = None, ""
     try:
         manifest = c2pa_manifest.read_manifest(path, trusted)
     except ImportError as error:
         if c2pa_manifest.carries_manifest(path):
             unchecked = _missing(error)
-    return Told(path, manifest, unchecked, xmp.read_xmp(path), description)
+    told = Told(path, manifest, unchecked, xmp.read_xmp(path))
+    try:
+        return replace(told, description=_description(path))
+    except InputError:
+        if told == Told(path):
+            raise
+        return told  # it was damaged after it was marked
 
 
 def _certificates(path: str | Path) -> str:
@@ -179,9 +189,7 @@ def _certificates(path: str | Path) -> str:
 
 def _description(path: Path) -> str:
     """What a film's or sound's metadata say, where we wrote it. InputError where it is neither, and no photo."""
-    if path.is_dir():
-        raise InputError(f"{path}: this is a folder; give a file")
-    if path.is_file() and is_image(path):
+    if is_image(path):
         return ""
     with opened(path) as container:
         if not (films(container) or container.streams.audio):
@@ -219,6 +227,12 @@ def _signer(manifest: Manifest) -> str:
         return f"signed{when} with a certificate {MADE_ON_THE_SPOT}: it does not tell by whom"
     nobody = "for whom nobody vouches here (`trust` names who may)"
     return f'signed{when} by somebody called "{_clean(manifest.signer)}", {nobody}'
+
+
+def _synthetic(addresses: Iterable[str]) -> str:
+    """In words the first of some digital source types that tells of something synthetic, or ""."""
+    names = (address.rpartition("/")[2] for address in addresses)
+    return next((SYNTHETIC[name] for name in names if name in SYNTHETIC), "")
 
 
 def _source(address: str) -> str:

@@ -119,9 +119,7 @@ class Splice:
             raise _changed(self.path)
 
     def _read_from(self, key: int, first: int) -> Iterator[tuple[int, np.ndarray]]:
-        """The same, decoded from an IDR picture on. If that is not the film's first one it ends before the first
-        damage: what is guessed in its place depends on all that came before.
-        """
+        """The same, decoded from an IDR picture on, as far as `_good` goes."""
         with opened(self.path) as container:
             stream, wanted = video_stream(container, self.path), self.first + self.shown[key]
             if key:
@@ -131,24 +129,37 @@ class Splice:
             found = next((packet for packet in packets if packet.pts is not None and packet.pts >= wanted), None)
             if found is None or found.pts != wanted:
                 return  # the file's own table leads astray
-            numbers = {self.first + time: number for number, time in enumerate(self.shown)}
-            show, before, due = Screen(stream), None, key
-            for frame in decoded(container, stream, chain([found], packets)):
-                number = None if frame.is_corrupt else numbers.get(frame.pts)
-                if key and number != due:
-                    return
-                if number is None:
-                    continue
-                due = number + 1
-                for held in range(first, number if before is not None else first):
-                    yield held, show(before)
-                first = max(first, number)
-                if number == first:
+            show, before = Screen(stream), None
+            for number, frame in self._good(decoded(container, stream, chain([found], packets)), key):
+                if before is not None:
+                    for held in range(first, number):
+                        yield held, show(before)
+                if number >= first:
                     yield number, show(frame)
-                    first += 1
+                    first = number + 1
                 before = frame
-            for held in range(first, self.frames if before is not None and not key else first):
-                yield held, show(before)
+            if not key and before is not None:
+                for held in range(first, self.frames):
+                    yield held, show(before)
+
+    def _good(self, frames: Iterable[av.VideoFrame], key: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Those that are not damaged, with their numbers. Where `key` is not the film's first IDR picture it ends
+        before the first damage: what is guessed in its place, and what refers to that, depends on all that came before.
+        """
+        numbers = {self.first + time: number for number, time in enumerate(self.shown)}
+        whole = {*self.ends, self.frames}  # what is shown before these needs nothing that comes after
+        due, waiting = key, []
+        for frame in frames:
+            number = None if frame.is_corrupt else numbers.get(frame.pts)
+            if key and number != due:
+                return
+            if number is None:
+                continue
+            due = number + 1
+            waiting.append((number, frame))
+            if not key or due in whole:
+                yield from waiting
+                waiting.clear()
 
 
 def spliceable(path: str | Path, fps: Fraction | float, encoding: Encoding) -> Splice | None:

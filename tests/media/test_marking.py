@@ -178,13 +178,15 @@ def test_what_a_photo_became_was_created_of_it(film, made, tmp_path, c2pa):
     assert {i["relationship"] for i in manifest["ingredients"]} == {"componentOf", "inputTo"}
 
 
-def test_a_film_brings_its_own_manifest_along(film, made, tmp_path, c2pa):
+@pytest.mark.parametrize("name", ["film.mp4", "FILM.MOV", "film", "film.jpg"])
+def test_a_film_of_any_name_brings_its_own_manifest_along(film, made, tmp_path, c2pa, name):
     mark_file(film, made, "mp4")
+    film = film.rename(tmp_path / name)
     second = Path(shutil.copy(made.face, tmp_path / "second.mp4"))
     mark_file(second, Made("other", None, film, made.speeches), "mp4")
     with second.open("rb") as file, c2pa.Reader(file) as reader:
         assert reader.get_validation_state() == "Valid" and len(json.loads(reader.json())["manifests"]) == 2
-    assert told_by(second).manifest.ingredients[0] == ("film.mp4", "parentOf")
+    assert told_by(second).manifest.ingredients[0] == (name, "parentOf")
 
 
 def test_exiftool_reads_it(film, made, tmp_path):
@@ -269,6 +271,16 @@ def test_what_was_changed_after_signing_is_told(film, made, tmp_path, c2pa, what
     film.write_bytes(content)
     told = told_by(film)
     assert told.manifest.state == "changed" and "CHANGED after it was signed" in str(told)
+
+
+def test_a_picture_that_cannot_be_shown_any_more_was_changed(tmp_path, made, c2pa):
+    path = tmp_path / "frame.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
+    mark_file(tmp_path, made, "png")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IHDR") + 16] ^= 1  # its checksum, without which Pillow takes it for no picture
+    path.write_bytes(content)
+    assert told_by(path).manifest.state == "changed"
 
 
 def test_a_damaged_manifest_is_not_read_as_none(film, made, c2pa):
@@ -483,12 +495,15 @@ def test_what_was_made_to_hurt_is_a_line(tmp_path, plain, c2pa):
 def test_manifests_of_other_tools(tmp_path, c2pa, web):
     signature = signing.made_on_the_spot()
 
-    def signed(path, name, elsewhere=None, **definition):
+    def signed(path, name, elsewhere=None, of=None, **definition):
         info = c2pa.C2paSignerInfo(signature.algorithm, signature.chain, signature.key, None)
         with c2pa.Builder({"claim_generator_info": [{"name": name, "version": "7"}], **definition}) as builder:
             if elsewhere:
                 builder.set_no_embed()
                 builder.set_remote_url(elsewhere)
+            if of:
+                with of.open("rb") as file:
+                    builder.add_ingredient({"label": "of", "relationship": "parentOf"}, "image/jpeg", file)
             with c2pa.Signer.from_info(info) as signer, open(path, "rb") as source, open(tmp_path / "s", "w+b") as out:
                 builder.sign(signer, "image/jpeg", source, out)
         os.replace(tmp_path / "s", path)
@@ -500,6 +515,11 @@ def test_manifests_of_other_tools(tmp_path, c2pa, web):
     signed(path, f"Other Studio \x1b[2J{'é' * 5000}", assertions=actions)
     told = str(told_by(path))
     assert "made by AI\n" in told and "made with Other Studio" in told and len(told) < 3000 and "\x1b" not in told
+    opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["of"]}}
+    Image.new("RGB", (32, 32)).save(tmp_path / "cut.jpg")
+    cut = [{"label": "c2pa.actions.v2", "data": {"actions": [opened]}}]
+    signed(tmp_path / "cut.jpg", "Editor", of=path, assertions=cut)
+    assert "made of something that was made by AI\n" in str(told_by(tmp_path / "cut.jpg"))
     photo = tmp_path / "photo.jpg"
     Image.new("RGB", (64, 64)).save(photo)
     action["digitalSourceType"] = COMPOSITE.replace("compositeWithTrainedAlgorithmicMedia", "digitalCapture")
@@ -507,7 +527,9 @@ def test_manifests_of_other_tools(tmp_path, c2pa, web):
     assert "something of itself, and nothing of AI" in str(told_by(photo))
     Image.new("RGB", (64, 64)).save(path)
     signed(path, "Far", f"{web.url}/manifest", assertions=actions)
-    assert f"elsewhere, and nothing is fetched: {web.url}/manifest" in str(told_by(path)) and not web.asked
+    told = str(told_by(path))
+    assert "cannot be read here" in told and f"elsewhere, and nothing is fetched: {web.url}/manifest" in told
+    assert not web.asked
 
 
 def test_inspect_video(film, made, tmp_path, capsys, c2pa):

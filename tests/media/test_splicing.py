@@ -158,15 +158,13 @@ def test_reading_from_anywhere_is_reading_from_the_start(tmp_path, pictures, nam
         assert all((rgb == before[n]).all() for n, rgb in read)
 
 
-def test_damaged_pictures_are_held_as_ever(tmp_path, pictures):
-    make(tmp_path / "film.mp4", pictures, "keyint=24:bframes=0")
+@pytest.mark.parametrize("damaged", [33, 48])  # the second one is an IDR picture
+def test_damaged_pictures_are_held_as_ever(tmp_path, pictures, damaged):
+    make(tmp_path / "film.mp4", pictures, "keyint=24:scenecut=0:bframes=0:threads=1:sliced-threads=0")
     with av.open(str(tmp_path / "film.mp4")) as container:
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
-    body = bytearray((tmp_path / "film.mp4").read_bytes())
-    damaged = max(range(30, 45), key=lambda n: places[n][1])
-    start = places[damaged][0]
-    unit = int.from_bytes(body[start : start + 4], "big")
-    body[start + 8 : start + 4 + unit] = bytes(255 - n % 7 for n in range(unit - 4))
+    body, (start, size) = bytearray((tmp_path / "film.mp4").read_bytes()), places[damaged]
+    body[start + 8 : start + size] = bytes(255 - n % 7 for n in range(size - 8))
     (tmp_path / "film.mp4").write_bytes(body)
     splice = spliceable(tmp_path / "film.mp4", 25, Encoding())
     before = list(resample_frames(read_video(tmp_path / "film.mp4"), 25))
