@@ -1,7 +1,7 @@
 """How the widget looks, in light and in dark, on wide screens and on a phone's."""
 
 STYLE = """<style>
-.lipgan { max-width: 980px; }
+.lipgan { max-width: 980px; width: 100%; container-type: inline-size; }
 .lipgan-card { border: 1px solid rgba(128, 128, 128, .35); border-radius: 12px; padding: 12px 16px 14px; margin: 6px;
   min-width: 0; box-sizing: border-box; }
 .lipgan h3 { margin: 2px 0 6px; font-size: 16px; font-weight: 600; }
@@ -37,10 +37,11 @@ STYLE = """<style>
 .lipgan-row { border-top: 1px solid rgba(128, 128, 128, .35); padding: 6px 0; }
 .lipgan .lipgan-save { width: auto; }
 .lipgan-row b { display: block; overflow-wrap: anywhere; white-space: normal; line-height: 1.4; }
-@media (max-width: 620px) {
+@container (max-width: 620px) {
   .lipgan-card { padding: 8px 8px 10px; margin: 4px 0; }
   .lipgan .widget-dropdown, .lipgan .widget-hslider { flex-wrap: wrap; height: auto; }
   .lipgan .widget-dropdown .widget-label, .lipgan .widget-hslider .widget-label { flex: 1 0 100%; text-align: left; }
+  .lipgan .widget-dropdown, .lipgan .widget-dropdown > select { min-width: 0; }
   .lipgan .widget-dropdown > select { height: 28px; }
   .lipgan .widget-hslider { min-height: 28px; }
   .lipgan-times span:nth-child(even) { visibility: hidden; }

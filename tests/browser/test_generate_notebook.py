@@ -70,8 +70,8 @@ def upload(page, number, path):
 
 
 def said(page, number):
-    """The notice of card 1 or 2 (3: of the last)."""
-    card = page.locator(".lipgan-card").nth(number - 1)
+    """The notices of card 1 or 2 (3: of the last; before it comes the part of a film)."""
+    card = page.locator(".lipgan-card").nth({1: 0, 2: 1, 3: 3}[number])
     return card.locator(".lipgan-notice")
 
 
@@ -91,6 +91,19 @@ def keep(page, screenshots, server, name):
     if screenshots:
         screenshots.mkdir(parents=True, exist_ok=True)
         page.locator(".lipgan").screenshot(path=screenshots / f"{server[0]}-{name}.png")
+
+
+def saved(page, row):
+    """The name and content of what the download button of a result gives."""
+    with page.expect_download() as download:
+        row.get_by_role("button", name="Download").click()
+    with open(download.value.path(), "rb") as file:
+        return download.value.suggested_filename, file.read()
+
+
+def over(page, label):
+    """The button over a face."""
+    return page.locator(".lipgan-face", has_text=label)
 
 
 def test_what_cannot_be_used_is_said(page, files, server, screenshots):
@@ -123,11 +136,7 @@ def test_a_photo_speaks_and_the_video_plays_with_sound(page, files, server, scre
     assert about[:2] == [512, 512] and 1.9 < about[2] < 2.2 and about[3] > 0
     made = list((server[1] / "lipgan" / "results").glob("me-hello-*.mp4"))
     assert len(made) == 1
-    with page.expect_download() as download:
-        page.get_by_text("Download", exact=True).click()
-    assert download.value.suggested_filename == made[0].name
-    with open(download.value.path(), "rb") as file:
-        assert file.read() == made[0].read_bytes()
+    assert saved(page, page.locator(".lipgan-row").first) == (made[0].name, made[0].read_bytes())
     keep(page, screenshots, server, "done")
 
 
@@ -146,6 +155,93 @@ def test_cancel_stops_and_leaves_nothing(page, server, screenshots):
     press(page, "Cancel")
     says(page, 3, "Cancelled; nothing was saved")
     assert sorted((server[1] / "lipgan" / "results").iterdir()) == before
+
+
+def test_two_people_are_chosen_by_clicks_in_a_part_of_a_film(page, files, server, screenshots, shared):
+    upload(page, 1, shared / "data" / "tricky" / "two_faces_s1_s4.mp4")
+    says(page, 1, "2 faces; click on who speaks")
+    strip = page.locator(".lipgan-strip")
+    strip.locator("img").nth(9).wait_for()
+    width = strip.bounding_box()["width"]
+    handle = page.locator(".lipgan .noUi-handle:visible, .lipgan .ui-slider-handle:visible").first
+    handle.scroll_into_view_if_needed()
+    place = handle.bounding_box()
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + width / 6, y, steps=4)
+    page.mouse.up()
+    page.get_by_text(re.compile(r"From 0\.[45] s of 3\.0 s on")).wait_for()
+    end = page.locator(".lipgan input[placeholder=end]")
+    end.fill("0:01.2")
+    end.press("Enter")
+    page.get_by_text(re.compile(r"0\.[45] s to 1\.2 s of 3\.0 s")).wait_for()
+    keep(page, screenshots, server, "part")
+    for number, other in ((1, 2), (2, 1)):
+        over(page, f"Face {number} of 2").focus()
+        page.keyboard.press("Enter")
+        over(page, f"Face {number} of 2, from the left: chosen").wait_for()
+        assert "chosen" not in over(page, f"Face {other} of 2").inner_text()
+        page.locator(".lipgan .mod-active", has_text=re.compile(f"^{number}$")).wait_for()
+    face, picture = over(page, "Face 2").bounding_box(), page.locator(".lipgan-faces img").bounding_box()
+    assert 0.5 < (face["x"] - picture["x"]) / picture["width"] < 0.9
+
+
+def test_two_voices_are_previewed_and_made(page, files, server, screenshots):
+    press(page, "Add another voice")
+    upload(page, 2, files / "hello.wav")
+    says(page, 2, "hello.wav: 2.0 s")
+    upload(page, 3, files / "hello.wav")
+    said(page, 2).filter(has_text="hello.wav: 2.0 s").nth(1).wait_for()
+    results = server[1] / "lipgan" / "results"
+    before = sorted(results.iterdir())
+    press(page, "Preview")
+    says(page, 3, "the face, what is changed")
+    page.wait_for_function("[...document.querySelectorAll('.lipgan-card img')].pop().naturalWidth > 1000")
+    assert sorted(results.iterdir()) == before
+    keep(page, screenshots, server, "preview")
+    press(page, "Generate")
+    says(
+        page, 3, r"75 frames, 3\.00 s; dubbed: 0\.\d+-1\.2 s(.|\n)*person at .*hello\.wav(.|\n)*person at .*hello\.wav"
+    )
+    assert len(list(results.iterdir())) == len(before) + 1
+    keep(page, screenshots, server, "two-voices")
+    page.locator(".lipgan-voice").nth(1).get_by_role("button", name="Remove").click()
+    page.locator(".lipgan-voice").first.wait_for(state="detached")
+
+
+def test_results_are_played_saved_and_deleted(page, server, screenshots):
+    newest, oldest = sorted((server[1] / "lipgan" / "results").iterdir(), key=lambda path: -path.stat().st_mtime)
+    page.get_by_text("Results made so far (2)").click()
+    rows = page.locator(".jp-Accordion, .widget-accordion").last.locator(".lipgan-row")
+    rows.nth(1).wait_for()
+    assert oldest.name in rows.nth(1).inner_text() and rows.locator("video").count() == 0
+    assert saved(page, rows.nth(1)) == (oldest.name, oldest.read_bytes())
+    rows.nth(0).get_by_role("button", name="Play").click()
+    video = rows.nth(0).locator("video")
+    video.wait_for()
+    page.wait_for_function("video => video.videoWidth === 720", arg=video.element_handle())
+    assert saved(page, rows.nth(0)) == (newest.name, newest.read_bytes())
+    assert rows.locator("video").count() == 1
+    rows.nth(1).get_by_role("button", name="Delete").click()
+    keep(page, screenshots, server, "results")
+    rows.nth(1).get_by_role("button", name="Yes, delete it").click()
+    page.get_by_text("Results made so far (1)").wait_for()
+    assert not oldest.exists() and newest.exists()
+
+
+def test_a_narrow_window_cuts_nothing_off(page, server, screenshots):
+    page.set_viewport_size({"width": 700 if server[0] == "lab" else 540, "height": 1400})
+    page.wait_for_function("document.querySelector('.lipgan').clientWidth < 480")
+    outside = """() => {
+      const right = document.querySelector('.lipgan').getBoundingClientRect().right + 1;
+      const seen = [...document.querySelectorAll('.lipgan *')].filter(e => e.getBoundingClientRect().width);
+      return seen.filter(e => e.getBoundingClientRect().right > right).map(e => e.className);
+    }"""
+    assert page.evaluate(outside) == []
+    consent = page.locator(".lipgan label", has_text=CONSENT[:20])
+    assert consent.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+    keep(page, screenshots, server, "narrow")
 
 
 def test_no_cell_shows_an_error(page):

@@ -174,6 +174,7 @@ def test_one_of_two_people_is_chosen_and_speaks(ready, shared, tmp_path):
         pictures.append(ready.voices.picture.image.value)
         points.append(ready.options().person)
     assert points[0][0] < points[1][0] and pictures[0] != pictures[1]
+    ready.part.to_field.value = "0.4"
     ready.button.click()
     ready.wait()
     assert ready.state.made, ready.notice.text
