@@ -158,7 +158,8 @@ def test_a_dubbed_film_was_opened_and_edited(film, made, c2pa):
     assert actions[2]["digitalSourceType"] == COMPOSITE and actions[2]["softwareAgent"]["name"] == "lipgan_colab"
     first, second = (region["time"] for region in actions[2]["changes"][0]["region"])
     assert first == {"type": "npt", "start": "0.200", "end": "0.600"} and second["end"] == "1.200"
-    assert "In a part of it (0.2-0.6 s, 1-1.2 s) the lips" in actions[2]["description"] and "agreed" not in actions[2]["description"]
+    description = actions[2]["description"]
+    assert "In a part of it (0.2-0.6 s, 1-1.2 s) the lips" in description and "agreed" not in description
     assert assertions["c2pa.ai-disclosure"]["modelIdentifier"] == "sha256:" + "cd" * 32
     used = {i["relationship"]: i for i in manifest["ingredients"]}
     assert used["parentOf"]["title"] == "plain.mp4" and sha256(made.face) in used["parentOf"]["description"]
