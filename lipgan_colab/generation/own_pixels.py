@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from lipgan_colab.faces import lips, mesh
-from lipgan_colab.faces.face import Face
+from lipgan_colab.faces.face import INNER_LIPS, Face
 from lipgan_colab.faces.mesh import HeadPose
 from lipgan_colab.generation import inner_mouth
 from lipgan_colab.generation.inner_mouth import Look
@@ -15,6 +15,7 @@ from lipgan_colab.generation.warp import warp, warped
 
 LEAST_OPEN = 0.15  # of a film's frames show a mouth that rests, or nearly
 SEAM_WIDTH = 0.1  # centimetres: how wide the line is, painted where lips meet that were apart
+REACH = 5  # times as far as it is soft, a Gaussian blur is nothing any more
 SOFT = 0.05  # centimetres over which the inside of the mouth goes over into the lips
 
 
@@ -93,8 +94,24 @@ def spoken(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarra
     moves = warp(face.points[:, :2], moved[:, :2], moved[:, 2], face.picture.shape)
     if moves is None:
         return face.picture
-    painted = painted_inside(face, head, moves.region)
-    return with_inside(warped(face.picture, moves), face, head, moves.region, painted, part)
+    mouth = _around_mouth(face, moved, moves.region)
+    painted = painted_inside(face, head, mouth)
+    return with_inside(warped(face.picture, moves), face, head, mouth, painted, part)
+
+
+def _around_mouth(face: Portrait, moved: np.ndarray, region: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """The part of a region in which the inside of the mouth shows, was seen, or goes over into the lips."""
+    points = np.concatenate([moved[INNER_LIPS, :2], face.points[INNER_LIPS, :2]])
+    room = SEAM_WIDTH * face.pose.scale + REACH * _softness(face) + 2
+    left, top = np.floor(points.min(axis=0) - room).astype(int).tolist()
+    right, bottom = np.ceil(points.max(axis=0) + room).astype(int).tolist()
+    left, top = np.clip([left, top], region[:2], np.array(region[2:]) - 1).tolist()
+    return left, top, max(left + 1, min(right, region[2])), max(top + 1, min(bottom, region[3]))
+
+
+def _softness(face: Portrait) -> float:
+    """Over how many pixels the inside of the mouth goes over into the lips."""
+    return max(float(np.hypot(SOFT * face.pose.scale, 0.8 * face.look.blur)), 0.4)
 
 
 def speaking_mesh(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
@@ -134,7 +151,7 @@ def with_inside(
         result: the face's picture, moved.
         face: as it was.
         head: its mesh as it is to be, in the head's frame.
-        region: (left, top, right, bottom), what of the picture has been moved.
+        region: (left, top, right, bottom), what of the picture the inside of the mouth can show in.
         painted: float32 (bottom - top, right - left, 3), what would be seen there if nothing hid it.
         part: how much of that shows beside the mouth's own inside, 0 to 1.
     """
@@ -143,7 +160,7 @@ def with_inside(
     if not seen and not was_open:
         return result
     left, top, right, bottom = region
-    soft = max(float(np.hypot(SOFT * face.pose.scale, 0.8 * face.look.blur)), 0.4)
+    soft = _softness(face)
     # Where teeth were and lips meet now, no skin lies over them.
     edge = max(1, round(SEAM_WIDTH * float(face.pose.scale))) * was_open
     mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region, edge), (0, 0), soft)

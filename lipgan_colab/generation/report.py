@@ -114,7 +114,7 @@ class GenerateReport:
         lines = []
         for turn in sorted(self.turns, key=lambda turn: (turn.first, turn.end)):
             when = f"{_clock(turn.first / self.fps)} - {_clock(turn.end / self.fps)}"
-            person = turn.person if isinstance(turn.person, str | int) else "at {:g},{:g}".format(*turn.person)
+            person = turn.person if isinstance(turn.person, str | int) else "at {:.0f},{:.0f}".format(*turn.person)
             unseen = f"; not seen in {counted(turn.unseen, 'frame')}" if turn.unseen else ""
             lines.append(f"{when}  person {person}: {turn.speech.name}{unseen}{turn.told()}")
         return "\n".join(lines)

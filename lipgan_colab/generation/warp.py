@@ -92,9 +92,16 @@ def _sources(points: np.ndarray, moved: np.ndarray, region: tuple[int, int, int,
     # Each triangle's affine map, target to source, as what is added to the place: exactly 0 where nothing moves.
     homogeneous = np.concatenate([moved - corner, np.ones((*moved.shape[:2], 1))], axis=2)
     maps = np.linalg.solve(homogeneous, points - moved)
-    maps = np.concatenate([maps, np.zeros((1, 3, 2))]).astype(np.float32)[which]
+    maps = np.concatenate([maps, np.zeros((1, 3, 2))]).astype(np.float32)
     x, y = np.arange(right - left, dtype=np.float32), np.arange(bottom - top, dtype=np.float32)[:, None]
-    source = maps[..., 0, :] * x[..., None] + maps[..., 1, :] * y[..., None] + maps[..., 2, :]
+    # A term at a time, in place: memory is what this takes its time for.
+    source = maps[:, 0].take(which, axis=0)
+    source *= x[:, None]
+    term = maps[:, 1].take(which, axis=0)
+    term *= y[..., None]
+    source += term
+    maps[:, 2].take(which, axis=0, out=term, mode="clip")  # without a mode it is buffered
+    source += term
     source[..., 0] += x + left
     source[..., 1] += y + top
     return source
