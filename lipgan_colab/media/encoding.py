@@ -164,7 +164,9 @@ def _as_stored(rgb: np.ndarray, format: FilmFormat) -> av.VideoFrame:
         small = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         rgb = small.to_ndarray(width=format.width, height=format.height, interpolation="LANCZOS")
     more = [(0, side % 2) for side in rgb.shape[:2]]
-    return av.VideoFrame.from_ndarray(np.pad(rgb, (*more, (0, 0)), mode="edge"), format="rgb24")
+    if any(odd for _, odd in more):
+        rgb = np.pad(rgb, (*more, (0, 0)), mode="edge")
+    return av.VideoFrame.from_ndarray(rgb, format="rgb24")
 
 
 def add_sound(
