@@ -52,7 +52,7 @@ class Answers:
         if moves is None:
             return picture
         inside = _inside(picture, face, original, generated, moves.region)
-        return with_inside(warped(picture, moves), who, moved_head, moves.region, inside)
+        return with_inside(warped(picture, moves), who, moved_head, moves.region, inside, part)
 
     def _known(self, picture: np.ndarray, face: Face, original: np.ndarray) -> tuple[np.ndarray | None, Look]:
         """The head in a frame's own crop, as of `_head`, and the face's look; a photo is looked at once."""

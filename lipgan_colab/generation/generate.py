@@ -34,6 +34,7 @@ from lipgan_colab.media.image import is_image
 from lipgan_colab.media.made import Made, sha256
 from lipgan_colab.media.marking import check_signing, mark_file
 from lipgan_colab.media.pipeline import StageClock, ahead
+from lipgan_colab.media.png_folder import check_free
 from lipgan_colab.media.sound import read_sound
 from lipgan_colab.media.splicing import splice_video, spliceable, why_not
 from lipgan_colab.media.video import fast_enough, probe_video
@@ -83,7 +84,7 @@ def generate(
     check_files(face, turns)
     check_video_name(out, options.encoding)
     check_signing()
-    check_place(out)
+    (check_free if options.codec == "png" else check_place)(out)
     clear_abandoned(Path(out).parent)
     keep_freed_memory()
     report, clock = GenerateReport(Path(out)), StageClock()
@@ -343,7 +344,7 @@ def marker(face: str | Path, scene: Scene) -> Callable[[Path], None]:
     parts = tuple((float(first / report.fps), float(end / report.fps)) for first, end in report.dubbed)
     speeches = tuple(dict.fromkeys(turn.speech for turn in report.turns))
     weights = _name(scene.generator), file and sha256(file)
-    made = Made(*weights, Path(face), speeches, scene.options.consent, (parts[0][0], parts[-1][1]) if parts else None)
+    made = Made(*weights, Path(face), speeches, scene.options.consent, parts)
     kind = "png" if scene.options.codec == "png" else report.path.suffix.lower().removeprefix(".")
 
     def mark(path: Path) -> None:

@@ -94,7 +94,7 @@ def spoken(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarra
     if moves is None:
         return face.picture
     painted = painted_inside(face, head, moves.region)
-    return with_inside(warped(face.picture, moves), face, head, moves.region, painted)
+    return with_inside(warped(face.picture, moves), face, head, moves.region, painted, part)
 
 
 def speaking_mesh(face: Portrait, movement: np.ndarray, part: float = 1.0) -> np.ndarray:
@@ -121,7 +121,12 @@ def painted_inside(face: Portrait, head: np.ndarray, region: tuple[int, int, int
 
 
 def with_inside(
-    result: np.ndarray, face: Portrait, head: np.ndarray, region: tuple[int, int, int, int], painted: np.ndarray
+    result: np.ndarray,
+    face: Portrait,
+    head: np.ndarray,
+    region: tuple[int, int, int, int],
+    painted: np.ndarray,
+    part: float = 1.0,
 ) -> np.ndarray:
     """A face whose skin has been moved, with the inside of its mouth: uint8 (H, W, 3), changed in place.
 
@@ -131,6 +136,7 @@ def with_inside(
         head: its mesh as it is to be, in the head's frame.
         region: (left, top, right, bottom), what of the picture has been moved.
         painted: float32 (bottom - top, right - left, 3), what would be seen there if nothing hid it.
+        part: how much of that shows beside the mouth's own inside, 0 to 1.
     """
     seen = inner_mouth.shown(head, face.rest)
     was_open = lips.gaps(face.head).max() > inner_mouth.OWN
@@ -141,7 +147,7 @@ def with_inside(
     # Where teeth were and lips meet now, no skin lies over them.
     edge = max(1, round(SEAM_WIDTH * float(face.pose.scale))) * was_open
     mask = cv2.GaussianBlur(inner_mouth.opening_mask(face.pose.to_picture(head), region, edge), (0, 0), soft)
-    mask *= 1.0 if was_open else seen
+    mask *= part * (1.0 if was_open else seen)
     seam = inner_mouth.SEAM * face.look.lips
     painted = seam + seen * (painted - seam)
     if was_open and face.own_teeth:  # the upper teeth stay where they are while the lips move over them

@@ -123,9 +123,9 @@ def definition(made: Made, parts: list[Ingredient]) -> dict[str, Any]:
     agent = {"name": TOOL} | ({"version": release()} if release() else {})
     edited = {"digitalSourceType": SYNTHETIC_IN_PARTS, "softwareAgent": agent, "description": sentence(made)}
     edited |= {"when": now(), "parameters": {"ingredientIds": ["weights"]}}
-    if made.part is not None:
-        first, last = (f"{seconds:.3f}" for seconds in made.part)
-        edited["changes"] = [{"region": [{"type": "temporal", "time": {"type": "npt", "start": first, "end": last}}]}]
+    if made.parts:
+        times = [{"type": "npt", "start": f"{first:.3f}", "end": f"{last:.3f}"} for first, last in made.parts]
+        edited["changes"] = [{"region": [{"type": "temporal", "time": time} for time in times]}]
     placed = [part.entry["label"] for part in parts if part.entry["relationship"] == "componentOf"]
     if "face" in placed:
         actions = [{"action": "c2pa.created"} | edited]

@@ -1,7 +1,7 @@
 """How the pictures and the sound of a finished film are encoded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,10 @@ ENDINGS = {"h264": (".mp4", ".mov"), "h265": (".mp4", ".mov"), "prores": (".mov"
 # Visually lossless: 40 dB from a clip of GRID, 42 to 43 from one of 1280 x 1024, which takes half as much in H.265.
 CRF = {"h264": 17, "h265": 18}
 WORST_CRF = 51
-PRESET = "veryfast"  # at this quality slower ones take time and save little
+# Slower ones take time and save little at this quality, and with the next faster one still pictures flicker. What its
+# tree of macroblocks looks at makes x264 encode the same pictures in a few ways, alike in quality.
+PRESET = "veryfast"
+X265_DELAY = 2
 
 RGB_MATRIX = 0  # AVCOL_SPC_RGB
 HVC1 = "hvc1"  # Apple's players take H.265 under this name only
@@ -95,7 +98,6 @@ def describe(codec: av.VideoCodecContext, fps: Fraction, encoding: Encoding, for
     """Tell an encoder what pictures it gets, and what it is to say of them."""
     codec.width, codec.height = (format.width, format.height) if encoding.keeps_pixels else format.stored
     codec.time_base = 1 / fps
-    codec.thread_type = "FRAME"  # slices in threads make something else of the same pictures at times, and larger files
     codec.color_primaries, codec.color_trc = format.primaries, format.transfer
     if encoding.lossless:
         codec.colorspace, codec.color_range = RGB_MATRIX, ColorRange.JPEG
@@ -119,6 +121,25 @@ def encoder(encoding: Encoding) -> tuple[str, str, dict[str, str]]:
     if encoding.lossless:
         return "libx264rgb", "rgb24", quality | {"qp": "0"}
     return "libx264", "yuv420p", quality
+
+
+def picture_packets(
+    stream: av.VideoStream, frames: Iterable[np.ndarray], fps: Fraction, encoding: Encoding, format: FilmFormat
+) -> Iterator[tuple[float, list[av.Packet]]]:
+    """Encode frames (H, W, 3) for the stream of `add_picture`, one by one: (time in s that is reached, packets)."""
+    sent = -X265_DELAY
+
+    def encoded(frame: av.VideoFrame | None) -> list[av.Packet]:
+        nonlocal sent
+        packets = stream.encode(frame)
+        if encoding.codec == "h265":
+            for packet in packets:
+                packet.dts, sent = sent, sent + 1
+        return packets
+
+    for n, rgb in enumerate(frames):
+        yield (n + 1) / fps, encoded(encodable(rgb, n, 1 / fps, encoding, format))
+    yield math.inf, encoded(None)
 
 
 def encodable(rgb: np.ndarray, n: int, time_base: Fraction, encoding: Encoding, format: FilmFormat) -> av.VideoFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lipgan_colab.media.xmp import TOOL, release
 
+MOST_PARTS = 8  # that a sentence tells
 LONGEST_NAME = 200  # characters of a file's name in a mark
 
 
@@ -19,7 +20,7 @@ class Made:
         face: the film or photo.
         speeches: the files that are spoken.
         consent: whether the maker states that the person shown agreed.
-        part: the seconds (from, to) that are synthetic; None for all of it.
+        parts: the seconds (from, to) that are synthetic, the first ones first; none for all of it.
     """
 
     weights: str
@@ -27,7 +28,7 @@ class Made:
     face: Path
     speeches: tuple[Path, ...]
     consent: bool = False
-    part: tuple[float, float] | None = None
+    parts: tuple[tuple[float, float], ...] = ()
 
 
 def made_with() -> str:
@@ -38,10 +39,11 @@ def made_with() -> str:
 def sentence(made: Made) -> str:
     """How something was made, for people."""
     where = "The lips"
-    if made.part is not None:
-        where = f"From {made.part[0]:.6g} s to {made.part[1]:.6g} s the lips"
+    if made.parts:
+        told = ", ".join(f"{first:.6g}-{last:.6g} s" for first, last in made.parts[:MOST_PARTS])
+        where = f"In a part of it ({told}{', …' * (len(made.parts) > MOST_PARTS)}) the lips"
     text = f"{where} of the person shown are synthetic: made by {made_with()} with the weights {shown(made.weights)}."
-    if made.part is not None:
+    if made.parts:
         text += " The rest is as it was filmed."
     return text + (" The maker states that the person shown agreed." if made.consent else "")
 

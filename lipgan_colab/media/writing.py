@@ -19,7 +19,7 @@ from lipgan_colab.media.encoding import (
     add_picture,
     add_sound,
     check_video_name,
-    encodable,
+    picture_packets,
     sound_packets,
 )
 from lipgan_colab.media.film_format import FilmFormat
@@ -76,14 +76,8 @@ def write_video(
         like = FilmFormat(width, height, primaries=like.primaries, transfer=like.transfer, timecode=like.timecode)
     with finished_film(path, comment, like.timecode, finish) as container:
         picture = add_picture(container, fps, encoding, like)
-        sound = sound_of(container, speech, sample_rate, encoding)
-
-        def pictures() -> Iterator[tuple[float, list[av.Packet]]]:
-            for n, frame in enumerate(frames):
-                yield (n + 1) / fps, picture.encode(encodable(frame, n, 1 / fps, encoding, like))
-            yield math.inf, picture.encode(None)
-
-        mux_together(container, pictures(), sound)
+        pictures = picture_packets(picture, frames, fps, encoding, like)
+        mux_together(container, pictures, sound_of(container, speech, sample_rate, encoding))
 
 
 def as_channels(speech: np.ndarray | None) -> np.ndarray | None:

@@ -146,14 +146,16 @@ def test_listeners_keep_their_mouths_shut_if_that_is_asked_for(weights, two_face
     assert not changed(film[25:], rested[25:]).any()
 
 
-def test_two_in_a_photo_speak_in_turn(two_faces, starter, one_second, tmp_path):
+def test_two_speak_in_turn_in_a_film_and_in_a_photo(two_faces, starter, one_second, tmp_path):
+    path, film = two_faces
     photo = tmp_path / "photo.png"
-    cv2.imwrite(str(photo), two_faces[1][0][..., ::-1])
+    cv2.imwrite(str(photo), film[0][..., ::-1])
     turns = [Turn(one_second, 0, 0, 1), Turn(one_second, 1, 1, 2)]
-    report = generate(photo, turns, starter, tmp_path / "out.mp4", replace(LOSSLESS, pauses="off"))
-    frames = frames_of(report.path)
-    left, right = sides_changed([two_faces[1][0]] * 50, frames).T
-    assert len(frames) == 50 and left[5:20].max() > 50 and right[30:45].max() > 50
+    for face, before in ((path, film), (photo, [film[0]] * 50)):
+        report = generate(face, turns, starter, tmp_path / "out.mov", replace(LOSSLESS, pauses="off"))
+        left, right = sides_changed(before, frames_of(report.path)).T
+        assert left[5:20].max() > 50 and left[25:].max() == 0
+        assert right[30:45].max() > 50 and right[:25].max() == right[50:].max(initial=0) == 0
     with pytest.raises(InputError, match="person largest is the same as another that speaks"):
         generate(photo, [Turn(one_second, who) for who in (0, 1, "largest")], starter, tmp_path / "out.mp4")
 

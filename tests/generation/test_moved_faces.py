@@ -8,6 +8,7 @@ import pytest
 from made_media import as_int16, mux
 
 from lipgan_colab.faces import geometry, lips, mesh
+from lipgan_colab.faces.facts import Facts
 from lipgan_colab.faces.following import Wanted
 from lipgan_colab.generation.face_frames import Film
 from lipgan_colab.generation.generate import generate
@@ -75,10 +76,10 @@ def test_what_is_heard_opens_and_closes_the_mouth(shared, starter):
     assert np.abs(movement)[:, mesh.mobility() == 0].max() < 1e-6
 
 
-def test_of_a_film_the_person_is_looked_at(shared, starter):
+def test_of_a_film_the_person_is_looked_at(shared, finder, starter):
     film = shared / "data" / "grid" / "others" / "swwp2s.mpg"
     frames = Film(film, Fraction(25)).frames()
-    found, nobody = film_likenesses(frames, [Wanted(), Wanted((2.0, 2.0))], starter.moves)
+    found, nobody = film_likenesses(frames, [Wanted(), Wanted((2.0, 2.0))], starter.moves, Facts(finder))
     assert found.rest.shape == (468, 3) and lips.gaps(found.rest).max() < lips.SHUT
     assert nobody is None
 

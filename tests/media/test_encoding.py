@@ -67,6 +67,13 @@ def test_lossless_films_lose_nothing(tmp_path, clip, codec, name):
     assert (np.round(speech.astype(float) * 2**31) == heard.astype(np.int64).reshape(-1, 2).T).all()
 
 
+@pytest.mark.parametrize("codec, name", [("h265", "a.mp4"), ("prores", "a.mov"), ("h264", "a.mov")])
+def test_films_of_few_frames(tmp_path, clip, codec, name):
+    for count in (1, 2, 3) * 3:  # what x265 says of so few is left to chance
+        write_video(tmp_path / name, clip[0][:count], 25, encoding=Encoding(codec))
+        assert [round(25 * time) for time, _ in read_video(tmp_path / name)] == list(range(count))
+
+
 def test_crf_says_how_good(tmp_path, clip):
     frames = clip[0]
     for codec in ("h264", "h265"):

@@ -149,15 +149,17 @@ def test_the_librarys_own_reader_finds_nothing_but_a_stranger(film, made, tmp_pa
 
 
 def test_a_dubbed_film_was_opened_and_edited(film, made, c2pa):
-    mark_file(film, Made(NAME, "cd" * 32, made.face, made.speeches, False, (0.2, 0.6)), "mp4")
+    mark_file(film, Made(NAME, "cd" * 32, made.face, made.speeches, False, ((0.2, 0.6), (1.0, 1.2))), "mp4")
     state, manifest = manifest_of(c2pa, film)
     assert state == "Valid"
     assertions = {a["label"]: a["data"] for a in manifest["assertions"]}
     actions = assertions["c2pa.actions.v2"]["actions"]
     assert [a["action"] for a in actions] == ["c2pa.opened", "c2pa.placed", "c2pa.edited"]
     assert actions[2]["digitalSourceType"] == COMPOSITE and actions[2]["softwareAgent"]["name"] == "lipgan_colab"
-    assert actions[2]["changes"][0]["region"][0]["time"] == {"type": "npt", "start": "0.200", "end": "0.600"}
-    assert "From 0.2 s to 0.6 s" in actions[2]["description"] and "agreed" not in actions[2]["description"]
+    first, second = (region["time"] for region in actions[2]["changes"][0]["region"])
+    assert first == {"type": "npt", "start": "0.200", "end": "0.600"} and second["end"] == "1.200"
+    description = actions[2]["description"]
+    assert "In a part of it (0.2-0.6 s, 1-1.2 s) the lips" in description and "agreed" not in description
     assert assertions["c2pa.ai-disclosure"]["modelIdentifier"] == "sha256:" + "cd" * 32
     used = {i["relationship"]: i for i in manifest["ingredients"]}
     assert used["parentOf"]["title"] == "plain.mp4" and sha256(made.face) in used["parentOf"]["description"]
@@ -195,7 +197,7 @@ def test_exiftool_reads_it(film, made, tmp_path):
     frames = tmp_path / "frames"
     frames.mkdir()
     Image.new("RGB", (8, 8)).save(frames / "frame-000000.png")
-    made = Made(NAME, "ab" * 32, made.face, made.speeches, True, (0.2, 0.6))
+    made = Made(NAME, "ab" * 32, made.face, made.speeches, True, ((0.2, 0.6),))
     mark_file(film, made, "mp4")
     mark_file(frames, made, "png")
     for path in (film, frames / "frame-000000.png"):
@@ -204,7 +206,7 @@ def test_exiftool_reads_it(film, made, tmp_path):
         assert not [name for name in tags if "Warning" in name or "Error" in name]
         assert tags["XMP-iptcExt:DigitalSourceType"] == COMPOSITE
         assert tags["XMP-xmp:CreatorTool"].startswith("lipgan_colab")
-        assert "From 0.2 s to 0.6 s" in tags["XMP-dc:Description"] and "Zoë" in tags["XMP-dc:Description"]
+        assert "(0.2-0.6 s) the lips" in tags["XMP-dc:Description"] and "Zoë" in tags["XMP-dc:Description"]
         assert "ab" * 32 in tags["XMP-iptcExt:AISystemVersionUsed"]
         made_at = datetime.strptime(tags["XMP-xmp:CreateDate"], "%Y:%m:%d %H:%M:%SZ").replace(tzinfo=UTC)
         assert abs(datetime.now(UTC) - made_at) < timedelta(minutes=5)
