@@ -10,7 +10,7 @@ STYLE = """<style>
   background: rgba(128, 128, 128, .1); border-radius: 4px; overflow-wrap: anywhere; white-space: pre-line; }
 .lipgan-notice pre { font-size: 11px; max-height: 240px; overflow: auto; white-space: pre-wrap; }
 .lipgan .widget-html-content { min-width: 0; }
-.lipgan .widget-checkbox { height: auto; }
+.lipgan .widget-checkbox { height: auto; margin: 6px 2px; }
 .lipgan .widget-checkbox label { height: auto; white-space: normal; line-height: 1.4; }
 .lipgan audio { max-width: 100%; }
 .lipgan img, .lipgan video { border-radius: 8px; max-width: 100%; height: auto; object-fit: contain; }

@@ -197,12 +197,12 @@ class GenerateWidget:
         def make(face: Path, speech, weights: str, options: GenerateOptions) -> None:
             report = generate(face, speech, weights, out, options, on_progress=self._reporter())
             self.state.made.append(report)
-            self._show_result(report)
+            self._show_result(report, people)
 
         if self.state.work is None:
             with self.notice.failures():
                 self._check()
-                first = self.voices.voices[0].path
+                first, people = self.voices.voices[0].path, [voice.person.value for voice in self.voices.voices]
                 out = result_name(self.workspace.results, self.state.face, first, datetime.now(), self.adjust.ending)
                 self._begin(make)
 
@@ -288,8 +288,10 @@ class GenerateWidget:
 
         return on_progress
 
-    def _show_result(self, report: GenerateReport) -> None:
-        self.notice.say(str(replace(report, path=Path("results", report.path.name))), "good")
+    def _show_result(self, report: GenerateReport, people: list[int]) -> None:
+        # Who they are is told by the numbers in the picture.
+        turns = [replace(turn, person=str(who + 1)) for turn, who in zip(report.turns, people, strict=True)]
+        self.notice.say(str(replace(report, path=Path("results", report.path.name), turns=turns)), "good")
         row = ResultRow(report.path, self._forget_result)
         self.result.children = [row.box]
         row.open()
