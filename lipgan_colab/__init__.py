@@ -12,6 +12,8 @@ _VERBS = {
     "train_motion": "lipgan_colab.training.train_motion",
     "load_generator": "lipgan_colab.models.weights",
     "generate": "lipgan_colab.generation.generate",
+    "preview": "lipgan_colab.generation.preview",
+    "generate_voices": "lipgan_colab.generation.voices",
     "evaluate": "lipgan_colab.evaluation.evaluate",
 }
 __all__ = sorted(_VERBS)

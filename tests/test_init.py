@@ -7,7 +7,17 @@ import pytest
 
 import lipgan_colab
 
-VERBS = ("preprocess", "train", "train_motion", "generate", "evaluate", "open_workspace", "load_generator")
+VERBS = (
+    "preprocess",
+    "train",
+    "train_motion",
+    "generate",
+    "preview",
+    "generate_voices",
+    "evaluate",
+    "open_workspace",
+    "load_generator",
+)
 
 
 @pytest.mark.parametrize("first", ["", "import lipgan_colab.shards.preprocess, lipgan_colab.training.train"])

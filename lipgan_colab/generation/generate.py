@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
@@ -279,11 +280,11 @@ def _said(
 def heard_sound(face: str | Path, heard: Sequence[Speech], scene: Scene) -> tuple[np.ndarray, int]:
     """The sound of the result: float32 (channels, n), and its samples a second."""
     schedule, film = scene.schedule, None
-    if schedule.keeps_film:
+    if schedule.keeps_film and probe_video(face).has_sound:
         try:
             film = read_sound(face)
-        except InputError:  # a silent film
-            film = None
+        except InputError as error:
+            warnings.warn(f"the film's own sound is left out: {error}", stacklevel=2)
     sound, rate = speeches.sound_of(
         heard, schedule.stretches, scene.report.fps, schedule.frames, film, schedule.keeps_film
     )
