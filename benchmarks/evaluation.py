@@ -19,7 +19,7 @@ from lipgan_colab.evaluation.evaluate import evaluate
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face_clip import FPS
 from lipgan_colab.generation.crops import generate_crops
-from lipgan_colab.generation.generate import ready_generator
+from lipgan_colab.generation.setting import ready_generator
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.shards.workers import core_count
 from lipgan_colab.synthetic.clips import draw_clip, draw_corpus

@@ -28,7 +28,7 @@ from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face_clip import CROP, FPS, FaceClip, detected_clip, resized, upright_clip
 from lipgan_colab.files import NotWritten, make_folder, written_whole
 from lipgan_colab.generation.crops import generate_crops
-from lipgan_colab.generation.generate import ready_generator
+from lipgan_colab.generation.setting import ready_generator
 from lipgan_colab.media.pipeline import ahead
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE

@@ -27,10 +27,10 @@ from lipgan_colab.faces.face_clip import CHIN, FPS, filled
 from lipgan_colab.faces.facts import Facts
 from lipgan_colab.files import make_folder, written_whole
 from lipgan_colab.generation.face_frames import FaceFrame, Film, find_in_photo, read_photo, see_film
-from lipgan_colab.generation.generate import ready_generator
 from lipgan_colab.generation.moved_faces import film_likenesses, spoken_parts
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, speaking_mesh, spoken
+from lipgan_colab.generation.setting import ready_generator
 from lipgan_colab.generation.warp import warp
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock

@@ -100,8 +100,8 @@ def find_in_photo(photo: np.ndarray, path: str | Path, wanted: Sequence[Wanted],
         people = [_in_photo(sight, path, one, finder) for one in wanted]
     for n, face in enumerate(people):
         if any(face is other for other in people[:n]):
-            same = f"{wanted[n].person} is the same as another that speaks"
-            raise InputError(f"{path}: `person` {same}; choose another for each speech")
+            same = f"`person={wanted[n].person}` is the same as another that speaks"
+            raise InputError(f"{path}: {same}; choose another for each speech")
     others = [(n, face) for n, face in enumerate(sight.faces) if not any(face is one for one in people)]
     largest = people[0] is sight.faces[0]
     return FaceFrame(0, photo, [_padded(face, pads) for face in people], others, len(sight.faces), largest)

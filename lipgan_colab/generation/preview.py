@@ -13,18 +13,11 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.faces.face import LIPS
 from lipgan_colab.files import check_place, written_whole
 from lipgan_colab.generation.face_frames import FaceFrame
-from lipgan_colab.generation.generate import (
-    check_files,
-    comment_of,
-    counted_frames,
-    heard_sound,
-    marker,
-    set_scene,
-    turns_of,
-)
+from lipgan_colab.generation.generate import comment_of, counted_frames, marker
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.generation.scene import Scene, spoken_frames
+from lipgan_colab.generation.setting import check_files, heard_sound, set_scene, turns_of
 from lipgan_colab.generation.turns import Turn
 from lipgan_colab.media.film_format import film_format
 from lipgan_colab.media.pipeline import StageClock, ahead

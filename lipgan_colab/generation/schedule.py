@@ -17,12 +17,14 @@ class Stretch:
     """When one turn is spoken, in frames of the result.
 
     Attributes:
+        turn: its number.
         person: who speaks.
         first, end: the frames from the one up to the other, not included, are dubbed.
         begins: with which of them the speech begins.
         unheard: seconds of the speech that there is no room for.
     """
 
+    turn: int
     person: Person
     first: int
     end: int
@@ -37,7 +39,7 @@ class Schedule:
     Attributes:
         frames: how many it has, as far as is known before a film is read to its end.
         first: the first that is made; all of those after it are.
-        stretches: one a turn, in their order.
+        stretches: one a turn, in their order, but for those that come later than what is made.
         keeps_film: whether it is the film, as long as that, with its own sound where nobody is dubbed.
     """
 
@@ -74,7 +76,8 @@ def scheduled(
     else:
         last = max(_end(turn, lasts, fps) for turn, lasts in zip(turns, seconds, strict=True))
     whole = not says_when
-    stretches = [_stretch(turn, s, fps, last, whole) for turn, s in zip(turns, seconds, strict=True)]
+    both = enumerate(zip(turns, seconds, strict=True))
+    stretches = [_stretch(n, turn, lasts, fps, last, whole) for n, (turn, lasts) in both]
     _check_overlaps(stretches, fps)
     return Schedule(last, 0, stretches, keeps_film)
 
@@ -95,7 +98,7 @@ def _end(turn: Turn, seconds: float, fps: Fraction) -> int:
     return _frame(turn.to, fps, _begins(turn, fps)[1] + max(1, round(seconds * fps)))
 
 
-def _stretch(turn: Turn, seconds: float, fps: Fraction, last: int, whole: bool) -> Stretch:
+def _stretch(number: int, turn: Turn, seconds: float, fps: Fraction, last: int, whole: bool) -> Stretch:
     """When a turn is spoken, in a result of `last` frames, all of which it has if it is `whole`."""
     first, begins = _begins(turn, fps)
     end = last if whole else min(last, _end(turn, seconds, fps))
@@ -107,7 +110,7 @@ def _stretch(turn: Turn, seconds: float, fps: Fraction, last: int, whole: bool) 
         what = f"from {float(first / fps):g} s to {float(end / fps):g} s, speech at {float(begins / fps):g} s"
         raise InputError(f"{turn.speech}: no time to speak in ({what}); give a `to` that comes later")
     unheard = seconds - float((end - begins) / fps)
-    return Stretch(turn.person, first, end, begins, unheard if unheard * fps > LEAST_UNHEARD else 0.0)
+    return Stretch(number, turn.person, first, end, begins, unheard if unheard * fps > LEAST_UNHEARD else 0.0)
 
 
 def _check_overlaps(stretches: Sequence[Stretch], fps: Fraction) -> None:
@@ -118,7 +121,7 @@ def _check_overlaps(stretches: Sequence[Stretch], fps: Fraction) -> None:
             if other.person == one.person and other.first < one.end:
                 when = f"{float(other.first / fps):g}-{float(min(one.end, other.end) / fps):g} s"
                 cure = "give each turn its own `person`, or another time"
-                raise InputError(f"`person` {one.person} has two turns at once ({when}); {cure}")
+                raise InputError(f"`person={one.person}` has two turns at once ({when}); {cure}")
 
 
 def shortened(schedule: Schedule, seconds: float, fps: Fraction) -> Schedule:

@@ -10,9 +10,10 @@ from tqdm.auto import tqdm
 from lipgan_colab.corpora.lists import COMMENT, read_lines
 from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import fitting, make_folder
-from lipgan_colab.generation.generate import check_files, generate, ready_generator
+from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
+from lipgan_colab.generation.setting import check_files, ready_generator
 from lipgan_colab.models.weights import Generator
 
 ENDINGS = {"prores": ".mov", "png": ""}  # of results; others are .mp4

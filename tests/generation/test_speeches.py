@@ -25,7 +25,7 @@ def spoken(sound, rate):
 def test_outside_of_what_is_dubbed_each_sample_is_the_films():
     film = tone(4, 44100, 220, 2)
     speech = spoken(tone(1.5, 44100, 300), 44100)
-    sound, rate = sound_of([speech], [Stretch(0, 25, 75, 25)], FPS, 100, (film.copy(), 44100), True)
+    sound, rate = sound_of([speech], [Stretch(0, 0, 25, 75, 25)], FPS, 100, (film.copy(), 44100), True)
     start, stop = 44100, 3 * 44100
     assert sound.shape == film.shape and rate == 44100
     assert np.array_equal(sound[:, :start], film[:, :start]) and np.array_equal(sound[:, stop:], film[:, stop:])
@@ -36,7 +36,7 @@ def test_outside_of_what_is_dubbed_each_sample_is_the_films():
 
 def test_there_is_no_click_at_the_seams():
     film, speech = tone(4, 48000, 97, loud=0.8), spoken(tone(2, 48000, 313, loud=0.8), 48000)
-    sound, _ = sound_of([speech], [Stretch(0, 25, 75, 25)], FPS, 100, (film.copy(), 48000), True)
+    sound, _ = sound_of([speech], [Stretch(0, 0, 25, 75, 25)], FPS, 100, (film.copy(), 48000), True)
     steps = np.abs(np.diff(sound[0]))
     for seam in (48000, 3 * 48000):
         near = steps[seam - 1000 : seam + 1000].max()
@@ -48,7 +48,7 @@ def test_there_is_no_click_at_the_seams():
 def test_a_speech_of_another_rate_and_more_channels_fits_in(shared):
     speech = read(shared / "data" / "speech" / "jfk_44k_24bit_stereo.wav")
     film = tone(6, 48000, 220)
-    sound, rate = sound_of([speech], [Stretch(0, 50, 100, 50)], FPS, 150, (film.copy(), 48000), True)
+    sound, rate = sound_of([speech], [Stretch(0, 0, 50, 100, 50)], FPS, 150, (film.copy(), 48000), True)
     assert rate == 48000 and sound.shape == (2, 6 * 48000)
     assert np.array_equal(sound[1, : 2 * 48000], film[0, : 2 * 48000])
     there, _ = read_sound(speech.path, alone=True, rate=48000)
@@ -58,14 +58,14 @@ def test_a_speech_of_another_rate_and_more_channels_fits_in(shared):
 
 def test_a_silent_film_gets_a_sound_as_long_as_itself():
     speech = spoken(tone(1, 16000, 300), 16000)
-    sound, rate = sound_of([speech], [Stretch(0, 50, 75, 50)], FPS, 100, None, True)
+    sound, rate = sound_of([speech], [Stretch(0, 0, 50, 75, 50)], FPS, 100, None, True)
     assert sound.shape == (1, 64000) and rate == 16000
     assert not sound[:, :32000].any() and sound[:, 32200:47800].any() and not sound[:, 48000:].any()
 
 
 def test_two_who_speak_at_once_are_both_heard_and_never_too_loud():
     speeches = [spoken(tone(2, 16000, hertz, loud=0.9), 16000) for hertz in (200, 330)]
-    stretches = [Stretch(0, 0, 50, 0), Stretch(1, 0, 50, 0)]
+    stretches = [Stretch(0, 0, 0, 50, 0), Stretch(1, 1, 0, 50, 0)]
     sound, _ = sound_of(speeches, stretches, FPS, 50, None, False)
     spectrum = np.abs(np.fft.rfft(sound[0])) / len(sound[0])
     assert np.abs(sound).max() == pytest.approx(1, abs=1e-3)
@@ -74,13 +74,13 @@ def test_two_who_speak_at_once_are_both_heard_and_never_too_loud():
 
 def test_alone_a_speech_is_given_as_it_came(shared):
     speech = read(shared / "data" / "speech" / "jfk_48k_float.wav")
-    sound, rate = sound_of([speech], [Stretch(0, 0, 100, 0)], FPS, 100, None, False)
+    sound, rate = sound_of([speech], [Stretch(0, 0, 0, 100, 0)], FPS, 100, None, False)
     assert sound is speech.sound and rate == 48000
 
 
 def test_a_speech_is_heard_in_its_stretch():
     wave = np.ones(16000, np.float32)
-    assert in_its_time(wave, Stretch(0, 0, 25, 0), FPS) is wave
-    later = in_its_time(wave, Stretch(0, 100, 200, 125), FPS)
+    assert in_its_time(wave, Stretch(0, 0, 0, 25, 0), FPS) is wave
+    later = in_its_time(wave, Stretch(0, 0, 100, 200, 125), FPS)
     assert len(later) == 64000 and not later[:16000].any() and later[16000:32000].all() and not later[32000:].any()
-    assert in_its_time(wave, Stretch(0, 0, 10, 0), FPS).tolist() == [1.0] * 6400
+    assert in_its_time(wave, Stretch(0, 0, 0, 10, 0), FPS).tolist() == [1.0] * 6400
