@@ -1,6 +1,5 @@
 """Fetch a file from the web: once for all who want it, resumed where it broke off, checked before it gets its name."""
 
-import hashlib
 import http.client
 import os
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import abandoned_parts, clear_abandoned, part_name
+from lipgan_colab.files import abandoned_parts, clear_abandoned, file_sha256, part_name
 
 try:
     import fcntl
@@ -140,9 +139,3 @@ def _fetch_rest(url: str, part: Path, timeout: float, name: str) -> None:
                 progress.update(len(block))
     if total is not None and done < total:
         raise OSError(f"the connection broke after {done} of {total} bytes; run the same again to go on")
-
-
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -83,6 +83,12 @@ def _belong_together(before: str, after: str) -> bool:
     return joined or ord(after) in SKIN_TONES or unicodedata.category(after).startswith("M")
 
 
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def open_tensors(path: str | Path, framework: str = "np") -> safe_open:
     """A .safetensors file, as safe_open opens it, which takes no path that is not UTF-8."""
     try:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipgan_colab.download import DownloadError, download, file_sha256, shown_address
+from lipgan_colab.download import DownloadError, download, shown_address
+from lipgan_colab.files import file_sha256
 
 BODY = np.random.default_rng(0).bytes(700_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import xxhash
 
-from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import reading
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import Face
@@ -36,6 +35,7 @@ from lipgan_colab.faces.kept_facts import (
 )
 from lipgan_colab.faces.look import Look
 from lipgan_colab.faces.model_file import find_model
+from lipgan_colab.files import file_sha256
 
 DECIDING = "mediapipe", "av", "numpy"  # packages, beside OpenCV, another version of which may find something else
 

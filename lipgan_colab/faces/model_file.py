@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import file_sha256
 
 MODEL = Path(__file__).parents[1] / "assets" / "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"

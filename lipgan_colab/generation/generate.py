@@ -11,7 +11,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import keep_freed_memory
-from lipgan_colab.files import check_place, clear_abandoned
+from lipgan_colab.files import check_place, clear_abandoned, file_sha256
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.generation.scene import Scene, spoken_frames
@@ -19,7 +19,7 @@ from lipgan_colab.generation.setting import check_files, heard_sound, set_scene,
 from lipgan_colab.generation.speeches import Speech
 from lipgan_colab.generation.turns import Turn
 from lipgan_colab.media.film_format import film_format
-from lipgan_colab.media.made import Made, sha256
+from lipgan_colab.media.made import Made
 from lipgan_colab.media.marking import check_signing, mark_file
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.png_folder import check_free
@@ -121,7 +121,7 @@ def marker(face: str | Path, scene: Scene) -> Callable[[Path], None]:
     report, file = scene.report, getattr(scene.generator, "file", None)
     parts = tuple((float(first / report.fps), float(end / report.fps)) for first, end in report.dubbed)
     speeches = tuple(dict.fromkeys(turn.speech for turn in report.turns))
-    weights = _name(scene.generator), file and sha256(file)
+    weights = _name(scene.generator), file and file_sha256(file)
     made = Made(*weights, Path(face), speeches, scene.options.consent, parts)
     kind = "png" if scene.options.codec == "png" else report.path.suffix.lower().removeprefix(".")
 

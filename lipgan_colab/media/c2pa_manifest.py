@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lipgan_colab.errors import InputError, reason_of
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import file_sha256, written_whole
 from lipgan_colab.media.image import AVIF_BRANDS, HEIF_BRANDS, is_image
-from lipgan_colab.media.made import Made, sentence, sha256, shown
+from lipgan_colab.media.made import Made, sentence, shown
 from lipgan_colab.media.signing import Signature
 from lipgan_colab.media.xmp import SCANNED, SYNTHETIC_IN_PARTS, TOOL, now, release
 
@@ -96,7 +96,7 @@ def ingredients(made: Made) -> list[Ingredient]:
 
 
 def _part(label: str, path: Path, relation: str) -> Ingredient:
-    entry = _entry(label, path, relation, sha256(path))
+    entry = _entry(label, path, relation, file_sha256(path))
     return Ingredient(entry, path if carries_manifest(path) and read_manifest(path) else None)
 
 

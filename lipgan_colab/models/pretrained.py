@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lipgan_colab.download import DownloadError, download, file_sha256, one_at_a_time, shown_address
+from lipgan_colab.download import DownloadError, download, one_at_a_time, shown_address
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import file_sha256, written_whole
 from lipgan_colab.models.published import WAV2LIP_LICENCE
 
 ASSETS = Path(__file__).parents[1] / "assets"  # what comes with the package

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import CONTROL, InputError, counted
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import file_sha256, written_whole
 from lipgan_colab.shards.provenance import settings_of
 from lipgan_colab.shards.shard_file import fingerprint_of, opened_shard
 from lipgan_colab.speech.sync import FEWEST, OFFSETS, GroupSync, group_sync

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from lipgan_colab.corpora.corpus import Utterance, film_of
-from lipgan_colab.download import file_sha256
 from lipgan_colab.errors import InputError
-from lipgan_colab.files import written_whole
+from lipgan_colab.files import file_sha256, written_whole
 from lipgan_colab.shards.joining import join_shards
 from lipgan_colab.shards.provenance import differences
 from lipgan_colab.shards.shard_file import UtteranceRecord, has_mesh, read_metadata, read_records, write_shard

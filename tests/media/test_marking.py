@@ -19,8 +19,9 @@ from PIL import Image, PngImagePlugin
 
 from lipgan_colab.cli.verbs import main
 from lipgan_colab.errors import InputError
+from lipgan_colab.files import file_sha256
 from lipgan_colab.media import signing, xmp
-from lipgan_colab.media.made import Made, sha256
+from lipgan_colab.media.made import Made
 from lipgan_colab.media.marking import check_signing, mark_file, told_by
 from lipgan_colab.media.writing import write_video
 
@@ -162,10 +163,10 @@ def test_a_dubbed_film_was_opened_and_edited(film, made, c2pa):
     assert "In a part of it (0.2-0.6 s, 1-1.2 s) the lips" in description and "agreed" not in description
     assert assertions["c2pa.ai-disclosure"]["modelIdentifier"] == "sha256:" + "cd" * 32
     used = {i["relationship"]: i for i in manifest["ingredients"]}
-    assert used["parentOf"]["title"] == "plain.mp4" and sha256(made.face) in used["parentOf"]["description"]
+    assert used["parentOf"]["title"] == "plain.mp4" and file_sha256(made.face) in used["parentOf"]["description"]
     speech = used["componentOf"]
     assert speech["title"] == made.speeches[0].name and speech["format"] == "application/octet-stream"
-    assert sha256(made.speeches[0]) in speech["description"]
+    assert file_sha256(made.speeches[0]) in speech["description"]
     assert used["inputTo"]["data_types"][0]["type"] == "c2pa.types.model"
 
 
