@@ -20,7 +20,7 @@ SHARED = ROOT.parent / "shared"
 # numbers in one precision, whatever is fast here (what bfloat16 does is tested where it is asked for), and added up by
 # one thread; an empty home; and the package found from any folder. (No GPU: see pytest_configure.)
 _home = tempfile.TemporaryDirectory(prefix="lipgan-home-")
-_foreign = r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|TPU_|(LOCAL_)?RANK$|WORLD_SIZE$|LIPGAN_FACE_MODEL$"
+_foreign = r"XDG_|JUPYTER|IPYTHON|MPL|COLAB_|TPU_|(LOCAL_)?RANK$|WORLD_SIZE$|LIPGAN_(FACE_MODEL|FACES|SIGN_\w+)$"
 for _name in [n for n in os.environ if re.match(_foreign, n)]:
     del os.environ[_name]
 os.environ |= {

@@ -111,9 +111,13 @@ def _speak(args: argparse.Namespace, names: Sequence[str]) -> None:
     from lipgan_colab.generation.preview import preview
     from lipgan_colab.generation.voices import generate_voices
 
-    if sum(map(bool, (args.speech, args.turns, args.voices))) != 1:
-        raise InputError("say what is spoken: by `speech`, or `turns`, or `voices`, and only one of them")
-    persons = args.person or ["largest"]
+    said = sum(map(bool, (args.speech, args.turns, args.voices)))
+    if said != 1:
+        which = "say what is spoken" if not said else "only one of these can say what is spoken"
+        raise InputError(f"{which}: `speech`, `turns` or `voices`")
+    if args.turns and args.out.exists() and args.out.samefile(args.turns):
+        raise InputError(f"{args.out}: the result would replace the list of turns; give it another name")
+    args.says_who, persons = args.person is not None, args.person or ["largest"]
     args.person = persons[0]
     options = made_of(GenerateOptions, args)
     if not args.consent:
@@ -123,7 +127,10 @@ def _speak(args: argparse.Namespace, names: Sequence[str]) -> None:
         if args.preview:
             raise InputError("`preview` shows one voice; give it as `speech`")
         del said["speech"]
-        print(as_typed(generate_voices(**said, voices=args.voices, options=options)))
+        made = generate_voices(
+            **said, voices=args.voices, options=options, on_made=lambda one: tqdm.write(as_typed(one))
+        )
+        print(as_typed(made))
         return
     said["speech"] = _turns(args, persons, options)
     print(as_typed((preview if args.preview else generate)(**said, options=options)))
@@ -134,7 +141,7 @@ def _turns(args: argparse.Namespace, persons: Sequence, options) -> "Path | list
     from lipgan_colab.generation.turns import Turn, read_turns
 
     if args.turns:
-        if len(persons) > 1 or any(time is not None for time in (options.from_, options.to, options.speech_at)):
+        if args.says_who or any(time is not None for time in (options.from_, options.to, options.speech_at)):
             raise InputError("`turns` says who speaks when; leave out `person`, `from_`, `to` and `speech_at`")
         return read_turns(args.turns)
     if len(args.speech) == 1 and len(persons) == 1:

@@ -210,7 +210,7 @@ def _seen(path: Path, said: _Said, finder: FaceFinder) -> tuple[Iterator[FaceFra
     count = len(said.movements)
     if not is_image(path):
         facts, film = Facts(finder), Film(path, Fraction(FPS), count)
-        (who,) = film_likenesses(film.frames(), [WANTED], said.moves, facts)
+        (who,) = film_likenesses(Film(path, Fraction(FPS)).frames(), [WANTED], said.moves, facts)
         return see_film(path, film.frames(), [WANTED], NO_PADS, StageClock(), facts), who
     photographed = find_in_photo(read_photo(path), path, [WANTED], NO_PADS)
     return (replace(photographed, number=number) for number in range(count)), None

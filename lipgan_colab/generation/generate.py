@@ -20,7 +20,7 @@ from lipgan_colab.generation.speeches import Speech
 from lipgan_colab.generation.turns import Turn
 from lipgan_colab.media.film_format import film_format
 from lipgan_colab.media.made import Made
-from lipgan_colab.media.marking import check_signing, mark_file
+from lipgan_colab.media.marking import check_signing, mark_file, said_before
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.png_folder import check_free
 from lipgan_colab.media.splicing import splice_video
@@ -58,7 +58,7 @@ def generate(
         InputError: a file cannot be used; the message says which, why, and what to do.
     """
     turns = turns_of(speech, options)
-    check_files(face, turns)
+    check_files(face, turns, out)
     check_video_name(out, options.encoding)
     check_signing()
     (check_free if options.codec == "png" else check_place)(out)
@@ -119,10 +119,11 @@ def _name(generator: Generator) -> str:
 def marker(face: str | Path, scene: Scene) -> Callable[[Path], None]:
     """What marks a finished file as synthetic; the report learns how."""
     report, file = scene.report, getattr(scene.generator, "file", None)
+    report.before = said_before(Path(face))
     parts = tuple((float(first / report.fps), float(end / report.fps)) for first, end in report.dubbed)
     speeches = tuple(dict.fromkeys(turn.speech for turn in report.turns))
     weights = _name(scene.generator), file and file_sha256(file)
-    made = Made(*weights, Path(face), speeches, scene.options.consent, parts)
+    made = Made(*weights, Path(face), speeches, scene.options.consent, parts, report.before)
     kind = "png" if scene.options.codec == "png" else report.path.suffix.lower().removeprefix(".")
 
     def mark(path: Path) -> None:

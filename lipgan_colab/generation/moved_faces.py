@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from itertools import islice
 
@@ -75,7 +75,8 @@ def known_likenesses(
     name = f"likeness-{xxhash.xxh3_128_hexdigest(depends_on)}"
     kept = facts.arrays(name)
     if kept is None:
-        with closing(film.frames(start)) as frames:
+        # However long the film is played, forward and backward: another voice's result may be longer.
+        with closing(replace(film, bounced=None).frames(start)) as frames:
             found = film_likenesses(frames, wanted, moves, facts)
         kept = {f"{n}-{part}": array for n, who in enumerate(found) if who for part, array in _parts_of(who)}
         facts.keep(name, kept)

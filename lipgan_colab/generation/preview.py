@@ -41,16 +41,13 @@ def preview(
     options: GenerateOptions = GenerateOptions(),  # noqa: B008 (it is frozen)
     device: str | torch.device | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-) -> Path:
-    """Make the first three seconds of what `generate` would dub, in the time that these take.
+) -> GenerateReport:
+    """Make the first three seconds of what `generate` would dub, from the first word on, in the time that these take.
 
     Args:
         face, speech, weights, options, device, on_progress: as of `generate`.
         out: a .mp4 gets these seconds with their sound; a .png or .jpg one sheet of six moments: the face, what is
             changed of it, and the result.
-
-    Returns:
-        `out`.
 
     Raises:
         InputError: a file cannot be used, or nobody who is to speak is seen in these seconds.
@@ -59,7 +56,7 @@ def preview(
     is_sheet = out.suffix.lower() in SHEETS
     if not is_sheet and out.suffix.lower() != ".mp4":
         raise InputError(f"{out}: a preview is a .png or .jpg with pictures, or a .mp4; give a name that ends so")
-    check_files(face, turns)
+    check_files(face, turns, out)
     check_place(out)
     keep_freed_memory()
     report, clock = GenerateReport(out), StageClock()
@@ -81,7 +78,7 @@ def preview(
                 pictures = (picture for _, picture in made)
                 like, comment = None if scene.is_photo else film_format(face), comment_of(scene.generator, options)
                 write_video(out, pictures, report.fps, sound, rate, comment, like=like, finish=marker(face, scene))
-    return out
+    return report
 
 
 def _sheet(made: list[tuple[FaceFrame, np.ndarray]], scene: Scene) -> np.ndarray | None:

@@ -67,6 +67,7 @@ class GenerateReport:
         dubbed: where the film was kept, from which frame up to which other somebody was dubbed.
         copied: how many frames were copied from the film as they are.
         not_copied: why none could be; "" where they could.
+        left_out: what else there is in the film, and not in the result.
         known, found: in how many of a film's frames it was known already who is seen, and how many were looked at.
         faces: how many were seen where the person was chosen; 1 where it was said which one.
         passed_over: whether a larger face than the person's was turned too far, or not a human one.
@@ -75,6 +76,7 @@ class GenerateReport:
         turned_away: frames in which the face was turned too far to be changed fully.
         rested: whether the generator saw a resting mouth where there was another.
         idle: options that were set and mean nothing to these weights, or this face.
+        before: what the film or photo says of itself where it is synthetic already.
         marks: what the file says of itself to machines, a line for each way.
         seconds: time spent, by stage (read, faces, generator, paste, encode). The stages of a video work at the same
             time.
@@ -87,6 +89,7 @@ class GenerateReport:
     dubbed: list[tuple[int, int]] = field(default_factory=list)
     copied: int = 0
     not_copied: str = ""
+    left_out: list[str] = field(default_factory=list)
     known: int = 0
     found: int = 0
     faces: int = 0
@@ -96,6 +99,7 @@ class GenerateReport:
     turned_away: int = 0
     rested: bool = False
     idle: list[str] = field(default_factory=list)
+    before: str = ""
     marks: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -116,6 +120,8 @@ class GenerateReport:
             when = f"{_clock(turn.first / self.fps)} - {_clock(turn.end / self.fps)}"
             person = turn.person if isinstance(turn.person, str | int) else "at {:.0f},{:.0f}".format(*turn.person)
             unseen = f"; not seen in {counted(turn.unseen, 'frame')}" if turn.unseen else ""
+            if turn.unseen and turn.unseen == turn.end - turn.first:
+                unseen = "; NOBODY like that is seen: this is heard, and no lips move"
             lines.append(f"{when}  person {person}: {turn.speech.name}{unseen}{turn.told()}")
         return "\n".join(lines)
 
@@ -125,9 +131,11 @@ class GenerateReport:
             last = [(first, end - 1) for first, end in self.dubbed]
             text += f"; dubbed: {_told(last, self.fps)}"
             if self.copied:
-                text += f"; {counted(self.copied, 'frame')} copied from the film as they are"
+                text += f"; {counted(self.copied, 'frame')} copied from the film as they are, up to key frames"
             if self.not_copied:
-                text += f"; all frames are encoded anew: {self.not_copied}"
+                text += f"; all frames are encoded anew, for they cannot be copied: {self.not_copied}"
+            if self.left_out:
+                text += f"; of the film is left out: {', '.join(self.left_out)}"
         if self.known:
             text += f"; the faces of {counted(self.known, 'frame')} were known from before"
         if len(self.turns) == 1:
@@ -141,7 +149,7 @@ class GenerateReport:
                 count = _count(stretches)
                 left = "is left as it was" if count == 1 else "are left as they were"
                 text += f"; {counted(count, 'frame')} {what} {left} ({_told(stretches, self.fps)})"
-        if self.with_others:
+        if self.with_others and any(0 < turn.unseen < turn.end - turn.first for turn in self.turns):
             text += "; with `after_cuts=anybody` they speak as well"
         if self.turned_away:
             text += f"; in {counted(self.turned_away, 'frame')} the face is turned too far and fades to the original"
@@ -149,6 +157,8 @@ class GenerateReport:
             text += "; the generator saw the mouth at rest (with `reference_mouth=own` it sees it as it is)"
         if self.idle:
             text += f"; there is no use for {', '.join(f'`{name}`' for name in self.idle)} here"
+        if self.before:
+            text += f"; what was given says that it was {self.before}"
         for mark in self.marks[1:]:  # the first is XMP, of which nobody has to know more
             text += f"; {mark}"
         if len(self.turns) > 1:

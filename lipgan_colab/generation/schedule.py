@@ -1,5 +1,6 @@
 """Which frames of a result somebody speaks in, and which are left as they were."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -69,22 +70,26 @@ def scheduled(
     Raises:
         InputError: a turn has no time, or lies outside of the film, or one person speaks twice at once.
     """
-    says_when = any(time is not None for turn in turns for time in (turn.from_, turn.to, turn.speech_at))
-    keeps_film = film is not None and (says_when or keep_length == "film")
+    keeps_film = film is not None and (says_when(turns) or keep_length == "film")
     if keeps_film:
         last = round(film * fps)
     else:
         last = max(_end(turn, lasts, fps) for turn, lasts in zip(turns, seconds, strict=True))
-    whole = not says_when
+    whole = not says_when(turns)
     both = enumerate(zip(turns, seconds, strict=True))
     stretches = [_stretch(n, turn, lasts, fps, last, whole) for n, (turn, lasts) in both]
     _check_overlaps(stretches, fps)
     return Schedule(last, 0, stretches, keeps_film)
 
 
+def says_when(turns: Sequence[Turn]) -> bool:
+    """Whether any turn says when it is spoken."""
+    return any(time is not None for turn in turns for time in (turn.from_, turn.to, turn.speech_at))
+
+
 def _frame(time: float | str | None, fps: Fraction, otherwise: int) -> int:
-    """The frame that a moment is in; another one where it is not said."""
-    return otherwise if time is None else round(seconds_of(time, fps) * fps)
+    """The frame that begins nearest to a moment, of two the later one; another where it is not said."""
+    return otherwise if time is None else math.floor(seconds_of(time, fps) * fps + Fraction(1, 2))
 
 
 def _begins(turn: Turn, fps: Fraction) -> tuple[int, int]:
@@ -105,10 +110,12 @@ def _stretch(number: int, turn: Turn, seconds: float, fps: Fraction, last: int, 
     for name in ("from_", "speech_at"):
         if _frame(getattr(turn, name), fps, 0) >= last:
             ends = f"it ends after {float(last / fps):.2f} s"
-            raise InputError(f"{turn.speech}: `{name}` {getattr(turn, name)} is not in the film: {ends}")
-    if not first <= begins < end:
-        what = f"from {float(first / fps):g} s to {float(end / fps):g} s, speech at {float(begins / fps):g} s"
-        raise InputError(f"{turn.speech}: no time to speak in ({what}); give a `to` that comes later")
+            raise InputError(f"{turn.name}: `{name}` {getattr(turn, name)} is not in the film: {ends}")
+    if begins < first:
+        raise InputError(f"{turn.name}: `speech_at` {turn.speech_at} comes before `from_` {turn.from_}")
+    if end <= begins:
+        what = f"it would begin at {float(begins / fps):g} s and end at {float(end / fps):g} s"
+        raise InputError(f"{turn.name}: no time to speak in ({what}); give a `to` that comes later")
     unheard = seconds - float((end - begins) / fps)
     return Stretch(number, turn.person, first, end, begins, unheard if unheard * fps > LEAST_UNHEARD else 0.0)
 
@@ -125,9 +132,9 @@ def _check_overlaps(stretches: Sequence[Stretch], fps: Fraction) -> None:
 
 
 def shortened(schedule: Schedule, seconds: float, fps: Fraction) -> Schedule:
-    """The schedule of its first seconds in which somebody is dubbed, alone."""
-    first = schedule.dubbed[0][0] if schedule.keeps_film else 0
-    end = min(schedule.frames, first + max(1, round(seconds * fps)))
+    """The schedule of so many seconds from the first word on, and no longer than somebody is dubbed."""
+    first = min(one.begins for one in schedule.stretches)
+    end = min(schedule.dubbed[-1][1], first + max(1, round(seconds * fps)))
     stretches = [replace(one, end=min(one.end, end)) for one in schedule.stretches if one.begins < end]
     return replace(schedule, frames=end, first=first, stretches=stretches)
 

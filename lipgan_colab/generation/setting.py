@@ -23,9 +23,10 @@ from lipgan_colab.generation.own_pixels import likeness
 from lipgan_colab.generation.report import PHOTO_FPS, GenerateReport, TurnReport
 from lipgan_colab.generation.roles import Role, roles
 from lipgan_colab.generation.scene import Scene
-from lipgan_colab.generation.schedule import Schedule, Stretch, scheduled, shortened
+from lipgan_colab.generation.schedule import Schedule, Stretch, says_when, scheduled, shortened
 from lipgan_colab.generation.speeches import Speech
 from lipgan_colab.generation.turns import Turn
+from lipgan_colab.media.container import other_tracks
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock
 from lipgan_colab.media.sound import read_sound
@@ -52,13 +53,16 @@ def turns_of(speech: str | Path | Sequence[Turn], options: GenerateOptions) -> l
     return list(speech)
 
 
-def check_files(face: str | Path, turns: Sequence[Turn]) -> None:
-    """Before the work: what else would be found out only after it."""
+def check_files(face: str | Path, turns: Sequence[Turn], out: str | Path | None = None) -> None:
+    """Before the work: what else would be found out only after it, and whether the result would replace a file that it
+    is made of."""
     for path, wanted in ((face, "a photo or a video"), *((turn.speech, "a file with sound") for turn in turns)):
         if os.path.isdir(path):
             raise InputError(f"{path}: this is a folder; give {wanted}")
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for, for ever
             raise InputError(f"{path}: this is no file; give {wanted}")
+        if out is not None and os.path.isfile(path) and os.path.exists(out) and os.path.samefile(path, out):
+            raise InputError(f"{out}: the result would replace what it is made of; give it another name")
 
 
 def faces_folder() -> Path:
@@ -99,7 +103,8 @@ def set_scene(
             schedule = shortened(schedule, seconds, report.fps)
         heard = [heard[one.turn] for one in schedule.stretches]
     report.frames = schedule.frames
-    report.dubbed = schedule.dubbed if schedule.keeps_film else []
+    if schedule.keeps_film:
+        report.dubbed, report.left_out = schedule.dubbed, other_tracks(face)
     report.turns = [_told(stretch, speech) for stretch, speech in zip(schedule.stretches, heard, strict=True)]
     cast = roles(schedule, options)
     waves = [
@@ -121,7 +126,7 @@ def set_scene(
                 with clock.stage("likeness"):
                     _give_movers(cast, source, moves, facts)
             follow = listening.result()
-        report.idle = _idle(generator, options, is_photo=film is None)
+        report.idle = _idle(generator, options, film is None, says_when(turns))
         with clock.stage("speech"):
             said = [
                 _said(generator, wave, spoken, stretch, options, turn, report.fps)
@@ -220,7 +225,7 @@ def heard_sound(face: str | Path, heard: Sequence[Speech], scene: Scene) -> tupl
     schedule, film = scene.schedule, None
     if schedule.keeps_film and probe_video(face).has_sound:
         try:
-            film = read_sound(face)
+            film = read_sound(face, as_played=True)
         except InputError as error:
             warnings.warn(f"the film's own sound is left out: {error}", stacklevel=2)
     sound, rate = speeches.sound_of(
@@ -229,13 +234,13 @@ def heard_sound(face: str | Path, heard: Sequence[Speech], scene: Scene) -> tupl
     return sound[:, round(schedule.first / scene.report.fps * rate) :], rate
 
 
-def _idle(generator: Generator, options: GenerateOptions, is_photo: bool) -> list[str]:
+def _idle(generator: Generator, options: GenerateOptions, is_photo: bool, has_times: bool) -> list[str]:
     """The options that are not as usual and change nothing."""
     usual = GenerateOptions()
     names = ("detail", "reference_mouth", "pads", "sharpen") if isinstance(generator, MotionNetwork) else ()
     if options.detail == "own" and not names:
         names = ("sharpen",)
-    if is_photo:
+    if is_photo or has_times:
         names = (*names, "keep_length")
     return [name for name in names if getattr(options, name) != getattr(usual, name)]
 

@@ -15,7 +15,7 @@ from lipgan_colab.faces.following import Person
 # A moment of a film: seconds; "m:ss", "h:mm:ss", both with a fraction of a second if need be; the number of a frame,
 # "300f"; None where it is not said.
 Time = float | str | None
-CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d+)?|[.,]\d+)")
 FRAME = re.compile(r"(\d+) ?f")
 TIMES = "seconds (12.5), m:ss (1:05.2), or the number of a frame (300f)"
 
@@ -31,6 +31,7 @@ class Turn:
         speech: any file with sound.
         person: who says it; as of `GenerateOptions.person`.
         from_, to, speech_at: when; as of `GenerateOptions`.
+        listed: where a list says so; "" where none does.
     """
 
     speech: str | Path
@@ -38,11 +39,17 @@ class Turn:
     from_: Time = None
     to: Time = None
     speech_at: Time = None
+    listed: str = ""
 
     def __post_init__(self):
         check_person(self.person)
         for name in ("from_", "to", "speech_at"):
             check_time(name, getattr(self, name))
+
+    @property
+    def name(self) -> str:
+        """What a person knows it by."""
+        return self.listed or str(self.speech)
 
 
 def seconds_of(time: float | str, fps: Fraction) -> Fraction:
@@ -54,7 +61,7 @@ def seconds_of(time: float | str, fps: Fraction) -> Fraction:
     if frame:
         return int(frame[1]) / fps
     hours, minutes, seconds = clock.groups()
-    return Fraction(seconds) + 60 * int(minutes or 0) + 3600 * int(hours or 0)
+    return Fraction(seconds.replace(",", ".")) + 60 * int(minutes or 0) + 3600 * int(hours or 0)
 
 
 def check_time(name: str, time: Time) -> None:
@@ -101,7 +108,8 @@ def read_turns(path: str | Path) -> list[Turn]:
     """The turns in a list: a text file with a line for each, of its person, from when, to when, and the file with the
     speech, between commas, semicolons or tabs. Empty is not said. Files are looked for beside the list.
 
-    Its first line may name the columns, which then stand in any order; what begins with # is for people.
+    Its first line may name the columns, which then stand in any order, and others with them. Empty lines, and what
+    begins with #, are for people.
 
     Raises:
         InputError: it is no such list; the message says which line is wrong.
@@ -112,19 +120,16 @@ def read_turns(path: str | Path) -> list[Turn]:
         if columns is None:
             columns = COLUMNS
             if "speech" in names:
-                if unknown := set(names) - set(COLUMNS):
-                    there = ", ".join(COLUMNS)
-                    raise InputError(f"{path}: line {number} names a column {min(unknown)!r}; there are {there}")
                 columns = tuple(names)
                 continue
         said = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
         if len(cells) > len(columns) or not said.get("speech"):
             raise InputError(f"{path}: line {number} is no turn; {CURE}")
         try:
-            when = said.get("from") or None, said.get("to") or None
-            turns.append(Turn(_beside(path, said["speech"]), person_named(said.get("person", "")), *when))
+            person, from_, to = person_named(said.get("person", "")), said.get("from") or None, said.get("to") or None
+            turns.append(Turn(beside(path, said["speech"]), person, from_, to, listed=f"{path}: line {number}"))
         except InputError as error:
-            raise InputError(f"{path}: line {number}: {error}") from error
+            raise InputError(f"{path}: line {number}: {error.line}") from error
     if not turns:
         raise InputError(f"{path}: there is no turn in this list; {CURE}")
     return turns
@@ -135,10 +140,13 @@ def _rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     lines = [(number, line) for number, line in read_lines(path, CURE) if not line.lstrip().startswith(COMMENT)]
     delimiter = next((sign for sign in ("\t", ";") if any(sign in line for _, line in lines)), ",")
     for number, line in lines:
-        yield number, next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+        if any(cell.strip() for cell in cells):
+            yield number, cells
 
 
-def _beside(path: str | Path, name: str) -> Path:
-    """A file that a list names: beside the list, or where the work is done."""
-    there = Path(path).parent / name
-    return there if there.exists() else Path(name)
+def beside(path: str | Path, name: str) -> Path:
+    """A file that a list names: beside the list, or where the work is done; in quotes or without."""
+    bare = name.strip("\"'")
+    places = (Path(path).parent / name, Path(name), Path(path).parent / bare, Path(bare))
+    return next((place for place in places if place.exists()), Path(name))

@@ -1,7 +1,10 @@
 """Many voices for one film, one after the other."""
 
+import hashlib
+import json
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -9,13 +12,15 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.lists import COMMENT, read_lines
 from lipgan_colab.errors import InputError, counted
-from lipgan_colab.files import fitting, make_folder
+from lipgan_colab.files import fitting, make_folder, written_whole
 from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.generation.setting import check_files, ready_generator
+from lipgan_colab.generation.turns import beside
 from lipgan_colab.models.weights import Generator
 
+KNOWN = "made.json"
 ENDINGS = {"prores": ".mov", "png": ""}  # of results; others are .mp4
 
 
@@ -56,7 +61,8 @@ def generate_voices(
     Args:
         face, weights, options, device: as of `generate`.
         voices: files with sound; or a text file with one in each line, which are looked for beside it.
-        out: folder of the results, which are named after the voices; those that are there are left alone.
+        out: folder of the results, which are named after the voices; what is there already, made of the same in the
+            same way, is left alone (made.json says of what they are made).
         on_made: called after each.
 
     Raises:
@@ -69,12 +75,20 @@ def generate_voices(
     check_files(face, [])
     out, report = make_folder(out), VoicesReport()
     generator = ready_generator(weights, device, options.window_offset)
+    known = _read_known(out / KNOWN)
     for voice, path in zip(tqdm(files, desc="voices", unit="voice"), _results(files, out, options), strict=True):
-        if path.exists():
-            report.there.append(path)
-            continue
         try:
+            of = _made_of(face, voice, generator, options)
+            if path.exists() and known.get(path.name) == of:
+                report.there.append(path)
+                continue
+            if path.exists():
+                cure = "remove it, or choose another folder"
+                raise InputError(f"{path}: this is there already, and not made of this voice in this way; {cure}")
             report.made.append(generate(face, voice, generator, path, options, device))
+            known[path.name] = of
+            with written_whole(out / KNOWN) as unfinished:
+                unfinished.write_text(json.dumps(known, indent=1), encoding="utf-8")
             on_made(report.made[-1])
         except InputError as error:
             report.skipped.append(error)
@@ -87,7 +101,25 @@ def voices_in(path: str | Path) -> list[Path]:
     """The files that a text file names, one in each line; what begins with # is for people."""
     lines = read_lines(path, "give a text file with the path of a voice in each line")
     names = [line.strip() for _, line in lines if not line.lstrip().startswith(COMMENT)]
-    return [there if (there := Path(path).parent / name).exists() else Path(name) for name in names]
+    return [beside(path, name) for name in names]
+
+
+def _made_of(face: str | Path, voice: Path, generator: Generator, options: GenerateOptions) -> str:
+    """All that a result depends on, as a hash: of files their size and time."""
+    told = [repr(replace(options, batch_size=1, cache=True)), getattr(generator, "source", type(generator).__name__)]
+    for path in (Path(face), voice, getattr(generator, "file", None)):
+        if path is not None and path.exists():
+            told += [os.fsdecode(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns]
+    return hashlib.sha256(repr(told).encode(errors="surrogatepass")).hexdigest()
+
+
+def _read_known(path: Path) -> dict[str, str]:
+    """Of what the results in a folder are made; {} where that is not known."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _results(voices: Sequence[Path], out: Path, options: GenerateOptions) -> list[Path]:

@@ -60,6 +60,8 @@ class Manifest:
         source_types_of_parts: how what it was made of came to be, as the manifests of that say.
         ingredients: what it was made of: (name, relationship).
         descriptions: what was done, in sentences.
+        history: the same of what it was made of, as its own manifests say.
+        changed_before: which of what it was made of had been changed after it was signed, by their names.
     """
 
     state: str
@@ -73,6 +75,8 @@ class Manifest:
     source_types_of_parts: tuple[str, ...] = ()
     ingredients: tuple[tuple[str, str], ...] = ()
     descriptions: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+    changed_before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -252,8 +256,19 @@ def _told(store: dict[str, Any]) -> Manifest:
         source_types=_source_types(active),
         source_types_of_parts=tuple(kind for m in manifests.values() if m is not active for kind in _source_types(m)),
         ingredients=tuple((str(i.get("title")), str(i.get("relationship"))) for i in used),
-        descriptions=tuple(str(action["description"]) for action in actions if action.get("description")),
+        descriptions=_descriptions(active),
+        history=tuple(told for m in manifests.values() if m is not active for told in _descriptions(m)),
+        changed_before=tuple(str(ingredient.get("title")) for ingredient in used if _is_changed(ingredient)),
     )
+
+
+def _descriptions(manifest: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(action["description"]) for action in _actions(manifest) if action.get("description"))
+
+
+def _is_changed(ingredient: dict[str, Any]) -> bool:
+    results = (ingredient.get("validation_results") or {}).get("activeManifest") or {}
+    return any(str(failure.get("code")).endswith(CHANGED) for failure in results.get("failure") or [])
 
 
 def _source_types(manifest: dict[str, Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from av.stream import Disposition
 
-from lipgan_colab.errors import InputError, reading
+from lipgan_colab.errors import InputError, counted, reading
 from lipgan_colab.media.image import PHOTO_BRANDS
 
 # Titles that are not UTF-8 are no reason to refuse a file. PyAV 19 thinks so by itself.
@@ -58,6 +58,17 @@ def films(container: av.container.InputContainer) -> list[av.VideoStream]:
         return []  # photos in the box of a film, tile by tile
     decodable = (stream for stream in container.streams.video if stream.codec_context is not None)
     return [stream for stream in decodable if not stream.disposition & Disposition.attached_pic]
+
+
+def other_tracks(path: str | Path) -> list[str]:
+    """What there is in a film beside its picture and its sound, counted."""
+    with opened(path) as container:
+        more = (
+            (len(container.streams.audio) - 1, "more sound track", "more sound tracks"),
+            (len(container.streams.subtitles), "track of subtitles", "tracks of subtitles"),
+            (len(container.chapters()), "chapter", "chapters"),
+        )
+    return [counted(number, one, several) for number, one, several in more if number > 0]
 
 
 def sound_stream(container: av.container.InputContainer, track: int | None = None) -> av.AudioStream | None:

@@ -20,6 +20,7 @@ class Made:
         face: the film or photo.
         speeches: the files that are spoken.
         consent: whether the maker states that the person shown agreed.
+        before: what the film or photo says of itself where it is synthetic already, such as "made by AI in parts".
         parts: the seconds (from, to) that are synthetic, the first ones first; none for all of it.
     """
 
@@ -29,6 +30,7 @@ class Made:
     speeches: tuple[Path, ...]
     consent: bool = False
     parts: tuple[tuple[float, float], ...] = ()
+    before: str = ""
 
 
 def made_with() -> str:
@@ -43,7 +45,9 @@ def sentence(made: Made) -> str:
         told = ", ".join(f"{first:.6g}-{last:.6g} s" for first, last in made.parts[:MOST_PARTS])
         where = f"In a part of it ({told}{', …' * (len(made.parts) > MOST_PARTS)}) the lips"
     text = f"{where} of the person shown are synthetic: made by {made_with()} with the weights {shown(made.weights)}."
-    if made.parts:
+    if made.before:
+        text += f" The rest is as it was given, and that was, as it says, {made.before}."
+    elif made.parts:
         text += " The rest is as it was filmed."
     return text + (" The maker states that the person shown agreed." if made.consent else "")
 

@@ -52,6 +52,16 @@ def mark_file(path: Path, made: Made, kind: str) -> list[str]:
     return [_with_xmp(files, made, kind), _signed(files, made, kind)]
 
 
+def said_before(path: Path) -> str:
+    """In what way a film or photo says that it is synthetic already, in words; "" where it does not."""
+    try:
+        told = told_by(path)
+    except InputError:  # it is no file that says anything
+        return ""
+    changed = told.manifest is not None and told.manifest.state == "changed"
+    return told.synthetic + (", and changed after it was signed" if told.synthetic and changed else "")
+
+
 def check_signing() -> None:
     """Raises InputError where the environment names a certificate that cannot be used: for before long work."""
     if os.environ.get(CERTIFICATE) or os.environ.get(KEY):
@@ -106,6 +116,7 @@ class Told:
         unchecked: why there is a manifest that could not be looked at, or "".
         xmp: what it says in XMP, or None.
         description: what its other metadata say, where that is ours; or "".
+        others: what they say where it is not: titles, descriptions and comments.
     """
 
     path: Path
@@ -113,6 +124,7 @@ class Told:
     unchecked: str = ""
     xmp: Mark | None = None
     description: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def synthetic(self) -> str:
@@ -125,12 +137,19 @@ class Told:
         return f"made of something that was {of_parts}" if of_parts else ""
 
     def __str__(self) -> str:
+        path = CONTROL.sub(" ", str(self.path))
+        words = [f"in words, which anybody can write: {_clean(text)}" for text in self.others[:MOST_SHOWN]]
         if not (self.manifest or self.unchecked or self.xmp or self.description):
-            return f"{self.path}: this file says nothing of itself; that proves nothing about how it was made"
+            nothing = (
+                "this file says nothing of itself that a machine can check"
+                if words
+                else "this file says nothing of itself"
+            )
+            return "\n".join([f"{path}: {nothing}; that proves nothing about how it was made", *words])
         unread = self.unchecked or (self.manifest and self.manifest.state == "unread")
         how = "something of itself that cannot be read here" if unread else "something of itself, and nothing of AI"
         how = f"that it was {self.synthetic}" if self.synthetic else how
-        lines = [f"{self.path}: this file says {how}", *(_manifest_lines(self.manifest) if self.manifest else ())]
+        lines = [f"{path}: this file says {how}", *(_manifest_lines(self.manifest) if self.manifest else ())]
         if self.unchecked:
             lines.append(f"C2PA manifest: there is one, and it was not looked at: {self.unchecked}")
         if self.xmp:
@@ -142,8 +161,8 @@ class Told:
             lines.append("nobody has signed this: anybody can write it, or take it away")
             if self.description:
                 gone = "the C2PA manifest is" if self.xmp else "XMP and the C2PA manifest are"
-                lines.append(f"{gone} gone or was never there: copies and other encodings leave them behind")
-        return "\n".join(lines)
+                lines.append(f"{gone} not there: copies and other encodings leave them behind")
+        return "\n".join(lines + words)
 
 
 def told_by(path: str | Path, trust: str | Path | None = None) -> Told:
@@ -168,7 +187,8 @@ def told_by(path: str | Path, trust: str | Path | None = None) -> Told:
             unchecked = _missing(error)
     told = Told(path, manifest, unchecked, xmp.read_xmp(path))
     try:
-        return replace(told, description=_description(path))
+        ours, others = _metadata(path)
+        return replace(told, description=ours, others=others)
     except InputError:
         if told == Told(path):
             raise
@@ -186,16 +206,18 @@ def _certificates(path: str | Path) -> str:
     return text
 
 
-def _description(path: Path) -> str:
-    """What a film's or sound's metadata say, where we wrote it. InputError where it is neither, and no photo."""
+def _metadata(path: Path) -> tuple[str, tuple[str, ...]]:
+    """What a film's or sound's metadata say: what we wrote, and what others did. InputError where it is neither, and no
+    photo."""
     if is_image(path):
-        return ""
+        return "", ()
     with opened(path) as container:
         if not (films(container) or container.streams.audio):
             raise InputError(f"{path}: this is no picture, video or sound")
         said = {name.lower(): text for name, text in container.metadata.items()}
-    found = [said[name] for name in ("comment", "description") if said.get(name, "").startswith(OURS)]
-    return found[0] if found else ""
+    words = [said[name].strip() for name in ("title", "comment", "description") if said.get(name, "").strip()]
+    ours = [text for text in words if text.startswith(OURS)]
+    return next((text for text in ours if text != OURS), ""), tuple(text for text in words if text not in ours)
 
 
 def _manifest_lines(manifest: Manifest) -> Iterable[str]:
@@ -208,7 +230,7 @@ def _manifest_lines(manifest: Manifest) -> Iterable[str]:
     elif manifest.state == "invalid":
         yield f"C2PA manifest: it does not hold{why}"
     else:
-        yield "C2PA manifest: whole; nothing was changed since it was signed"
+        yield "C2PA manifest: whole; picture and sound are as they were signed"
     yield _signer(manifest)
     names = [action.removeprefix("c2pa.") for action in manifest.actions]
     tool = _clean(manifest.tool) or "a tool that it does not name"
@@ -216,6 +238,8 @@ def _manifest_lines(manifest: Manifest) -> Iterable[str]:
     yield from (_clean(text) for text in manifest.descriptions[:MOST_SHOWN])
     if manifest.ingredients:
         yield f"made of: {_listed([name for name, _ in manifest.ingredients])}"
+    yield from (f"of that it was said: {_clean(text)}" for text in manifest.history[:MOST_SHOWN])
+    yield from (f"{_clean(name)} was CHANGED after it was signed" for name in manifest.changed_before[:MOST_SHOWN])
 
 
 def _signer(manifest: Manifest) -> str:

@@ -156,7 +156,7 @@ def _check_good(path: str | Path, certificate: "x509.Certificate") -> None:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
         purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (x509.ExtensionNotFound, ValueError) as error:
-        raise InputError(f"{path}: this certificate does not say what it is for, as C2PA wants ({error})") from error
+        raise InputError(f"{path}: this certificate does not say what it is for, as C2PA wants") from error
     if not usage.digital_signature or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in purposes:
         raise InputError(f"{path}: this certificate is not for signing documents, as C2PA wants")
 

@@ -39,15 +39,20 @@ def read_speech(path: str | Path, track: int | None = None, alone: bool = False)
 
 
 def read_sound(
-    path: str | Path, track: int | None = None, alone: bool = False, rate: int | None = None
+    path: str | Path,
+    track: int | None = None,
+    alone: bool = False,
+    rate: int | None = None,
+    as_played: bool = False,
 ) -> tuple[np.ndarray, int]:
     """The same sound as `read_speech` gives, in its own quality: float32 (channels, n), and its samples a second.
 
     Mono stays mono, and what has more than two channels becomes stereo. The rate is the file's own where AAC has it,
     or else the next higher one, at most 48 000; unless another one is asked for.
+    Where it exceeds [-1, 1] all of it becomes quieter; or that is cut off, `as_played`.
     """
     timeline = _read(path, rate, track, alone, surround=2)
-    return timeline.sound(), timeline.rate
+    return timeline.sound(as_played), timeline.rate
 
 
 def pick_track(path: str | Path, track: int | None = None) -> tuple[int, int]:

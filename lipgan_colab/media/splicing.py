@@ -332,9 +332,11 @@ def _examined(path: Path, fps: Fraction, encoding: Encoding) -> Splice:
     """The film, or _Unfit."""
     if encoding.codec != "h264" or encoding.lossless:
         raise _Unfit("they are to be encoded otherwise than they are")
+    if encoding.crf == 0:  # of which x264 makes a lossless one, of another profile
+        raise _Unfit("pictures without any loss are of another kind")
     with opened(path) as container:  # what is raised in here would be taken for damage
         stream = video_stream(container, path)
-        codec, extradata = stream.codec_context.name, stream.codec_context.extradata or b""
+        codec, extradata = stream.codec_context.codec.canonical_name, stream.codec_context.extradata or b""
         first = next(good_frames(container, stream, path))
         format = format_of(first, stream, timecode_of(container, stream), upright=False)
         kind_of_file, time_base, start = container.format.name, stream.time_base, first.pts

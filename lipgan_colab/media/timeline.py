@@ -83,9 +83,11 @@ class TimeLine:
         """How long what is there lasts."""
         return len(self.samples) / (4 * max(1, self.channels) * self.rate)
 
-    def sound(self) -> np.ndarray:
-        """All sound as float32 (channels, n) in [-1, 1]; it is held once, the channels' samples in turn."""
-        return _within_range(self._whole())
+    def sound(self, as_played: bool = False) -> np.ndarray:
+        """All sound as float32 (channels, n) in [-1, 1]; it is held once, the channels' samples in turn. What exceeds
+        that makes all of it quieter, or is cut off as by players."""
+        sound = self._whole()
+        return np.clip(sound, -1, 1, out=sound) if as_played else _within_range(sound)
 
     def mono(self) -> np.ndarray:
         """All sound as float32 (n,) in [-1, 1]: the mean of two channels, unless that would lose level."""

@@ -211,7 +211,7 @@ class GenerateWidget:
 
         def make(face: Path, speech, weights: str, options: GenerateOptions) -> None:
             out = Path(self._uploads.name, "preview.jpg")
-            sheet = preview(face, speech, weights, out, options, on_progress=self._reporter())
+            sheet = preview(face, speech, weights, out, options, on_progress=self._reporter()).path
             self.notice.say("From top to bottom: the face, what is changed of it, and the result", "good")
             self.result.children = [ipywidgets.Image(value=sheet.read_bytes(), format="jpeg")]
 

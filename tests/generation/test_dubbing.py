@@ -15,6 +15,7 @@ from lipgan_colab.generation.preview import preview
 from lipgan_colab.generation.turns import Turn
 from lipgan_colab.generation.voices import generate_voices
 from lipgan_colab.media.encoding import Encoding
+from lipgan_colab.media.marking import told_by
 from lipgan_colab.media.sound import read_sound, read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.video import probe_video, read_video
@@ -52,7 +53,7 @@ def interview(shared):
 def talk(shared):
     """A film with sound, its frames, and its sound."""
     path = shared / "data" / "tricky" / "stereo48k_s1.webm"
-    return path, frames_of(path), read_sound(path)
+    return path, frames_of(path), read_sound(path, as_played=True)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,7 @@ def test_a_silent_film_is_dubbed_in_part(shared, starter, one_second, tmp_path):
 def test_somebody_who_is_not_in_the_film_is_told_and_the_others_speak(two_faces, starter, one_second, tmp_path):
     report = generate(two_faces[0], [Turn(one_second, 0), Turn(one_second, 7)], starter, tmp_path / "out.mp4")
     assert [turn.unseen for turn in report.turns] == [0, 25]
-    assert "person 7: " in str(report) and "not seen in 25 frames" in str(report)
+    assert "person 7: one.wav; NOBODY like that is seen" in str(report) and "after_cuts" not in str(report)
 
 
 def test_no_turn_is_no_result(two_faces, starter, tmp_path):
@@ -194,7 +195,7 @@ def test_a_sheet_shows_what_will_be_made(two_faces, starter, tmp_path):
 
 def test_three_seconds_are_a_film_of_three_seconds(shared, starter, tmp_path):
     path = shared / "data" / "reports" / "interview.mp4"
-    made = preview(path, shared / "data" / "speech" / "jfk.flac", starter, tmp_path / "p.mp4")
+    made = preview(path, shared / "data" / "speech" / "jfk.flac", starter, tmp_path / "p.mp4").path
     assert len(frames_of(made)) == 75 and abs(len(read_speech(made)) / 16000 - 3) < 0.05
     with pytest.raises(InputError, match="a preview is a "):
         preview(path, SENTENCE, starter, tmp_path / "p.gif")
@@ -222,5 +223,44 @@ def test_voices_of_one_name_do_not_replace_each_other(shared, starter, one_secon
     report = generate_voices(
         shared / "data" / "photos" / "obama_240p.jpg", [one_second, other], starter, tmp_path / "out"
     )
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one-2.mp4", "one.mp4"]
-    assert len(report.made) == 2
+    assert [made.path.name for made in report.made] == ["one.mp4", "one-2.mp4"]
+
+
+def test_what_lies_there_of_something_else_is_neither_replaced_nor_taken_for_a_result(shared, starter, tmp_path):
+    word, photo = shared / "data" / "speech" / "very_short_0.1s.wav", shared / "data" / "photos" / "obama_240p.jpg"
+    (tmp_path / "very_short_0.1s.mp4").write_bytes(b"mine")
+    with pytest.raises(InputError, match="this is there already, and not made of this voice in this way"):
+        generate_voices(photo, [word], starter, tmp_path)
+    assert (tmp_path / "very_short_0.1s.mp4").read_bytes() == b"mine"
+    generate_voices(photo, [word], starter, tmp_path / "out")
+    with pytest.raises(InputError, match="not made of this voice in this way"):
+        generate_voices(photo, [word], starter, tmp_path / "out", GenerateOptions(mark=True))
+
+
+def test_what_a_result_is_made_of_is_not_replaced_by_it(talk, starter, one_second, tmp_path):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(talk[0].read_bytes())
+    for make in (generate, preview):
+        with pytest.raises(InputError, match="the result would replace what it is made of"):
+            make(film, one_second, starter, film)
+
+
+def test_a_second_voice_is_the_same_with_what_is_known_of_the_film(
+    two_faces, starter, one_second, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LIPGAN_FACES", str(tmp_path / "faces"))
+    path, _ = two_faces
+    generate(path, [Turn(one_second, 1, 0, 0.4), Turn(one_second, 0, 0.4, 1)], starter, tmp_path / "first.mp4")
+    known = generate(path, SENTENCE, starter, tmp_path / "known.mp4", replace(LOSSLESS, person=1))
+    anew = generate(path, SENTENCE, starter, tmp_path / "anew.mp4", replace(LOSSLESS, person=1, cache=False))
+    assert known.known > 20 and anew.known == 0 and "were known from before" in str(known)
+    assert not changed(frames_of(known.path), frames_of(anew.path)).any()
+
+
+def test_what_a_film_says_of_itself_goes_on_being_said(talk, starter, one_second, tmp_path):
+    first = generate(talk[0], one_second, starter, tmp_path / "a.mp4", GenerateOptions(from_=0, to=0.4))
+    second = generate(first.path, one_second, starter, tmp_path / "b.mp4", GenerateOptions(from_=1, to=1.4))
+    assert "what was given says that it was made by AI in parts" in str(second) and not first.before
+    told = str(told_by(second.path))
+    assert "In a part of it (1-1.4 s)" in told and "and that was, as it says, made by AI in parts" in told
+    assert "of that it was said: In a part of it (0-0.4 s)" in told

@@ -19,6 +19,7 @@ from no_doubles import NoDoubles
 
 from lipgan_colab.device import PRECISION_VARIABLE
 from lipgan_colab.errors import InputError
+from lipgan_colab.faces import known_faces
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.following import Wanted
 from lipgan_colab.generation import face_frames
@@ -56,7 +57,7 @@ def test_a_photo_speaks_for_as_long_as_the_speech(shared, painter, tmp_path):
     assert abs(len(read_speech(report.path)) / SAMPLE_RATE - seconds) <= 1 / 25
     assert report.passed_through == 0
     assert is_green(frames[0]).mean() > 0.005
-    assert set(report.seconds) == {"read", "speech", "faces", "generator", "paste", "encode"}
+    assert set(report.seconds) == {"read", "speech", "faces", "generator", "paste", "encode", "mark"}
 
 
 def test_bfloat16_generates_the_same_face(drawn_videos, monkeypatch):
@@ -360,8 +361,8 @@ def test_a_cancelled_film_is_closed_whoever_keeps_what_has_been_going_on(
     kept = []
 
     class Remembered(FaceFinder):
-        def __init__(self):
-            super().__init__()
+        def __init__(self, **settings):
+            super().__init__(**settings)
             frame = sys._getframe()
             while frame := frame.f_back:
                 kept.append(frame)
@@ -370,11 +371,12 @@ def test_a_cancelled_film_is_closed_whoever_keeps_what_has_been_going_on(
         if done == at:
             raise Cancelled
 
-    monkeypatch.setattr(face_frames, "FaceFinder", Remembered)
+    monkeypatch.setattr(known_faces, "FaceFinder", Remembered)
+    options = replace(PASTED, cache=False)
     face = min(drawn_videos.glob("*.mp4"))
     before = set(threading.enumerate())
     with pytest.raises(Cancelled):
-        generate(face, face, painter, tmp_path / "out.mp4", PASTED, on_progress=stop)
+        generate(face, face, painter, tmp_path / "out.mp4", options, on_progress=stop)
     assert kept
     assert set(threading.enumerate()) <= before
     assert str(face) not in open_files()

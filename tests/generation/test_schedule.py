@@ -64,7 +64,10 @@ def test_two_may_speak_at_once_and_a_photo_may_have_a_conversation():
         ([Turn("a.wav", speech_at=11)], "speech_at 11 is not in the film"),
         ([Turn("a.wav", from_=5, to=4)], "no time to speak in"),
         ([Turn("a.wav", from_=5, to=6, speech_at=7)], "no time to speak in"),
-        ([Turn("a.wav", from_=5, speech_at=3)], "no time to speak in"),
+        (
+            [Turn("a.wav", from_=5, speech_at=3, listed="t.csv: line 2")],
+            "t.csv: line 2: speech_at 3 comes before from_ 5",
+        ),
         ([Turn("a.wav", 1, 1, 4), Turn("b.wav", 1, 3, 5)], r"person 1 has two turns at once \(3-4 s\)"),
     ],
 )
@@ -79,9 +82,16 @@ def test_a_mouth_goes_over_into_what_is_said_and_back():
     assert strength(0, [(0, 20)], 250) == 1 and strength(249, [(200, 250)], 250) == 1  # nothing was there before
 
 
+def test_half_a_frame_goes_the_same_way_at_both_ends():
+    (one,) = schedule_of(Turn("a.wav", from_=0.5, to=1.5)).stretches
+    assert (one.first, one.end) == (13, 38)
+
+
 def test_a_preview_begins_where_the_dubbing_does():
     schedule = shortened(schedule_of(Turn("a.wav", from_=4, to=9)), 3.0, FPS)
     assert (schedule.first, schedule.frames, schedule.stretches[0].end) == (100, 175, 175)
     turns = [Turn("a.wav", 0, 0, 2), Turn("b.wav", 1, 5, 7)]
     schedule = shortened(scheduled(turns, [2.0, 2.0], FPS, 10.0, "speech"), 3.0, FPS)
-    assert [one.person for one in schedule.stretches] == [0]
+    assert [one.person for one in schedule.stretches] == [0] and schedule.frames == 75
+    late = shortened(schedule_of(Turn("a.wav", from_=3, speech_at=5), film=None), 3.0, FPS)
+    assert (late.first, late.frames) == (125, 175)

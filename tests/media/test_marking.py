@@ -240,7 +240,7 @@ def test_what_a_file_says_of_itself(film, made, plain, tmp_path, c2pa):
     assert "made by AI in parts" in only_description and "nobody has signed this" in only_description
     mark_file(film, made, "mp4")
     untouched = str(told_by(film))
-    for text in ("nothing was changed", "unknown to the world", "opened, placed, edited", "plain.mp4", "agreed"):
+    for text in ("are as they were signed", "unknown to the world", "opened, placed, edited", "plain.mp4", "agreed"):
         assert text in untouched
     assert "nobody has signed" not in untouched and len(untouched.splitlines()) < 10
     stripped = told_by(copied(film, tmp_path / "stripped.mp4", "copy"))
