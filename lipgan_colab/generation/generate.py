@@ -15,6 +15,7 @@ from lipgan_colab.files import check_place, clear_abandoned, file_sha256
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.generation.scene import Scene, spoken_frames
+from lipgan_colab.generation.schedule import is_within
 from lipgan_colab.generation.setting import check_files, heard_sound, set_scene, turns_of
 from lipgan_colab.generation.speeches import Speech
 from lipgan_colab.generation.turns import Turn
@@ -89,7 +90,9 @@ def _write(
     report.copied = splice.frames - sum(end - first for first, end in ranges) if splice else 0
     report.frames = sum(end - first for first, end in ranges)
     end = ranges[-1][1] if splice or not scene.schedule.keeps_film else None
-    made = (picture for frame, picture in spoken_frames(scene, ranges[0][0], end) if _is_in(frame.number, ranges))
+    frames = spoken_frames(scene, ranges[0][0], end)
+    # Where none is copied, a film may have more than it was thought to.
+    made = (picture for frame, picture in frames if not report.copied or is_within(frame.number, ranges))
     with closing(counted_frames(ahead(made), report, on_progress)) as frames:
         frames = waited.timed("wait", frames)
         if report.copied:
@@ -99,10 +102,6 @@ def _write(
             write_video(out, frames, report.fps, sound, rate, comment, options.encoding, like, mark)
     report.frames += report.copied
     clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
-
-
-def _is_in(number: int, ranges: Sequence[tuple[int, int]]) -> bool:
-    return any(first <= number < end for first, end in ranges)
 
 
 def comment_of(generator: Generator, options: GenerateOptions) -> str:

@@ -18,7 +18,7 @@ from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.paste import mark_synthetic, paste, place, shown
 from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.generation.roles import Role, acts, stretch_at
-from lipgan_colab.generation.schedule import Schedule
+from lipgan_colab.generation.schedule import Schedule, is_within
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator
@@ -97,7 +97,7 @@ def _acted(seen: Iterator[FaceFrame], scene: Scene) -> Iterator[tuple[FaceFrame,
                     for act in frame.acts:
                         picture = _with_act(picture, act, scene, answers)
                     _note(frame, scene)
-                    if options.mark and any(first <= frame.number < end for first, end in scene.schedule.dubbed):
+                    if options.mark and is_within(frame.number, scene.schedule.dubbed):
                         picture = mark_synthetic(picture)
                 yield frame, picture
 

@@ -150,6 +150,11 @@ def merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
+def is_within(number: int, intervals: Iterable[tuple[int, int]]) -> bool:
+    """Whether a frame lies in one of some intervals [first, end)."""
+    return any(first <= number < end for first, end in intervals)
+
+
 def strength(number: int, intervals: Sequence[tuple[int, int]], frames: int) -> float:
     """How far a mouth does what is said in a frame, 0 to 1: it goes over at the ends of the intervals in which it is
     changed, but for the result's own."""

@@ -18,10 +18,10 @@ from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.generation.setting import check_files, ready_generator
 from lipgan_colab.generation.turns import beside
+from lipgan_colab.media.encoding import ENDINGS
 from lipgan_colab.models.weights import Generator
 
-KNOWN = "made.json"
-ENDINGS = {"prores": ".mov", "png": ""}  # of results; others are .mp4
+KNOWN = "made.json"  # in the folder of the results
 
 
 @dataclass
@@ -124,7 +124,7 @@ def _read_known(path: Path) -> dict[str, str]:
 
 def _results(voices: Sequence[Path], out: Path, options: GenerateOptions) -> list[Path]:
     """Where each voice's video goes: two of one name are told apart by numbers."""
-    ending, names, paths = ENDINGS.get(options.codec, ".mp4"), set(), []
+    ending, names, paths = ENDINGS[options.codec][0], set(), []
     for voice in voices:
         number, name = 1, voice.stem
         while name in names:

@@ -9,6 +9,8 @@ import pytest
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import geometry
+from lipgan_colab.generation import setting
+from lipgan_colab.generation.face_frames import Film
 from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.preview import preview
@@ -167,6 +169,15 @@ def test_a_silent_film_is_dubbed_in_part(shared, starter, one_second, tmp_path):
     speech = read_speech(report.path)
     assert np.abs(speech[:15000]).max() < 1e-3 < 0.05 < np.abs(speech[16500:31000]).max()
     assert report.frames == round(probe_video(path).duration * 25)
+
+
+def test_a_film_that_is_longer_than_it_says_is_kept_to_its_end(shared, starter, one_second, tmp_path, monkeypatch):
+    path = shared / "data" / "tricky" / "vfr_s1.mp4"  # which cannot be copied
+    told = replace(probe_video(path), duration=1.0)
+    monkeypatch.setattr(setting, "probe_video", lambda _: told)
+    report = generate(path, one_second, starter, tmp_path / "out.mp4", GenerateOptions(from_=0, to=0.4))
+    assert report.frames == len(frames_of(report.path)) == len(list(Film(path, told.fps).frames()))
+    assert report.frames > 40 and "they cannot be copied: their rate is not" in str(report)
 
 
 def test_somebody_who_is_not_in_the_film_is_told_and_the_others_speak(two_faces, starter, one_second, tmp_path):
