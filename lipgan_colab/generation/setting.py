@@ -27,10 +27,11 @@ from lipgan_colab.generation.schedule import Schedule, Stretch, says_when, sched
 from lipgan_colab.generation.speeches import Speech
 from lipgan_colab.generation.turns import Turn
 from lipgan_colab.media.container import other_tracks
+from lipgan_colab.media.copyable import spliceable, why_not
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock
 from lipgan_colab.media.sound import read_sound
-from lipgan_colab.media.splicing import Splice, spliceable, why_not
+from lipgan_colab.media.splicing import Splice
 from lipgan_colab.media.video import VideoInfo, fast_enough, probe_video
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.motion import MotionNetwork

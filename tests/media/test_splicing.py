@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.media.copyable import spliceable, why_not
 from lipgan_colab.media.encoding import Encoding
 from lipgan_colab.media.film_format import film_format
 from lipgan_colab.media.h264 import IDR, SPS, ParameterSets, kind, prefixed_units, sps_facts, streamed_units
 from lipgan_colab.media.sound import read_sound
-from lipgan_colab.media.splicing import splice_video, spliceable, why_not
+from lipgan_colab.media.splicing import splice_video
 from lipgan_colab.media.video import probe_video, read_video, resample_frames
 from lipgan_colab.media.writing import write_video
 
