@@ -292,7 +292,7 @@ def test_a_quiet_voice_moves_the_mouth_like_a_loud_one(shared, tmp_path):
     quiet, loud = said
     assert quiet.spoken == pytest.approx(loud.spoken, abs=0.03) and loud.spoken > 0.7
     assert "; the voice is quiet, and was heard 29 dB louder" in str(quiet) and "louder" not in str(loud)
-    assert np.corrcoef(seen)[0, 1] > 0.95
+    assert np.corrcoef(seen)[0, 1] > 0.98
     assert seen[0].std() == pytest.approx(seen[1].std(), rel=0.1)
 
 
