@@ -93,8 +93,7 @@ def _signed(files: Iterable[Path], made: Made, kind: str) -> str:
         return f"it has no C2PA manifest ({_line(error)})"
     if by.own:
         return "its C2PA manifest is signed with your certificate"
-    whose = f"{CERTIFICATE} and {KEY} name your own"
-    return f"its C2PA manifest is signed with a certificate {MADE_ON_THE_SPOT} ({whose})"
+    return f"its C2PA manifest is signed with a certificate {MADE_ON_THE_SPOT}"
 
 
 def _missing(error: ImportError) -> str:
