@@ -67,13 +67,12 @@ def generate(
     keep_freed_memory()
     report, clock = GenerateReport(Path(out)), StageClock()
     with set_scene(face, turns, weights, options, device, report, clock) as (scene, heard):
-        _write(face, out, scene, heard, on_progress)
+        _write(out, scene, heard, on_progress)
     report.seconds = dict(clock.seconds)
     return report
 
 
 def _write(
-    face: str | Path,
     out: str | Path,
     scene: Scene,
     heard: Sequence[Speech],
@@ -83,8 +82,8 @@ def _write(
     options, report, clock = scene.options, scene.report, scene.clock
     started, waited = time.perf_counter(), StageClock()
     with clock.stage("read"):
-        sound, rate = heard_sound(face, heard, scene)
-    comment, mark = comment_of(scene.generator, options), marker(face, scene)
+        sound, rate = heard_sound(heard, scene)
+    comment, mark = comment_of(scene.generator, options), marker(scene)
     splice = None if scene.is_photo else scene.source.splice
     ranges = splice.widened(scene.schedule.dubbed) if splice else [(0, scene.schedule.frames)]
     report.copied = splice.frames - sum(end - first for first, end in ranges) if splice else 0
@@ -98,7 +97,7 @@ def _write(
         if report.copied:
             splice_video(out, splice, ranges, frames, sound, rate, comment, options.encoding, mark)
         else:
-            like = None if scene.is_photo else film_format(face)
+            like = None if scene.is_photo else film_format(scene.face)
             write_video(out, frames, report.fps, sound, rate, comment, options.encoding, like, mark)
     report.frames += report.copied
     clock.seconds["encode"] += time.perf_counter() - started - waited.seconds["wait"]
@@ -115,14 +114,15 @@ def _name(generator: Generator) -> str:
     return Path(source).name if source else type(generator).__name__
 
 
-def marker(face: str | Path, scene: Scene) -> Callable[[Path], None]:
+def marker(scene: Scene) -> Callable[[Path], None]:
     """What marks a finished file as synthetic; the report learns how."""
     report, file = scene.report, getattr(scene.generator, "file", None)
-    report.before = said_before(Path(face))
+    face = Path(scene.face)
+    report.before = said_before(face)
     parts = tuple((float(first / report.fps), float(end / report.fps)) for first, end in report.dubbed)
     speeches = tuple(dict.fromkeys(turn.speech for turn in report.turns))
     weights = _name(scene.generator), file and file_sha256(file)
-    made = Made(*weights, Path(face), speeches, scene.options.consent, parts, report.before)
+    made = Made(*weights, face, speeches, scene.options.consent, parts, report.before)
     kind = "png" if scene.options.codec == "png" else report.path.suffix.lower().removeprefix(".")
 
     def mark(path: Path) -> None:

@@ -73,11 +73,11 @@ def preview(
                 with written_whole(out) as unfinished:
                     unfinished.write_bytes(cv2.imencode(out.suffix, sheet[..., ::-1])[1].tobytes())
             else:
-                sound, rate = heard_sound(face, heard, scene)
+                sound, rate = heard_sound(heard, scene)
                 sound = sound[:, : round((end - first) / report.fps * rate)]
                 pictures = (picture for _, picture in made)
                 like, comment = None if scene.is_photo else film_format(face), comment_of(scene.generator, options)
-                write_video(out, pictures, report.fps, sound, rate, comment, like=like, finish=marker(face, scene))
+                write_video(out, pictures, report.fps, sound, rate, comment, like=like, finish=marker(scene))
     return report
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from lipgan_colab.generation.report import GenerateReport
 from lipgan_colab.generation.roles import Role, acts, stretch_at
 from lipgan_colab.generation.schedule import Schedule, is_within
 from lipgan_colab.media.pipeline import StageClock, ahead
+from lipgan_colab.media.video import VideoInfo
 from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator
 
@@ -29,6 +31,8 @@ class Scene:
     """All that is known before the first frame is made.
 
     Attributes:
+        face: the photo's or film's file.
+        film: what a film says about itself; None for a photo.
         source: the photo with the people in it, or the film.
         schedule: what happens when.
         cast: who speaks.
@@ -40,6 +44,8 @@ class Scene:
         movers: of everybody else who rests, by `Act.who`.
     """
 
+    face: str | Path
+    film: VideoInfo | None
     source: FaceFrame | Film
     schedule: Schedule
     cast: list[Role]
@@ -55,7 +61,7 @@ class Scene:
     @property
     def is_photo(self) -> bool:
         """Whether a photo speaks."""
-        return isinstance(self.source, FaceFrame)
+        return self.film is None
 
 
 def spoken_frames(scene: Scene, first: int, end: int | None = None) -> Iterator[tuple[FaceFrame, np.ndarray]]:
@@ -71,7 +77,7 @@ def spoken_frames(scene: Scene, first: int, end: int | None = None) -> Iterator[
         for number, (_, picture) in enumerate(islice(pictures, begins - first), first):
             yield FaceFrame(number, picture, []), picture
         seen = see_film(
-            scene.source.path,
+            scene.face,
             islice(pictures, ends - begins),
             [role.wanted for role in scene.cast],
             scene.options.pads,

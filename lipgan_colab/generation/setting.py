@@ -27,7 +27,7 @@ from lipgan_colab.generation.schedule import Schedule, Stretch, says_when, sched
 from lipgan_colab.generation.speeches import Speech
 from lipgan_colab.generation.turns import Turn
 from lipgan_colab.media.container import other_tracks
-from lipgan_colab.media.copyable import spliceable, why_not
+from lipgan_colab.media.copyable import NotCopyable, spliceable
 from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock
 from lipgan_colab.media.sound import read_sound
@@ -133,7 +133,7 @@ def set_scene(
                 _said(generator, wave, spoken, stretch, options, turn, report.fps)
                 for wave, spoken, stretch, turn in zip(waves, follow, schedule.stretches, report.turns, strict=True)
             ]
-        yield Scene(source, schedule, cast, said, generator, moves, options, report, clock, facts), heard
+        yield Scene(face, film, source, schedule, cast, said, generator, moves, options, report, clock, facts), heard
         if facts:
             report.known, report.found = facts.known, facts.found
 
@@ -150,9 +150,10 @@ def _planned(
     schedule = scheduled(turns, seconds, report.fps, film and film.duration, options.keep_length)
     if not schedule.keeps_film:
         return schedule, None
-    splice = spliceable(face, report.fps, options.encoding)
-    if splice is None:
-        report.not_copied = why_not(face, report.fps, options.encoding) or ""
+    try:
+        splice = spliceable(face, report.fps, options.encoding)
+    except NotCopyable as reason:
+        report.not_copied = str(reason)
         return schedule, None
     # Now it is known how many frames there are.
     return scheduled(turns, seconds, report.fps, splice.frames / report.fps, options.keep_length), splice
@@ -221,12 +222,12 @@ def _said(
     return features if follow is None else rest_in_pauses(features, follow, hears)
 
 
-def heard_sound(face: str | Path, heard: Sequence[Speech], scene: Scene) -> tuple[np.ndarray, int]:
+def heard_sound(heard: Sequence[Speech], scene: Scene) -> tuple[np.ndarray, int]:
     """The sound of the result: float32 (channels, n), and its samples a second."""
     schedule, film = scene.schedule, None
-    if schedule.keeps_film and probe_video(face).has_sound:
+    if schedule.keeps_film and scene.film.has_sound:
         try:
-            film = read_sound(face, as_played=True)
+            film = read_sound(scene.face, as_played=True)
         except InputError as error:
             warnings.warn(f"the film's own sound is left out: {error}", stacklevel=2)
     sound, rate = speeches.sound_of(
