@@ -18,7 +18,7 @@ from lipgan_colab.files import make_folder, written_whole
 PAGE, DATA = "ablation.md", "ablation.csv"
 MARKS = {"better": "▲", "worse": "▼", "differs": "◆", CANNOT_TELL: ""}
 SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")  # what Markdown, and MathJax in a notebook, would take for its own
-MOST_NAMED = 12  # of many things that are missing
+MOST_NAMED = 4  # runs that lack a clip
 
 
 def write_page(
@@ -40,7 +40,7 @@ def write_page(
         scores: of all clips by all runs that are there.
         runs: that the study asks for, in its order, missing ones too.
         truth: PNG of the true frames, as `ArmRun.frames`; None where there is none.
-        measures: which are compared.
+        measures: which are compared; empty takes all that the scores have.
         base: the arm that the others are compared with.
 
     Raises:
@@ -49,7 +49,8 @@ def write_page(
     folder = make_folder(folder)
     places = {run.arm: place for place, run in reversed(list(enumerate(runs)))}
     scores = sorted(scores, key=lambda s: (places.get(s.arm, len(places)), s.seed, s.clip))
-    found = compare(scores, base, measures)
+    measures = list(measures) or list(dict.fromkeys(name for score in scores for name in score.values))
+    found = compare(scores, base, measures) if any(score.arm == base for score in scores) else []
     base_means = {measure: mean(scores, base, measure) for measure in measures}
     write_results(folder / DATA, scores)
     parts = [[f"# {plain(title)}"], [f"- {plain(line)}" for line in about]]
@@ -104,10 +105,9 @@ def _interval(found: Difference, digits: int) -> str:
 
 def _answers(found: Sequence[Difference], scores: Sequence[Score], base: str) -> list[str]:
     """A line for each arm: what is better, what is worse, what cannot be told."""
-    if not any(score.arm == base for score in scores):
-        return [f"Nothing can be told: the base ({plain(base)}) has not been judged yet."]
     if not found:
-        return ["Nothing can be told: no other arm has been judged yet."]
+        missing = "no other arm" if any(score.arm == base for score in scores) else f"not even the base ({plain(base)})"
+        return [f"Nothing can be told yet: {missing} has been judged."]
     lines = []
     for arm in dict.fromkeys(d.arm for d in found):
         own = [d for d in found if d.arm == arm]
@@ -198,15 +198,18 @@ def _missing(runs: Sequence[ArmRun], scores: Sequence[Score], found: Sequence[Di
         why = run.missing or ("" if (run.arm, run.seed) in judged else "not judged yet")
         if why:
             lines.append(f"- {plain(run.arm)}, seed {run.seed}: {plain(why)}")
-        some = [f"{plain(clip)} ({plain(reason)})" for clip, reason in list(run.skipped.items())[:MOST_NAMED]]
-        more = len(run.skipped) - len(some)
-        some += [f"and {counted(more, 'other')}"] if more else []
-        if some:
-            lines.append(f"- {plain(run.arm)}, seed {run.seed}, clips that could not be judged: {', '.join(some)}")
     for arm in dict.fromkeys(d.arm for d in found):
         none = [plain(d.measure) for d in found if d.arm == arm and not d.clips]
         if none:
             lines.append(f"- {plain(arm)} has no {', '.join(none)} to compare")
+    skipped: dict[tuple[str, str], list[ArmRun]] = {}
+    for run in runs:
+        for about in run.skipped.items():
+            skipped.setdefault(about, []).append(run)
+    for (clip, reason), some in skipped.items():
+        where = "; ".join(f"{plain(run.arm)}, seed {run.seed}" for run in some)
+        where = where if len(some) <= MOST_NAMED else f"{len(some)} runs"
+        lines.append(f"- {plain(clip)} could not be judged ({plain(reason)}): {where}")
     return lines or ["Nothing: every run is there, and every clip was judged."]
 
 
@@ -214,30 +217,8 @@ def _limits(found: Sequence[Difference]) -> list[str]:
     """What the numbers of seeds, speakers and clips leave open."""
     if not found:
         return ["Everything: nothing has been compared yet."]
-    seeds, units, clips = (max(getattr(d, what) for d in found) for what in ("seeds", "units", "clips"))
-    lines = []
-    if seeds < 2:
-        lines.append(
-            "- **One seed**: how much two trainings of the same arm differ is not known, so no difference is called "
-            "told. The intervals speak of people or clips alone. Add seeds."
-        )
-    else:
-        lines.append(
-            f"- {counted(seeds, 'seed')}: how much chance in training matters is known roughly; the arms' seeds are "
-            "taken together for it, so an arm that is far less steady than the others has too narrow an interval."
-        )
-    if units < 2:
-        lines.append("- **One clip**: the answers hold for it alone, so no difference is called told. Add clips.")
-    elif units == clips:
-        lines.append(
-            f"- {counted(clips, 'clip')}, each counted for itself: one of each speaker, or all of one, or it is not "
-            "known who speaks. If one person speaks in all, nothing is told about other people."
-        )
-    else:
-        lines.append(
-            f"- {counted(units, 'speaker')} with {counted(clips, 'clip')}: the intervals are for other people like "
-            "these; for other kinds of films and languages nothing is told."
-        )
+    lines = _of_seeds(max(d.seeds for d in found))
+    lines += _of_people(max(d.units for d in found), max(d.clips for d in found))
     for measure in dict.fromkeys(d.measure for d in found):
         halves = [(d.high - d.low) / 2 for d in found if d.measure == measure and math.isfinite(d.low)]
         if halves:
@@ -245,12 +226,38 @@ def _limits(found: Sequence[Difference]) -> list[str]:
             lines.append(
                 f"- {plain(measure)}: intervals reach ±{size} (median of the arms); a smaller difference is not seen"
             )
-    alone = [d for d in found if seeds > 1 and units > 1 and d.clips and not math.isfinite(d.p)]
-    for arm in dict.fromkeys(d.arm for d in alone):
-        names = ", ".join(plain(d.measure) for d in alone if d.arm == arm)
-        lines.append(f"- {plain(arm)} has one seed or one speaker only for {names}: no difference is called told")
-    lines.append(
+    unsure = [d for d in found if d.clips and not math.isfinite(d.p)] if any(math.isfinite(d.p) for d in found) else []
+    for arm in dict.fromkeys(d.arm for d in unsure):
+        names = ", ".join(plain(d.measure) for d in unsure if d.arm == arm)
+        lines.append(f"- {plain(arm)} has only one seed or one speaker for {names}: no difference is called told")
+    return [
+        *lines,
         "- All arms had the same budget. What helps after far longer training, with more data or in a wider network, "
-        "may be something else."
-    )
-    return lines
+        "may be something else.",
+    ]
+
+
+def _of_seeds(seeds: int) -> list[str]:
+    if seeds < 2:
+        return [
+            "- **One seed**: how much two trainings of the same arm differ is not known, so no difference is called "
+            "told. The intervals speak of people or clips alone. Add seeds."
+        ]
+    return [
+        f"- {seeds} seeds: how much chance in training matters is known roughly; all arms' seeds together tell it, so "
+        "for an arm that is far less steady than the others the interval is too narrow."
+    ]
+
+
+def _of_people(units: int, clips: int) -> list[str]:
+    if units < 2:
+        return ["- **One clip**: the answers hold for it alone, so no difference is called told. Add clips."]
+    if units == clips:
+        return [
+            f"- {clips} clips, each counted for itself: one of each speaker, or all of one, or it is not known who "
+            "speaks. If one person speaks in all, nothing is told about other people."
+        ]
+    return [
+        f"- {units} speakers with {counted(clips, 'clip')}: the intervals are for other people like these; for other "
+        "kinds of films and languages nothing is told."
+    ]
