@@ -17,6 +17,17 @@ from lipgan_colab.files import make_folder, written_whole
 
 PAGE, DATA = "ablation.md", "ablation.csv"
 MARKS = {"better": "▲", "worse": "▼", "differs": "◆", CANNOT_TELL: ""}
+# What MEASURES says too briefly for a page on which it stands alone.
+IN_OTHER_WORDS = {
+    "correlation": "does the mouth open when the true one does? Correlation of the openings over the frames",
+    "high_passed": "does the mouth open when the true one does? Correlation of the openings, slow movement taken off",
+    "range": "how widely the mouth moves, by the true one's width: a mouth that hardly moves can still correlate",
+    "sharpness": "fine detail of the lips (Laplacian energy), by the true lips'",
+    "psnr": "likeness of the lower half's pixels, in dB; rewards blur",
+    "psnr_whole": "likeness of the whole crop's pixels, in dB; rewards blur",
+    "psnr_lips": "likeness of the lips' pixels, in dB; rewards blur",
+    "expert_d": "distance of lips and sound, says our own sync expert (it is not LSE-D)",
+}
 SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")  # what Markdown, and MathJax in a notebook, would take for its own
 MOST_NAMED = 4  # runs that lack a clip
 
@@ -96,11 +107,13 @@ def _digits(found: Sequence[Difference], measure: str) -> int:
 
 
 def _number(value: float, digits: int, sign: str = "") -> str:
-    return f"{value:{sign}.{digits}f}" if math.isfinite(value) else "?"
+    """As +.05: without the 0, which makes wide tables wider."""
+    text = f"{value:{sign}.{digits}f}" if math.isfinite(value) else "?"
+    return re.sub(r"^([-+]?)0\.", r"\1.", text)
 
 
 def _interval(found: Difference, digits: int) -> str:
-    return f"[{_number(found.low, digits, '+')}, {_number(found.high, digits, '+')}]"
+    return f"[{_number(found.low, digits)}, {_number(found.high, digits)}]"
 
 
 def _answers(found: Sequence[Difference], scores: Sequence[Score], base: str) -> list[str]:
@@ -130,9 +143,10 @@ def _legend(found: Sequence[Difference]) -> list[str]:
     if not found:
         return []
     compared = sum(math.isfinite(d.p) for d in found)
+    others = "speakers" if any(d.units < d.clips for d in found) else "clips"
     meant = (
         "In brackets: the 95 % interval of the mean difference to the base, paired (same seed, same clip), for other "
-        "seeds and other speakers. *Cannot tell* is not *no difference*: it may be as large as the interval reaches."
+        f"seeds and other {others}. *Cannot tell* is not *no difference*: it may be as large as the interval reaches."
     )
     if not compared:
         return [f"{meant} Of one seed, or one clip, no difference is called better or worse."]
@@ -170,7 +184,8 @@ def _meanings(measures: Sequence[str]) -> list[str]:
     lines = [f"{signs}; no mark: cannot tell; -: not measured.", ""]
     for name in measures:
         good = pictures.HINTS.get(GOOD.get(name, ""), "what is better is not known")
-        lines.append(f"- **{plain(name)}**: {plain(MEASURES.get(name, 'no measure of this version'))} ({good})")
+        meaning = (MEASURES | IN_OTHER_WORDS).get(name, "no measure of this version")
+        lines.append(f"- **{plain(name)}** ({good}): {plain(meaning)}")
     return lines
 
 
