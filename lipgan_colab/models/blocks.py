@@ -63,7 +63,7 @@ class SpeechOverTime(nn.Module):
         for stride in (1, 1, 2, 2):
             layers += [nn.Conv1d(c_in, channels, 3, stride, 1), group_norm(channels), nn.GELU()]
             c_in, columns = channels, -(-columns // stride)
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(columns * channels, code), nn.GELU())
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(columns * channels, code), group_norm(code))
 
     def forward(self, speech: Tensor) -> Tensor:
         return self.layers((speech.squeeze(1) - self.mean) / self.deviation)[..., None, None]
