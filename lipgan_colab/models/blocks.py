@@ -15,23 +15,24 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 class NormedConv(nn.Sequential):
-    """Convolution, group norm, GELU: (B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride)), or unpadded."""
+    """Convolution, group norm, SiLU: (B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride)), or unpadded."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1, same: bool = True):
         conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2 if same else 0)
-        super().__init__(conv, group_norm(c_out), nn.GELU())
+        super().__init__(conv, group_norm(c_out), nn.SiLU())
 
 
 class NormedUp(nn.Sequential):
-    """Transposed convolution whose pixels do not overlap, group norm, GELU: `stride` times as large."""
+    """Transposed convolution whose pixels do not overlap, group norm, SiLU: `stride` times as large."""
 
     def __init__(self, c_in: int, c_out: int, stride: int = 2):
-        super().__init__(nn.ConvTranspose2d(c_in, c_out, stride, stride), group_norm(c_out), nn.GELU())
+        super().__init__(nn.ConvTranspose2d(c_in, c_out, stride, stride), group_norm(c_out), nn.SiLU())
 
 
 class ConvNeXtBlock(nn.Module):
     """Liu et al., "A ConvNet for the 2020s", CVPR 2022, figure 4: each channel by itself over 7 x 7 pixels, then each
-    pixel by itself through four times as many channels, scaled and added to the input. The norm is a group norm."""
+    pixel by itself through four times as many channels, scaled and added to the input. The norm is a group norm, and
+    SiLU stands for GELU, whose gradient is slow on a CPU."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -39,7 +40,7 @@ class ConvNeXtBlock(nn.Module):
             nn.Conv2d(channels, channels, 7, padding=3, groups=channels),
             group_norm(channels),
             nn.Conv2d(channels, 4 * channels, 1),
-            nn.GELU(),
+            nn.SiLU(),
             nn.Conv2d(4 * channels, channels, 1),
         )
         self.scale = nn.Parameter(torch.full((channels, 1, 1), LAYER_SCALE))
@@ -61,7 +62,7 @@ class SpeechOverTime(nn.Module):
         self.mean, self.deviation = HEARD[kind]
         layers, (c_in, columns) = [], shape
         for stride in (1, 1, 2, 2):
-            layers += [nn.Conv1d(c_in, channels, 3, stride, 1), group_norm(channels), nn.GELU()]
+            layers += [nn.Conv1d(c_in, channels, 3, stride, 1), group_norm(channels), nn.SiLU()]
             c_in, columns = channels, -(-columns // stride)
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(columns * channels, code), group_norm(code))
 
