@@ -113,4 +113,5 @@ def warped(pictures: Tensor, flow: Tensor) -> Tensor:
     places = F.affine_grid(same, list(pictures.shape), align_corners=False)[:, -flow.shape[2] :]
     # A place that is no number would have the CPU's gradients written anywhere (mask and paint are none either, then).
     places = (places + flow.permute(0, 2, 3, 1) * (2 / FACE_SIZE)).nan_to_num()
-    return F.grid_sample(pictures, places, padding_mode="border", align_corners=False)
+    edge = 1 - 1 / pictures.shape[3]  # the middle of the last pixels; not every device pads by the border
+    return F.grid_sample(pictures, places.clamp(-edge, edge), align_corners=False)
