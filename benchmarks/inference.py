@@ -24,9 +24,9 @@ from lipgan_colab.models.wav2lip import Wav2LipGenerator
 
 GENERATORS = {
     "lipgan": (lambda: LipGANGenerator(GeneratorConfig()), (12, 35)),
-    "lipgan-basic": (lambda: LipGANGenerator(GeneratorConfig(residual=False)), (12, 35)),
+    "lipgan-basic": (lambda: LipGANGenerator(GeneratorConfig(blocks="basic")), (12, 35)),
     "lipgan-mel": (lambda: LipGANGenerator(GeneratorConfig(speech="mel")), (80, 27)),
-    "lipgan-mel-basic": (lambda: LipGANGenerator(GeneratorConfig(speech="mel", residual=False)), (80, 27)),
+    "lipgan-mel-basic": (lambda: LipGANGenerator(GeneratorConfig(speech="mel", blocks="basic")), (80, 27)),
     "wav2lip": (Wav2LipGenerator, (80, 16)),
 }
 

@@ -34,13 +34,13 @@ WEIGHTS = {
 
 def _train(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.device import PRECISIONS
-    from lipgan_colab.models.lipgan import FACE_SIZES
+    from lipgan_colab.models.lipgan import BLOCKS, FACE_SIZES
     from lipgan_colab.shards.dataset import REFERENCES
     from lipgan_colab.training.feed import CACHES
     from lipgan_colab.training.train import TrainConfig, train
 
     names = add_flags(parser, train, precision={"choices": ("auto", *PRECISIONS)}, cache={"choices": CACHES})
-    choices = {"speech": ("mfcc", "mel"), "references": REFERENCES, "face_size": FACE_SIZES}
+    choices = {"speech": ("mfcc", "mel"), "blocks": BLOCKS, "references": REFERENCES, "face_size": FACE_SIZES}
     add_flags(parser, TrainConfig, **{name: {"choices": of} for name, of in choices.items()})
     parser.add_argument("--no-augment", dest="augment", action="store_const", const=0.0, help="the same as --augment 0")
 

@@ -9,17 +9,21 @@ The published networks see faces of 96 x 96 pixels. For larger ones our generato
 network, whose weights keep their names.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.models.blocks import ConvNeXtBlock, NormedConv, NormedUp, SpeechOverTime
 from lipgan_colab.speech.features import SpeechInput
 
 FACE_SIZE = 96  # pixels, of the published networks
 FACE_SIZES = (96, 192, 288)
+BLOCKS = ("residual", "basic", "convnext", "warp")
 WIDEST = 4  # times the original's channels
 SPEECH_SHAPE = {"mfcc": (12, 35), "mel": (80, 27)}
 
@@ -50,7 +54,9 @@ class GeneratorConfig:
     Attributes:
         width: factor on every layer's channels; 1.0 is the original (71 M weights with MFCC).
         speech: "mfcc" (windows 12x35) or "mel" (80x27).
-        residual: the residual network, or the authors' first, basic one.
+        blocks: what the face's encoder and decoder are made of: "residual", the authors' network; "basic", their first
+            one; "convnext", ConvNeXt blocks (Liu et al. 2022) in place of the residual ones, and a speech encoder over
+            time that costs next to nothing; or "warp", which moves the reference's own pixels (`WarpingGenerator`).
         most_channels: no layer has more. The deep layers hold most of the weights and need few of them: at width 0.5,
             112 makes a file of 11 MB (float16) instead of 36 and changes next to nothing.
         face_size: S, width and height of the faces in pixels: 96 as published, 192 or 288.
@@ -58,15 +64,14 @@ class GeneratorConfig:
 
     width: float = 1.0
     speech: str = "mfcc"
-    residual: bool = True
+    blocks: str = "residual"
     most_channels: int | None = None
     face_size: int = FACE_SIZE
 
     def __post_init__(self):
         check_shape(self.width, self.speech, self.most_channels)
         check_face_size(self.face_size)
-        if not isinstance(self.residual, bool):
-            raise InputError(f"residual is true or false, not {self.residual!r}")
+        check_blocks(self.blocks)
 
     def channels(self, original: int) -> int:
         """How many channels a layer has that has so many in the original."""
@@ -99,6 +104,12 @@ def check_face_size(size: int) -> None:
     """InputError where no generator makes faces of that size."""
     if type(size) is not int or size not in FACE_SIZES:
         raise InputError(f"faces cannot be {size!r} pixels wide; take one of {', '.join(map(str, FACE_SIZES))}")
+
+
+def check_blocks(blocks: str) -> None:
+    """InputError where no generator is made of these."""
+    if not isinstance(blocks, str) or blocks not in BLOCKS:
+        raise InputError(f"unknown `blocks` {blocks!r}: choose one of {', '.join(BLOCKS)}")
 
 
 def scaled(channels: int, width: float) -> int:
@@ -175,14 +186,30 @@ class PadTop(nn.Module):
         return F.pad(x, (0, 0, 1, 0))
 
 
+class _Kind(NamedTuple):
+    """What a generator's stages are made of: what begins them, up and down, and what follows at the same resolution."""
+
+    conv: Callable[..., nn.Module]
+    up: Callable[..., nn.Module]
+    more: Callable[[int], nn.Module]
+
+
+KINDS = {
+    "residual": _Kind(ConvBlock, UpBlock, ResidualBlock),
+    "basic": _Kind(ConvBlock, UpBlock, lambda channels: ConvBlock(channels, channels)),
+    "convnext": _Kind(NormedConv, NormedUp, ConvNeXtBlock),
+}
+
+
 def _stages(c_in: int, rows: list, config: GeneratorConfig) -> nn.ModuleList:
-    """A convolution block and what follows it at the same resolution, for each row of a stage table."""
+    """What begins a stage and what follows it at the same resolution, for each row of a stage table."""
+    kind = KINDS[config.blocks]
     stages = nn.ModuleList()
     for channels, kernel, stride, more in rows:
         c_out = config.channels(channels)
         blocks = [PadTop()] if stride == (1, 2) else []
-        blocks.append(ConvBlock(c_in, c_out, kernel, stride))
-        blocks += [ResidualBlock(c_out) if config.residual else ConvBlock(c_out, c_out) for _ in range(more)]
+        blocks.append(kind.conv(c_in, c_out, kernel, stride))
+        blocks += [kind.more(c_out) for _ in range(more)]
         stages.append(nn.Sequential(*blocks))
         c_in = c_out
     return stages
@@ -191,10 +218,11 @@ def _stages(c_in: int, rows: list, config: GeneratorConfig) -> nn.ModuleList:
 def join(a: Tensor, b: Tensor) -> Tensor:
     """Concatenate feature maps (B, C, H, W); those of fewer samples are repeated, all of them one after the other."""
     batch = max(len(a), len(b))
-    return torch.cat([_repeated(x, batch // len(x)) for x in (a, b)], dim=1)
+    return torch.cat([repeated(x, batch // len(x)) for x in (a, b)], dim=1)
 
 
-def _repeated(x: Tensor, times: int) -> Tensor:
+def repeated(x: Tensor, times: int) -> Tensor:
+    """Feature maps (B, C, H, W) several times, all of them one after the other: (B times, C, H, W)."""
     if times == 1:
         return x
     if x.is_contiguous(memory_format=torch.channels_last):  # in which the convolutions are fast
@@ -222,10 +250,11 @@ class OuterStages(nn.Module):
         super().__init__()
         self.stride = config.face_size // FACE_SIZE
         wide, narrow = config.channels(32), config.channels(16)
-        self.face = ConvBlock(6, wide, 5)
-        self.down = nn.Sequential(ConvBlock(wide, wide, 3, self.stride), _zero(nn.Conv2d(wide, 6, 1)))
-        self.up = UpBlock(2 * wide, wide, self.stride)
-        self.out = nn.Sequential(ConvBlock(2 * wide, wide), ConvBlock(wide, narrow), _zero(nn.Conv2d(narrow, 3, 1)))
+        conv, up, _ = KINDS[config.blocks]
+        self.face = conv(6, wide, 5)
+        self.down = nn.Sequential(conv(wide, wide, 3, self.stride), _zero(nn.Conv2d(wide, 6, 1)))
+        self.up = up(2 * wide, wide, self.stride)
+        self.out = nn.Sequential(conv(2 * wide, wide), conv(wide, narrow), _zero(nn.Conv2d(narrow, 3, 1)))
 
     def shrunk(self, faces: Tensor) -> tuple[Tensor, Tensor]:
         """What the inner network sees of faces (B, 6, S, S): (B, 6, 96, 96); and the skip connection (B, C, S, S)."""
@@ -239,6 +268,19 @@ class OuterStages(nn.Module):
         larger = F.interpolate(answer, scale_factor=self.stride, mode="bicubic")
         # What is learnt is added before the sigmoid: so the sum stays in [0, 1], and has a gradient everywhere.
         return torch.sigmoid(torch.logit(larger, 1e-6) + self.out(join(skip, self.up(x))))
+
+
+def _speech_encoder(config: GeneratorConfig) -> tuple[nn.Module, nn.Module, int]:
+    """What speech windows go through, in two parts, and how many channels come out, of 1 x 1 pixels."""
+    top, code = config.channels(512), config.channels(512)
+    if config.blocks == "convnext":
+        return SpeechOverTime(config.speech, SPEECH_SHAPE[config.speech], top, code), nn.Identity(), code
+    rows = (BASIC_SPEECH if config.blocks == "basic" else RESIDUAL_SPEECH)[config.speech]
+    if config.blocks == "basic" and config.speech == "mfcc":
+        code = config.channels(256)
+    stages = nn.Sequential(*_stages(1, rows, config))
+    last = ConvBlock(config.channels(rows[-1][0]), top, LAST_KERNEL[config.speech], same=False)
+    return stages, nn.Sequential(last, ConvBlock(top, code, 1)), code
 
 
 class LipGANGenerator(nn.Module):
@@ -258,33 +300,28 @@ class LipGANGenerator(nn.Module):
         self.config = config
         self.face_size = config.face_size
         self.speech_input = SpeechInput(config.speech)
-        residual = config.residual
-        face_rows = RESIDUAL_FACE if residual else BASIC_FACE
-        speech_rows = (RESIDUAL_SPEECH if residual else BASIC_SPEECH)[config.speech]
-        top = config.channels(512)
-        face_code = config.channels(512 if residual else 256)
-        speech_code = config.channels(256 if config.speech == "mfcc" and not residual else 512)
+        if config.blocks not in KINDS:
+            raise InputError(f"a LipGAN generator is not made of `blocks` {config.blocks!r}")
+        kind, basic = KINDS[config.blocks], config.blocks == "basic"
+        face_rows = BASIC_FACE if basic else RESIDUAL_FACE
+        top, face_code = config.channels(512), config.channels(256 if basic else 512)
 
         self.face = _stages(6, face_rows, config)
-        self.face_code = nn.Sequential(ConvBlock(top, top, 3, same=False), ConvBlock(top, face_code, 1))
-        self.speech = nn.Sequential(*_stages(1, speech_rows, config))
-        speech_top = config.channels(speech_rows[-1][0])
-        self.speech_code = nn.Sequential(
-            ConvBlock(speech_top, top, LAST_KERNEL[config.speech], same=False), ConvBlock(top, speech_code, 1)
-        )
+        self.face_code = nn.Sequential(kind.conv(top, top, 3, same=False), kind.conv(top, face_code, 1))
+        self.speech, self.speech_code, speech_code = _speech_encoder(config)
 
         skips = [config.channels(row[0]) for row in face_rows]  # 96, 48, 24, 12, 6, 3 pixels
         outs = [config.channels(channels) for channels in (512, 512, 256, 128, 64, 32)]
         self.up = nn.ModuleList()
         c_in = face_code + speech_code
         for level, c_out in enumerate(outs):
-            blocks = [UpBlock(c_in, c_out, 3 if level == 0 else 2)]
-            if residual and 1 <= level <= 4:
-                blocks += [ResidualBlock(c_out), ResidualBlock(c_out)]
+            blocks = [kind.up(c_in, c_out, 3 if level == 0 else 2)]
+            if not basic and 1 <= level <= 4:
+                blocks += [kind.more(c_out), kind.more(c_out)]
             self.up.append(nn.Sequential(*blocks))
             c_in = c_out + skips[-1 - level]
         narrow = config.channels(16)
-        self.out = nn.Sequential(ConvBlock(c_in, narrow), ConvBlock(narrow, narrow), nn.Conv2d(narrow, 3, 1))
+        self.out = nn.Sequential(kind.conv(c_in, narrow), kind.conv(narrow, narrow), nn.Conv2d(narrow, 3, 1))
         self.outer = OuterStages(config) if config.face_size > FACE_SIZE else None
 
     def forward(self, faces: Tensor, speech: Tensor) -> Tensor:

@@ -42,12 +42,12 @@ _MEL = SpeechInput("mel", "reflect", offset=-4)
 KERAS = (
     Published("LipGAN residual generator (MFCC)", partial(LipGANGenerator, GeneratorConfig()), SpeechInput("mfcc")),
     Published(
-        "LipGAN basic generator (MFCC)", partial(LipGANGenerator, GeneratorConfig(residual=False)), SpeechInput("mfcc")
+        "LipGAN basic generator (MFCC)", partial(LipGANGenerator, GeneratorConfig(blocks="basic")), SpeechInput("mfcc")
     ),
     Published("LipGAN discriminator (MFCC)", LipGANDiscriminator, SpeechInput("mfcc")),
     Published("LipGAN residual generator (mel)", partial(LipGANGenerator, GeneratorConfig(speech="mel")), _MEL),
     Published(
-        "LipGAN basic generator (mel)", partial(LipGANGenerator, GeneratorConfig(speech="mel", residual=False)), _MEL
+        "LipGAN basic generator (mel)", partial(LipGANGenerator, GeneratorConfig(speech="mel", blocks="basic")), _MEL
     ),
     Published("LipGAN discriminator (mel)", partial(LipGANDiscriminator, speech="mel"), _MEL),
 )

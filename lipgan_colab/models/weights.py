@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import torch
 from safetensors.torch import save_file
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from lipgan_colab.device import memory_format
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.files import open_tensors, written_whole
+from lipgan_colab.models.generators import TrainedGenerator, build_generator
 from lipgan_colab.models.keras_h5 import read_keras
-from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator
 from lipgan_colab.models.motion import MotionConfig, MotionNetwork
 from lipgan_colab.models.pretrained import PRETRAINED, fetch
 from lipgan_colab.models.published import WAV2LIP, Published, to_our_channels
@@ -32,11 +34,23 @@ from lipgan_colab.speech.features import SpeechInput
 EXPORT, EXPERT = "generator.safetensors", "expert.safetensors"  # what a run folder holds for everybody else
 SYNC_EXPERT = "sync_expert"  # in `about`: fingerprints of the experts that a generator was trained to please
 PAINTED_REFERENCES = "painted_references"  # in `about`: whether a generator has learnt from such (see augmentation)
-Generator = LipGANGenerator | Wav2LipGenerator | MotionNetwork
+Generator = TrainedGenerator | Wav2LipGenerator | MotionNetwork
+
+
+def _generator_config(config: dict) -> GeneratorConfig:
+    """A generator's configuration in a header; in older ones `residual` says of which of the authors' two it is."""
+    config = dict(config)
+    if "residual" in config:
+        residual = config.pop("residual")
+        if not isinstance(residual, bool):
+            raise InputError(f"residual is true or false, not {residual!r}")
+        config["blocks"] = "residual" if residual else "basic"
+    return GeneratorConfig(**config)
+
 
 # How a network in one of our files is built from the configuration in its header.
 BUILD = {
-    "LipGANGenerator": lambda config: LipGANGenerator(GeneratorConfig(**config)),
+    **dict.fromkeys(("LipGANGenerator", "WarpingGenerator"), lambda config: build_generator(_generator_config(config))),
     "LipGANDiscriminator": lambda config: LipGANDiscriminator(**config),
     "Wav2LipGenerator": lambda config: Wav2LipGenerator(Wav2LipConfig(**config)),
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
@@ -61,7 +75,7 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Ge
     Raises:
         InputError: there is no such thing, or it is not a whole generator; the first misfit is named.
     """
-    return _load(source, device, (LipGANGenerator, Wav2LipGenerator, MotionNetwork), "generator")
+    return _load(source, device, get_args(Generator), "generator")
 
 
 def load_expert(source: str | Path, device: str | torch.device = "cpu") -> SyncExpert:

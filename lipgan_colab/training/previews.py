@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lipgan_colab.files import written_whole
-from lipgan_colab.models.lipgan import LipGANGenerator
+from lipgan_colab.models.generators import TrainedGenerator
 from lipgan_colab.training.step import generator_input
 
 CURVES = "curves.png"
@@ -26,7 +26,7 @@ PLOTS = (
 
 
 @torch.no_grad()
-def preview(generator: LipGANGenerator, batch: dict[str, Tensor]) -> np.ndarray:
+def preview(generator: TrainedGenerator, batch: dict[str, Tensor]) -> np.ndarray:
     """A picture of a batch, as `augmented` makes it, on the generator's device: one sample a row, reference, masked,
     generated, real; uint8 (B S, 4 S, 3)."""
     faces = generator_input(batch["reference"], batch["target"])

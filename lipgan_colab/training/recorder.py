@@ -11,7 +11,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lipgan_colab.errors import InputError, counted
-from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
+from lipgan_colab.models.generators import build_generator
+from lipgan_colab.models.lipgan import GeneratorConfig
 from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, SYNC_EXPERT, save_generator
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS, AsyncCheckpointer
 from lipgan_colab.training.checkpoint import PATIENCE, load_newest_checkpoint, patiently
@@ -227,12 +228,9 @@ class Recorder:
         config = self.about
         with torch.device("meta"):  # no memory of its own: it is given the saved tensors
             shape = GeneratorConfig(
-                config["width"],
-                config["speech"],
-                most_channels=config["most_channels"],
-                face_size=config["face_size"],
+                config["width"], config["speech"], config["blocks"], config["most_channels"], config["face_size"]
             )
-            average = LipGANGenerator(shape)
+            average = build_generator(shape)
         average.load_state_dict(state["networks"]["average"], assign=True)
         samples = state["step"] * config["batch_size"]
         about = {"step": state["step"], "samples": samples, PAINTED_REFERENCES: config["augment"] > 0}

@@ -38,7 +38,7 @@ BEFORE_THERE_WAS = {
     **{"clip": 0.0, "balance": 0.0, "edge_weight": 0.0, "most_channels": None, "quality_weight": 0.0},
     **{"sync_weight": 0.0, "sync_runs": 2, "sync_bound": 0.75},
     **{"references": "any", "held_out": "none", "lip_quality_weight": 0.0, "feature_weight": 0.0},
-    "face_size": FACE_SIZE,
+    **{"face_size": FACE_SIZE, "blocks": "residual"},
 }
 
 

@@ -9,7 +9,7 @@ Nothing here waits for a GPU: whether a gradient was finite is known there, and 
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from lipgan_colab.device import autocast, memory_format
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.models import losses
+from lipgan_colab.models.generators import TrainedGenerator, build_generator
 from lipgan_colab.models.lipgan import (
     FACE_SIZE,
     GeneratorConfig,
     LipGANDiscriminator,
-    LipGANGenerator,
+    check_blocks,
     check_face_size,
 )
 from lipgan_colab.models.patchgan import PatchDiscriminator, lip_crops, lower_faces
@@ -64,6 +65,9 @@ class TrainConfig:
         face_size: width and height of the faces in pixels, which are those of the shards: 96, 192 or 288. A larger run
             best begins with the weights of one of 96 (`start_from` takes them), whose answer it learns to sharpen.
         speech: the speech feature, "mfcc" or "mel".
+        blocks: what the generator is made of: "residual" and "basic" are the authors'; "convnext" has ConvNeXt blocks,
+            "warp" moves the reference's own pixels, both with a speech encoder that costs little
+            (see `GeneratorConfig`).
         adversarial: train against the contrastive discriminator, as in the paper.
         lip_weight: how many times as much a pixel near the lips counts in the reconstruction loss; 1 is plain L1.
         edge_weight: of the edges' error in the generator's loss, which makes sharper lips and teeth; 0 leaves it out.
@@ -97,6 +101,7 @@ class TrainConfig:
     most_channels: int | None = None
     face_size: int = FACE_SIZE
     speech: str = "mfcc"
+    blocks: str = "residual"
     adversarial: bool = False
     lip_weight: float = 6.0
     edge_weight: float = 1.0
@@ -126,6 +131,7 @@ class TrainConfig:
                 f"`sync_runs` {self.sync_runs}: so many runs of {RUN} frames are more than a batch of {self.batch_size}"
             )
         check_face_size(self.face_size)
+        check_blocks(self.blocks)
         if self.feature_weight and not (self.quality_weight or self.lip_quality_weight):
             raise InputError(
                 "`feature_weight`: there are features where there is `quality_weight` or `lip_quality_weight`"
@@ -148,8 +154,8 @@ class Networks:
         dtype: what the networks compute in.
     """
 
-    generator: LipGANGenerator
-    average: LipGANGenerator
+    generator: TrainedGenerator
+    average: TrainedGenerator
     generator_optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     discriminator: LipGANDiscriminator | None = None
@@ -192,7 +198,7 @@ class Networks:
     def begin_step(self) -> None:
         """Keep the batch norms' running statistics, which the forward pass changes."""
         self._statistics = self._statistics or [b.clone() for b in self.generator.buffers()]
-        torch._foreach_copy_(self._statistics, list(self.generator.buffers()))
+        _copy(self._statistics, self.generator.buffers())
         self._unchanged = True
 
     def restore_statistics(self, kept: Tensor) -> None:
@@ -200,6 +206,8 @@ class Networks:
         now = list(self.generator.buffers())
         for floating in (True, False):
             new, old = ([b for b in of if b.is_floating_point() == floating] for of in (now, self._statistics))
+            if not new:
+                continue  # a network without batch norms
             # All in one: a choice for each of hundreds of small tensors would take the GPU longer than the step.
             chosen = torch.where(kept, *(torch.cat([b.reshape(-1) for b in of]) for of in (new, old)))
             parts = chosen.split([b.numel() for b in new])
@@ -208,19 +216,19 @@ class Networks:
     def roll_back(self) -> bool:
         """Undo a step that an error broke off; False where half of it was done, which cannot be undone."""
         if self._unchanged:
-            torch._foreach_copy_(list(self.generator.buffers()), self._statistics)
+            _copy(self.generator.buffers(), self._statistics)
         return self._unchanged
 
 
 def generator_config(config: TrainConfig) -> GeneratorConfig:
     """The generator that a run trains."""
-    return GeneratorConfig(config.width, config.speech, most_channels=config.most_channels, face_size=config.face_size)
+    return GeneratorConfig(config.width, config.speech, config.blocks, config.most_channels, config.face_size)
 
 
 def build_networks(config: TrainConfig, device: torch.device, dtype: torch.dtype = torch.float32) -> Networks:
     """The networks and optimizers of a run at step 0; the same for the same seed."""
     torch.manual_seed(config.seed)
-    generator = LipGANGenerator(generator_config(config))
+    generator = build_generator(generator_config(config))
     generator.to(device, memory_format=memory_format(device))
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
@@ -246,7 +254,7 @@ def start_from_weights(networks: Networks, source: str | Path) -> None:
         InputError: they are no generator of this width and speech feature.
     """
     weights, wanted = load_generator(source), networks.generator.config
-    if not isinstance(weights, LipGANGenerator):
+    if not isinstance(weights, TrainedGenerator):
         raise InputError(f"{source}: is no LipGAN generator, but a {type(weights).__name__}; give other weights")
     if weights.config not in (wanted, replace(wanted, face_size=FACE_SIZE)):
         theirs, ours = asdict(weights.config), asdict(wanted)
@@ -454,7 +462,14 @@ def _update_average(average: nn.Module, network: nn.Module, share: Tensor) -> No
     steps = torch._foreach_sub([new for old, new in pairs if old.is_floating_point()], averaged)
     torch._foreach_mul_(steps, share)
     torch._foreach_add_(averaged, steps)
-    torch._foreach_copy_(
+    _copy(
         [old for old, _ in pairs if not old.is_floating_point()],
         [new for old, new in pairs if not old.is_floating_point()],
     )
+
+
+def _copy(to: Iterable[Tensor], values: Iterable[Tensor]) -> None:
+    """Put values into tensors, all in one; there may be none, as in a network without batch norms."""
+    to, values = list(to), list(values)
+    if to:
+        torch._foreach_copy_(to, values)

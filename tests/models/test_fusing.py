@@ -11,7 +11,7 @@ from lipgan_colab.models.weights import load_generator
 
 NETWORKS = {
     "residual": (lambda: LipGANGenerator(GeneratorConfig(0.25)), (6, 96, 96), SPEECH_SHAPE["mfcc"]),
-    "basic": (lambda: LipGANGenerator(GeneratorConfig(0.25, "mel", False)), (6, 96, 96), SPEECH_SHAPE["mel"]),
+    "basic": (lambda: LipGANGenerator(GeneratorConfig(0.25, "mel", "basic")), (6, 96, 96), SPEECH_SHAPE["mel"]),
     "wav2lip": (Wav2LipGenerator, (6, 96, 96), (80, 16)),
     "expert": (SyncExpert, (15, 48, 96), (80, 16)),
 }

@@ -19,10 +19,10 @@ from lipgan_colab.speech.features import SpeechInput
 MFCC, MEL = SpeechInput("mfcc"), SpeechInput("mel", "reflect", -4)
 NETWORKS = {
     "lipgan_residual": (LipGANGenerator, GeneratorConfig(), MFCC),
-    "lipgan_basic": (LipGANGenerator, GeneratorConfig(residual=False), MFCC),
+    "lipgan_basic": (LipGANGenerator, GeneratorConfig(blocks="basic"), MFCC),
     "lipgan_disc": (LipGANDiscriminator, None, MFCC),
     "cs766_residual": (LipGANGenerator, GeneratorConfig(speech="mel"), MEL),
-    "cs766_basic": (LipGANGenerator, GeneratorConfig(speech="mel", residual=False), MEL),
+    "cs766_basic": (LipGANGenerator, GeneratorConfig(speech="mel", blocks="basic"), MEL),
     "cs766_disc": (LipGANDiscriminator, None, MEL),
 }
 SWAPPED = [2, 1, 0, 5, 4, 3]  # BGR to RGB and back, of one face and of two

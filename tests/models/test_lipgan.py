@@ -7,14 +7,15 @@ import torch
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.models.fusing import fuse
-from lipgan_colab.models.lipgan import SPEECH_SHAPE, GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+from lipgan_colab.models.generators import build_generator
+from lipgan_colab.models.lipgan import BLOCKS, SPEECH_SHAPE, GeneratorConfig, LipGANDiscriminator, LipGANGenerator
 from lipgan_colab.models.weights import load_generator, save_generator
 
 LAYOUTS = {
     "lipgan_residual": GeneratorConfig(),
-    "lipgan_basic": GeneratorConfig(residual=False),
+    "lipgan_basic": GeneratorConfig(blocks="basic"),
     "cs766_residual": GeneratorConfig(speech="mel"),
-    "cs766_basic": GeneratorConfig(speech="mel", residual=False),
+    "cs766_basic": GeneratorConfig(speech="mel", blocks="basic"),
 }
 
 
@@ -43,10 +44,10 @@ def test_discriminator_has_every_published_weight(shared, name, speech):
 
 
 @pytest.mark.parametrize("speech", ["mfcc", "mel"])
-@pytest.mark.parametrize("residual", [True, False])
-def test_generator_answers_faces(speech, residual):
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_generator_answers_faces(speech, blocks):
     torch.manual_seed(0)
-    generator = LipGANGenerator(GeneratorConfig(0.25, speech, residual)).double()
+    generator = build_generator(GeneratorConfig(0.25, speech, blocks)).double()
     faces, window = torch.rand(2, 6, 96, 96).double(), torch.randn(2, 1, *SPEECH_SHAPE[speech]).double()
     with torch.no_grad():
         for module in generator.modules():  # statistics of what really flows, without which little comes through

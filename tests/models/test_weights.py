@@ -23,7 +23,7 @@ from lipgan_colab.speech.features import SpeechInput
 @pytest.fixture
 def generator():
     torch.manual_seed(0)
-    return LipGANGenerator(GeneratorConfig(0.25, "mel", residual=False))
+    return LipGANGenerator(GeneratorConfig(0.25, "mel", blocks="basic"))
 
 
 def refused(path, match, load=load_generator):
@@ -64,6 +64,18 @@ def test_what_was_exported_before_networks_had_names_is_loaded(generator, tmp_pa
 
 def narrow_expert() -> SyncExpert:
     return SyncExpert(SyncExpertConfig(0.25))
+
+
+@pytest.mark.parametrize(
+    ("residual", "blocks"), [({"residual": True}, "residual"), ({"residual": False}, "basic"), ({}, "residual")]
+)
+def test_what_was_exported_before_blocks_had_names_is_loaded(residual, blocks, tmp_path):
+    network, path = LipGANGenerator(GeneratorConfig(0.05, blocks=blocks)), tmp_path / "old.safetensors"
+    header = {"network": '"LipGANGenerator"', "config": json.dumps({"width": 0.05, "speech": "mfcc", **residual})}
+    save_file(dict(network.state_dict()), path, header)
+    loaded = load_generator(path)
+    assert loaded.config == network.config
+    assert same_weights(loaded, network)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +292,9 @@ GENERATOR = {"network": '"LipGANGenerator"', "config": '{"width": 0.05}'}
         ({"config": '{"most_channels": 8.5}'}, r"at most 8\.5 channels"),
         ({"config": '{"speech": ["mfcc"]}'}, "unknown speech feature"),
         ({"config": '{"residual": 1}'}, "residual is true or false"),
+        ({"config": '{"blocks": "transformer"}'}, "unknown blocks 'transformer'"),
+        ({"config": '{"blocks": ["warp"]}'}, "unknown blocks"),
+        ({"config": '{"blocks": "warp"}'}, "the weight .* is missing"),
         ({"config": "[1]"}, "not a whole network of ours"),
         ({"config": DEEP}, "not a whole network of ours"),
         ({"network": '["LipGANGenerator"]'}, "not a whole network of ours"),

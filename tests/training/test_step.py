@@ -68,8 +68,9 @@ def test_a_long_gradient_is_cut_to_length(batch):
     assert moved[1e-6] <= 1.01e-6 < moved[0.0]
 
 
-def test_a_step_that_is_not_finite_changes_nothing_at_all(batch):
-    config = replace(TINY, quality_weight=0.01)
+@pytest.mark.parametrize("blocks", ["residual", "convnext", "warp"])
+def test_a_step_that_is_not_finite_changes_nothing_at_all(batch, blocks):
+    config = replace(TINY, quality_weight=0.01, blocks=blocks)
     networks = build_networks(config, CPU)
     networks.generator.train()
     train_step(networks, batch, config, 0)

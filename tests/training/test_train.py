@@ -84,6 +84,20 @@ def test_an_interrupted_run_ends_like_one_that_was_not(drawn_shards, straight, t
     assert [line["step"] for line in log_lines(tmp_path)] == ["1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize("blocks", ["convnext", "warp"])
+def test_a_run_of_other_blocks_goes_on_as_if_it_had_not_stopped(drawn_shards, tmp_path, monkeypatch, blocks):
+    config = replace(SMALL, adversarial=False, steps=3, blocks=blocks)
+    train(drawn_shards, tmp_path / "straight", config, log_every=1)
+    at_step(monkeypatch, 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    train(drawn_shards, tmp_path / "run", config, log_every=1)
+    assert newest(tmp_path / "run")["step"] == 2
+    with pytest.raises(InputError, match=f"`?blocks`? was {blocks} and is residual"):
+        train(drawn_shards, tmp_path / "run", replace(config, blocks="residual"))
+    train(drawn_shards, tmp_path / "run", config, log_every=1)
+    assert_equal_runs(tmp_path / "straight", tmp_path / "run")
+    assert load_generator(tmp_path / "run").config.blocks == blocks
+
+
 @pytest.mark.timeout(200 * KILLS)
 def test_kill_9_at_any_moment_changes_nothing(drawn_shards, tmp_path):
     """LIPGAN_THOROUGH=1 makes it 20 times."""
