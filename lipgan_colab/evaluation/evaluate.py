@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 from lipgan_colab.corpora.corpus import Utterance, folder, only
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
-from lipgan_colab.evaluation.measures import MEASURES, face_shape
+from lipgan_colab.evaluation.heat_maps import HeatMaps
+from lipgan_colab.evaluation.measures import MEASURES, face_shape, silent_frames
 from lipgan_colab.evaluation.moved_clips import moved_crops
 from lipgan_colab.evaluation.report_page import Sample, page, sample
 from lipgan_colab.evaluation.scores import ClipScores, Evaluation, write_csv, write_table
@@ -49,6 +50,7 @@ def evaluate(
     syncnet: str | Path | None = None,
     expert: str | Path = "expert",
     size: int | None = None,
+    heatmaps: bool = False,
 ) -> Evaluation:
     """Generate clips from their first frame and their speech, and compare; once more with another clip's speech.
 
@@ -66,6 +68,8 @@ def evaluate(
             "expert", which comes with the package.
         size: width and height in pixels (96, 192, 288) of the crops that are judged, to which a generator of another
             size has its faces scaled: so that the sharpness of several can be compared. None takes the generator's.
+        heatmaps: also show where the network looks and what moves the mouth, over some of the clips: heatmaps.png,
+            heatmaps.csv, and one clip as heatmaps.mp4. Takes about a minute a clip without a GPU.
 
     Raises:
         InputError: no clip can be judged, the weights cannot be used, or the results not be written.
@@ -84,7 +88,13 @@ def evaluate(
         _impartial(load_expert(expert, pick_device(device)), generator),
         load_syncnet(syncnet, device) if syncnet is not None else None,
     )
-    return judge(generator, out, TrueClips(utterances, size, judges, str(videos)))
+    truth = TrueClips(utterances, size, judges, str(videos))
+    if not heatmaps:
+        return judge(generator, out, truth)
+    heat = HeatMaps(generator, judges.expert, [utterance.id for utterance in utterances])
+    evaluation = judge(generator, out, truth, heat.see)
+    heat.write(evaluation.folder)
+    return evaluation
 
 
 def judge(
@@ -112,9 +122,9 @@ def judge(
     with closing(stages), tqdm(total=len(speeches), unit="clip", desc="evaluate") as progress:
         for clip, own, another in stages:
             scores.append(_scores(clip, own, another, truth))
-            samples.append(
-                sample(clip.speech.utterance.id, scores[-1].scores["generated"]["high_passed"], clip.crops, own)
-            )
+            high_passed = scores[-1].scores["generated"]["high_passed"]
+            silent = silent_frames(clip.speech.wave, len(own.frames))
+            samples.append(sample(clip.speech.utterance.id, high_passed, clip.crops, own, silent, clip.yaw))
             shapes.append(face_shape(clip.crops))
             seen(clip, own)
             progress.update(len(scores) + len(skipped) - progress.n)
