@@ -180,13 +180,12 @@ def clip_maps(
         asker, read_out = Painted(network, told, *_listening(expert, clip, frames)), told.correlation
     found, missing = _maps(asker, moments)
     done()
-    again = _run(asker, moments, 0)
-    few, _ = (found, missing) if again[1] is moments else _maps(*again)
+    first = _first_run(asker, moments)
     alike: dict[Key, list[float]] = {key: [] for key in found}
     for draw in range(draws):
-        blank, _ = _maps(replace(again[0], network=untaught(network, seed + draw)), again[1])
+        blank, _ = _maps(replace(first[0], network=untaught(network, seed + draw)), first[1])
         for key, value in blank.items():
-            alike[key].append(rank_correlation(_mean(few[key]), _mean(value)))
+            alike[key].append(rank_correlation(_mean(found[key][: len(value)]), _mean(value)))
         done()
     face = None if isinstance(network, MotionNetwork) else resized(clip.full.crops[:1], network.face_size)[0]
     return ClipMaps(
@@ -269,13 +268,13 @@ def _listening(expert: SyncExpert | None, clip: Clip, frames: np.ndarray) -> tup
     return expert, sound_heard(expert, clip.speech.wave, heard)[frames[::FRAMES]]
 
 
-def _run(asker: Judged, moments: Moments, number: int) -> tuple[Judged, Moments]:
-    """The same for one run of frames alone."""
+def _first_run(asker: Judged, moments: Moments) -> tuple[Judged, Moments]:
+    """The same for the first run of frames alone."""
     if len(moments.frames) <= FRAMES:
         return asker, moments
     if getattr(asker, "sounds", None) is not None:
-        asker = replace(asker, sounds=asker.sounds[number : number + 1])
-    return asker, moments.at(list(range(number * FRAMES, (number + 1) * FRAMES)))
+        asker = replace(asker, sounds=asker.sounds[:1])
+    return asker, moments.at(list(range(FRAMES)))
 
 
 def _maps(asker: Judged, moments: Moments) -> tuple[dict[Key, np.ndarray], dict[str, float]]:

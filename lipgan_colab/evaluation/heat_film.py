@@ -26,6 +26,7 @@ PANEL = 288  # pixels of a face
 STRIP = 120  # pixels of the sound's height
 SPAN = 0.6  # seconds of sound to either side of now
 EVERY = 5  # frames for which the sound is listened to piece by piece; those between are interpolated
+BRIGHTEST = 99.5  # percentile of what is shown: a single place must not darken all others
 BATCH = 25  # frames that are looked at at once
 GROUND = (24, 24, 28)  # the colour behind the sound
 
@@ -34,7 +35,7 @@ def write_film(path: Path, network: Generator, clip: Clip, generated: FaceClip) 
     """Write the film, with the clip's sound, marked as synthetic."""
     wave, count = clip.speech.wave, len(generated.crops)
     heat, times = _sound_heat(network, clip, generated)
-    heat /= heat.max() or 1.0
+    heat = np.minimum(heat / (np.percentile(heat, BRIGHTEST) or 1.0), 1)
     panels = list(_panels(network, clip, generated))
     head, foot = _captions(len(panels[0]))
 
@@ -79,8 +80,9 @@ def _panels(network: Generator, clip: Clip, generated: FaceClip) -> Iterator[lis
         yield from ([_large(a), _large(b)] for a, b in zip(clip.full.crops, generated.crops, strict=True))
         return
     maps = np.concatenate(parts)
+    most = float(np.percentile(maps, BRIGHTEST))
     for true, made, active in zip(clip.full.crops, generated.crops, maps, strict=True):
-        yield [_large(true), _large(made), overlay(made, active, float(maps.max()), PANEL)]
+        yield [_large(true), _large(made), overlay(made, active, most, PANEL)]
 
 
 def _middle_stage(network: Generator, moments: Moments) -> np.ndarray | None:

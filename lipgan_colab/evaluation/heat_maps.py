@@ -28,7 +28,7 @@ from lipgan_colab.models.weights import Generator
 from lipgan_colab.speech.features import mel_edges
 
 MOST = 6  # clips that are looked at, spread over all
-DRAWS = 4  # networks that have learnt nothing, over all clips; two at least with each
+DRAWS = 2  # networks that have learnt nothing, with each clip
 PICTURE, NUMBERS, FILM = "heatmaps.png", "heatmaps.csv", "heatmaps.mp4"
 
 
@@ -63,11 +63,11 @@ class HeatMaps:
         place = self._places[clip.speech.utterance.id]
         if len(self.found) >= np.sum(self._chosen <= place):
             return
-        draws = max(2, -(-DRAWS // len(self._chosen)))
+
         self.first = self.first or (clip, generated)
-        seed = len(self.found) * draws
-        with tqdm(total=1 + draws, unit="map", desc="heat maps", leave=False) as progress:
-            self.found.append(clip_maps(self.network, self.expert, clip, generated, draws, seed, progress.update))
+        seed = len(self.found) * DRAWS
+        with tqdm(total=1 + DRAWS, unit="map", desc="heat maps", leave=False) as progress:
+            self.found.append(clip_maps(self.network, self.expert, clip, generated, DRAWS, seed, progress.update))
         self.shapes.append(face_shape(clip.crops))
 
     def write(self, folder: Path) -> None:

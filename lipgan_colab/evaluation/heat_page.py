@@ -175,7 +175,7 @@ def _shares(summary: Summary) -> str:
         return "All of it comes from the sound: there is no other input."
     sums["the sound"] = float(grid.sum())
     for part, name in ((REFERENCE, "the reference face"), (TARGET, "the target's upper half")):
-        sums[name] = float(first.pictures[OPENING, GRADIENTS, part].sum())
+        sums[name] = float(np.nansum(first.pictures[OPENING, GRADIENTS, part]))
     whole = sum(sums.values()) or 1.0
     told = ", ".join(f"{100 * value / whole:.0f} % {name}" for name, value in sums.items())
     return f"Of all that moves the opening, by gradients: {told} (magnitudes, first clip's faces)."
@@ -249,8 +249,9 @@ def _draw_faces(figure, summary: Summary, keys: list[Key]) -> None:
         else "Which part of a face moves it? Reference: who is to speak. Target: the pose; only its upper half is seen."
     )
     figure.text(0.02, 0.955, title, size=11)
-    above = f"Above: the first clip, {summary.first.id}."
-    figure.text(0.02, 0.02, f"{above} Below: all clips, on their mean face. Each map has its own scale.", size=8)
+    shown = summary.first.id.encode("ascii", "replace").decode()[-60:]
+    below = f"Above: the first clip, {shown}. Below: all clips, on their mean face. Each map has its own scale."
+    figure.text(0.98, 0.955, below, size=8, ha="right")
     axes = figure.subplots(2, len(keys), squeeze=False)
     for key, (upper, lower) in zip(keys, axes.T, strict=True):
         for each in (upper, lower):

@@ -30,9 +30,11 @@ from lipgan_colab.evaluation.read_out import fitted
 from lipgan_colab.evaluation.true_clips import Clip, Speech
 from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.media.marking import told_by
+from lipgan_colab.models.expert import lips_seen, sound_heard
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.motion import MotionNetwork, components
 from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig
+from lipgan_colab.models.weights import load_expert
 from lipgan_colab.speech.features import SpeechInput
 
 FRAMES = 20
@@ -207,3 +209,19 @@ def test_the_folder_gets_page_numbers_and_a_marked_film(clip, tmp_path, monkeypa
 def test_nothing_is_written_where_nothing_could_be_looked_at(tmp_path):
     HeatMaps(Made(), None, ["gone.mp4"]).write(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_expert_listens_to_the_frames_it_sees(clip):
+    """The distances of a clip's runs are those that `evaluate` counts its expert_d of."""
+    network, expert = Made().eval(), load_expert("expert")
+    made, frames = spoken(network, clip), heat_clip.chosen_frames(clip)
+    heard = heat_clip._listening(expert, clip, frames)
+    with torch.no_grad():
+        moments = heat_clip.moments_of(network, clip, frames)
+        asked = heat_clip.Painted(network, fitted(made), *heard)(*moments.inputs)[:, 1]
+    lips, sounds = lips_seen(expert, made.crops), sound_heard(expert, clip.speech.wave, FRAMES)
+    starts = frames[::5]
+    assert len(starts) == 2 and frames.tolist() == [start + n for start in starts for n in range(5)]
+    expected = (lips - sounds).norm(dim=1)[starts].repeat_interleave(5)
+    torch.testing.assert_close(asked, expected, rtol=0, atol=4e-3)  # pictures were rounded
+    assert (lips - sounds).norm(dim=1).std() > 0.01
