@@ -152,7 +152,8 @@ def _said(summary: Summary) -> Iterator[str]:
         bad = "" if summary.read_out >= TRUSTED else " THAT IS TOO LOW: do not read the maps of the opening."
         yield (
             "The opening is read out of the generated pictures by a weighted sum of their lower half, which goes with "
-            f"what MediaPipe sees by a correlation of {summary.read_out:.2f} (1 is perfect).{bad}"
+            f"what MediaPipe sees by a correlation of {summary.read_out:.2f} (1 is perfect).{bad} Squares of a face "
+            "that are blurred change colours too, which the sum may take for an opening: trust its maps of faces less."
         )
         if not summary.expert:
             yield (

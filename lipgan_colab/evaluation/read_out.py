@@ -3,7 +3,8 @@
 MediaPipe tells the opening of a face, but nothing of which pixels make it so. A generator paints a mouth always in the
 same few ways, and a sum of the lower half's pixels, fitted to what MediaPipe sees, follows it closely (a correlation of
 0.98 to 0.99 on frames that it was not fitted to, with the starter of LipGAN's kind and six clips of four strangers; how
-dark the inner mouth is gives 0.69).
+dark the inner mouth is gives 0.69). It does so too where a piece of the speech is silent (changes: 0.97 and 0.98, two
+clips), but less where a square of the reference is blurred (0.40 and 0.67): then the colours change as well.
 """
 
 from dataclasses import dataclass
