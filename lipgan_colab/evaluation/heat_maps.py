@@ -22,6 +22,7 @@ from lipgan_colab.evaluation.report_page import nanmean
 from lipgan_colab.evaluation.true_clips import Clip
 from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.files import written_whole
+from lipgan_colab.media.made import shown
 from lipgan_colab.models.motion import MotionNetwork
 from lipgan_colab.models.wav2lip import SyncExpert
 from lipgan_colab.models.weights import Generator
@@ -97,7 +98,7 @@ def summed_up(network: Generator, found: list[ClipMaps], shape: np.ndarray, hear
     motion, kind = isinstance(network, MotionNetwork), network.speech_input.kind
     rows = np.arange(1, 13) if kind == "mfcc" else mel_edges()[1:-1]
     return Summary(
-        str(getattr(network, "source", type(network).__name__)),
+        shown(getattr(network, "source", type(network).__name__)),
         about,
         motion,
         kind,

@@ -27,11 +27,12 @@ from lipgan_colab.evaluation.report_page import heat_map
 from lipgan_colab.files import written_whole
 
 DOUBTFUL = 0.5  # rank correlation with maps of networks that have learnt nothing, above which a map is not to be read
+NOTHING = 1e-5  # what the places of a map that is not empty add up to
 WIDTH = 14.0  # inches, of 100 pixels
 SIDE = 288  # pixels of a face
 TITLE = "What moves the mouth, and where does the network look?"
 HEAT, BARS, LINE = "inferno", "#c4652a", "#28507a"
-GOOD, BAD = "#2a6a35", "#b3181d"
+GOOD, BAD, NEITHER = "#2a6a35", "#b3181d", "#666666"
 ASKED_AS = {OPENING: "the mouth's opening", DISTANCE: "the distance of lips and sound"}
 SHORT = {OPENING: "opening", DISTANCE: "lips and sound"}
 BY = {OCCLUSION: "a part taken away", GRADIENTS: "gradients"}
@@ -81,15 +82,25 @@ class Summary:
     def verdict(self, key: Key) -> str:
         """Whether a map may be read, in words."""
         alike = self.alike(key)
-        if not np.ptp(np.nan_to_num(self.maps[key])) > 0:
+        if self.empty(key):
             return "nothing changes it"
-        if self.doubted(key):
+        if self.unread(key):
+            return "DO NOT READ: the opening\ncannot be told"
+        if alike > DOUBTFUL:
             return f"DO NOT READ: hardly depends\non what was learnt ({alike:.2f})"
         return f"depends on what was learnt ({alike:.2f})"
 
     def doubted(self, key: Key) -> bool:
         """Whether a map is not to be read."""
-        return self.alike(key) > DOUBTFUL
+        return self.unread(key) or self.alike(key) > DOUBTFUL
+
+    def empty(self, key: Key) -> bool:
+        """Whether there is nothing in a map, but for rounding."""
+        return bool(np.nansum(np.abs(self.maps[key])) < NOTHING)
+
+    def unread(self, key: Key) -> bool:
+        """Whether a map is of an opening that cannot be read out of the pictures."""
+        return key[0] == OPENING and self.read_out < TRUSTED
 
 
 def write_page(path: Path, summary: Summary) -> None:
@@ -132,7 +143,10 @@ def _said(summary: Summary) -> Iterator[str]:
         "by how much the answer then changes, either way."
     )
     if summary.missing:
-        told = ", ".join(f"{100 * error:.0f} % for {ASKED_AS[asked]}" for asked, error in summary.missing.items())
+        told = ", ".join(
+            f"{100 * error:.0f} % for {ASKED_AS[asked]}" if np.isfinite(error) else f"not known for {ASKED_AS[asked]}"
+            for asked, error in summary.missing.items()
+        )
         yield (
             "Gradients (integrated gradients): the change from silence and blurred faces to what is there, shared out "
             f"among all values. The shares should add up to the change; what they miss is {told}."
@@ -184,7 +198,7 @@ def _shares(summary: Summary) -> str:
 
 def _check(axes, summary: Summary, key: Key, below: float, size: float = 8) -> None:
     """A map's verdict, below its axes."""
-    text, colour = summary.verdict(key), BAD if summary.doubted(key) else GOOD
+    text, colour = summary.verdict(key), NEITHER if summary.empty(key) else BAD if summary.doubted(key) else GOOD
     axes.text(0.5, below, text, transform=axes.transAxes, ha="center", va="top", size=size, color=colour)
 
 

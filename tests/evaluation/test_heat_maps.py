@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ from lipgan_colab.evaluation.heat_clip import (
     clip_maps,
     window_times,
 )
-from lipgan_colab.evaluation.heat_maps import HeatMaps
+from lipgan_colab.evaluation.heat_maps import HeatMaps, summed_up
 from lipgan_colab.evaluation.heat_page import DOUBTFUL
 from lipgan_colab.evaluation.read_out import fitted
 from lipgan_colab.evaluation.true_clips import Clip, Speech
@@ -225,3 +226,15 @@ def test_the_expert_listens_to_the_frames_it_sees(clip):
     expected = (lips - sounds).norm(dim=1)[starts].repeat_interleave(5)
     torch.testing.assert_close(asked, expected, rtol=0, atol=4e-3)  # pictures were rounded
     assert (lips - sounds).norm(dim=1).std() > 0.01
+
+
+def test_the_page_says_which_maps_are_not_to_be_read(clip, found):
+    def told(one, key):
+        return summed_up(Made(), [one], clip.full.landmarks[0], True).verdict(key)
+
+    key = (OPENING, OCCLUSION, TIME)
+    assert told(found, key).startswith("depends on what was learnt")
+    assert "hardly depends" in told(replace(found, untaught=found.untaught | {key: [0.9, 0.8]}), key)
+    assert "cannot be told" in told(replace(found, read_out=0.5), key)
+    assert "depends" in told(replace(found, read_out=0.5), (DISTANCE, OCCLUSION, TIME))
+    assert told(replace(found, maps=found.maps | {key: found.maps[key] * 1e-9}), key) == "nothing changes it"
