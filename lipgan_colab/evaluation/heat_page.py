@@ -257,7 +257,7 @@ def _draw_sounds(figure, summary: Summary, asked: list[str]) -> None:
 def _draw_faces(figure, summary: Summary, keys: list[Key]) -> None:
     """Maps over the first clip's reference face, and below them their means over all clips on the mean face."""
     activity = keys[0][0] == ACTIVITY
-    figure.subplots_adjust(0.02, 0.07, 0.98, 0.84, wspace=0.08, hspace=0.08)
+    figure.subplots_adjust(0.02, 0.07, 0.98, 0.81, wspace=0.08, hspace=0.08)
     title = (
         "How active is each stage of the decoder, from coarse to fine? (mean magnitude over its channels)"
         if activity
@@ -266,7 +266,7 @@ def _draw_faces(figure, summary: Summary, keys: list[Key]) -> None:
     figure.text(0.02, 0.955, title, size=11)
     shown = summary.first.id.encode("ascii", "replace").decode()[-60:]
     below = f"Above: the first clip, {shown}. Below: all clips, on their mean face. Each map has its own scale."
-    figure.text(0.98, 0.955, below, size=8, ha="right")
+    figure.text(0.02, 0.925, below, size=8)
     axes = figure.subplots(2, len(keys), squeeze=False)
     for key, (upper, lower) in zip(keys, axes.T, strict=True):
         for each in (upper, lower):
