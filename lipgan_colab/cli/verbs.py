@@ -167,7 +167,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.evaluation.evaluate import evaluate
     from lipgan_colab.models.lipgan import FACE_SIZES
 
-    asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert", "size")
+    asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert", "size", "heatmaps")
     names = add_flags(parser, evaluate, asked, weights=WEIGHTS, size={"type": int, "choices": FACE_SIZES})
     parser.add_argument("--only", type=Path, help="text file of clip ids: paths below the folder (default: all)")
 

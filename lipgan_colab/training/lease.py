@@ -61,6 +61,10 @@ class TakenOver(OSError):
     """Another session writes into the folder now; the message says which."""
 
 
+class InUse(InputError):
+    """Another session is at work in the folder; the message says which."""
+
+
 class DamagedLease(OSError):
     """The note is half written at this moment, or was damaged."""
 
@@ -99,7 +103,7 @@ class Lease:
         step: of the training, to tell others.
 
     Raises:
-        InputError: another session is at work there: which machine, since when, when last heard of.
+        InUse: another session is at work there: which machine, since when, when last heard of.
         OSError: the folder does not answer, or takes no file.
     """
 
@@ -229,7 +233,7 @@ def _wait_until_free(folder: Path, say: Callable[[str], None]) -> Holder | None:
     told = False
     while not listener.is_silent():
         if listener.moved and listener.holder is not None:
-            raise InputError(
+            raise InUse(
                 f"{folder}: another session trains this run: {listener.holder}. Stop it there, or take the run over "
                 "(take_over, --take-over)"
             )

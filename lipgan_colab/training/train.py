@@ -114,7 +114,7 @@ def train(
     keep_freed_memory()
     run = Path(os.path.abspath(run))
     local = Path(os.path.abspath(local)) if local is not None else local_folder(run)
-    device = distributed.join(_pick_device(device))
+    device = distributed.join(training_device(device))
     torch.backends.cudnn.benchmark = True  # every batch has the same shapes
     _check_batch(config)
     dataset = LipSyncDataset(
@@ -203,7 +203,8 @@ def _go_on(networks: Networks, state: dict, config: TrainConfig, recorder: Recor
     return step
 
 
-def _pick_device(device: str | torch.device | None) -> torch.device:
+def training_device(device: str | torch.device | None) -> torch.device:
+    """What to train on: `device.pick_device`, but that a Colab without a GPU is refused where none is named."""
     picked = pick_device(device)
     if device is None and picked.type == "cpu" and on_colab():
         raise InputError(f"{without_gpu()}; the `device=cpu` trains without")

@@ -9,9 +9,10 @@ import pytest
 
 from lipgan_colab.corpora.corpus import Utterance
 from lipgan_colab.errors import InputError
-from lipgan_colab.evaluation.evaluate import MEASURES, SHIFT, _another, _Clip, _Judges, _scores, _Speech, evaluate
+from lipgan_colab.evaluation.evaluate import MEASURES, _another, _scores, evaluate
 from lipgan_colab.evaluation.scores import VARIANTS
 from lipgan_colab.evaluation.syncnet import SyncNet
+from lipgan_colab.evaluation.true_clips import SHIFT, Clip, Judges, Speech, TrueClips
 from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.media.writing import write_video
 from lipgan_colab.models.expert import fingerprint
@@ -98,8 +99,8 @@ def test_where_no_clip_can_be_judged_the_reason_is_told(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def speech(clip: str, speaker: str = "", samples: int = 2000) -> _Speech:
-    return _Speech(Utterance(clip, Path(clip), speaker), np.zeros(samples, np.float32), np.zeros((12, 1), np.float32))
+def speech(clip: str, speaker: str = "", samples: int = 2000) -> Speech:
+    return Speech(Utterance(clip, Path(clip), speaker), np.zeros(samples, np.float32))
 
 
 def test_another_speech_is_the_same_speakers_and_never_the_clips_own():
@@ -118,12 +119,18 @@ def made_clip(greys: np.ndarray) -> FaceClip:
     return FaceClip(frames, np.repeat(points[None], len(greys), axis=0))
 
 
+def scored(true: FaceClip, judges: Judges) -> dict[str, dict[str, float]]:
+    """What is said of a generator whose answers are the truth."""
+    clip = Clip(speech("a"), 0.0, true, true)
+    return _scores(clip, true, true, TrueClips([clip.speech.utterance], true.size, judges, "here")).scores
+
+
 def test_what_stands_beside_the_generated_clip_is_made_of_the_true_one():
     """Frame n is of one grey, n²: the error of every variant can be worked out by hand."""
     places = np.arange(15)
     greys = places**2
     true = made_clip(greys)
-    scores = _scores(_Clip(speech("a"), 0.0, true, true), true, true, _Judges(None, None)).scores
+    scores = scored(true, Judges(None, None))
     shown = {
         "still": 0 * greys,
         "mean": np.full(15, round(greys.mean())),
@@ -139,6 +146,6 @@ def test_what_stands_beside_the_generated_clip_is_made_of_the_true_one():
 
 def test_of_a_very_short_clip_is_told_what_can_be():
     true = made_clip(np.array([10, 90, 40, 60]))
-    scores = _scores(_Clip(speech("a"), 0.0, true, true), true, true, _Judges(None, SyncNet().eval())).scores
+    scores = scored(true, Judges(None, SyncNet().eval()))
     assert scores["generated"]["psnr"] == pytest.approx(100)
     assert np.isnan([scores["generated"][name] for name in ("lse_d", "lse_c", "expert_d", "silence")]).all()

@@ -2,7 +2,18 @@
 
 import numpy as np
 
-from lipgan_colab.evaluation.report_page import CAPTION, Sample, errors_at_landmarks, heat_map, page
+from lipgan_colab.evaluation.report_page import (
+    CAPTION,
+    CELL,
+    PHASES,
+    SMALL,
+    YAWS,
+    Sample,
+    errors_at_landmarks,
+    heat_map,
+    page,
+    sample,
+)
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import FaceClip
 
@@ -70,3 +81,47 @@ def test_a_name_that_is_no_text_stands_on_the_page():
     strip = np.zeros((192, 1152, 3), np.uint8)
     clip = Sample("caf\udce9 é.mp4", 0.5, strip, np.full(478, np.nan))
     assert page([clip], np.zeros((478, 2))).shape[0] >= CAPTION + 192
+
+
+def speaking_clip() -> tuple[FaceClip, np.ndarray]:
+    """A clip that opens wide, shuts, opens wide and is silent: five frames each; and when it is silent."""
+    still = made_clip()
+    points = np.repeat(still.landmarks[:1], 20, axis=0)
+    points[:, 10], points[:, 152] = [48, 4], [48, 92]
+    points[:, [13, 14]] = [48, 70]
+    points[np.r_[0:5, 10:15], 14, 1] += 9
+    silent = np.arange(20) >= 15
+    return FaceClip(np.zeros((20, 192, 192, 3), np.uint8), points), silent
+
+
+def test_errors_are_told_by_what_the_mouth_does():
+    true, silent = speaking_clip()
+    crops = true.crops.copy()
+    for frames, error in ((np.r_[0:5, 10:15], 10), (np.r_[5:10], 40), (np.r_[15:20], 80)):
+        crops[frames] = error
+    told = sample("a", 0.5, true, FaceClip(true.frames_with(crops), true.landmarks), silent, -12.0).phases
+    assert {name: count for name, (_, count) in told.items()} == {
+        "closures": 5,
+        "openings": 10,
+        "silence": 5,
+        "yaw 10-20": 20,
+    }
+    assert [round(float(np.nanmean(told[name][0]))) for name in PHASES] == [40, 10, 80]
+    assert round(float(np.nanmean(told["yaw 10-20"][0]))) == 35
+
+
+def test_small_faces_of_one_scale_stand_beside_the_large_one():
+    """Two clips, of which the longer one counts more; and what has no frame is left white."""
+    shape, strip = made_clip().landmarks[0], np.zeros((192, 1152, 3), np.uint8)
+    errors = {"closures": (100, 1), "openings": (10, 9)}, {"closures": (20, 3)}
+    clips = [
+        Sample("a", 0.5, strip, np.ones(478), {k: (np.full(478, e), n) for k, (e, n) in some.items()})
+        for some in errors
+    ]
+    picture = page(clips, shape).astype(int)
+    left, top = 1152 - len(YAWS) * CELL, 2 * CAPTION
+    faces = [picture[top : top + SMALL, left + n * CELL :][:, :SMALL] for n in range(len(PHASES))]
+    levels = [np.median(face[face.sum(axis=2) < 765].sum(axis=1)) if (face < 255).any() else None for face in faces]
+    assert levels[0] > 400 and levels[1] < 250 and levels[2] is None  # (100 + 3 * 20) / 4 = 40 is the brightest
+    alone = page(clips[:1], shape).astype(int)[top : top + SMALL, left + CELL :][:, :SMALL]
+    assert np.median(alone[alone.sum(axis=2) < 765].sum(axis=1)) < levels[1]  # beside 100, 10 is darker than beside 40
