@@ -1,7 +1,6 @@
 """What only the notebooks need: a corpus as a form names it, a training watched in place, names not taken yet."""
 
 import base64
-import json
 import math
 import os
 import shutil
@@ -16,15 +15,15 @@ from lipgan_colab.corpora.corpus import Utterance, film_of, folder, grid, lrs2, 
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
 from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
-from lipgan_colab.errors import InputError, reading
+from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
-from lipgan_colab.files import fitting, open_tensors, shortened, written_whole
+from lipgan_colab.files import fitting, shortened, written_whole
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.synthetic.clips import draw_corpus
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import find_checkpoints
 from lipgan_colab.training.previews import CURVES
-from lipgan_colab.training.runs import LOG, ago, read_config, read_log, told_losses
+from lipgan_colab.training.runs import LOG, ago, exported_step, read_config, read_log, told_losses
 from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.training.train import train
 from lipgan_colab.training.train_motion import train_motion
@@ -297,12 +296,7 @@ def find_weights(workspace: Workspace, name: str = "") -> Path:
 
 def export(generator: str | Path, run_name: str, results: str | Path) -> Path:
     """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone."""
-    with (
-        reading(generator, "no export of a run", "train until its next checkpoint"),
-        open_tensors(generator) as file,
-    ):
-        step = int(json.loads(file.metadata()["about"])["step"])
-    target = fitting(Path(results, f"{run_name}.safetensors"), f"-step-{step}")
+    target = fitting(Path(results, f"{run_name}.safetensors"), f"-step-{exported_step(Path(generator))}")
     if not target.exists():
         with written_whole(target) as unfinished:
             shutil.copyfile(generator, unfinished)
