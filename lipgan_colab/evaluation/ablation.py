@@ -247,13 +247,13 @@ class _Session:
             if fingerprint(expert) == judges:
                 raise InputError(
                     f"{study.path}: sync_expert: is the one that judges, and nobody marks his own work; give "
-                    "another, or another `expert` to judge"
+                    "another, or another expert to judge"
                 )
         if study.start_from is not None:
             about = getattr(load_generator(study.start_from), "about", {})
             if judges in about.get(SYNC_EXPERT, []):
                 raise InputError(
-                    f"{study.path}: start_from: was trained to please the expert that judges; give another `expert`"
+                    f"{study.path}: start_from: was trained to please the expert that judges; give another expert"
                 )
         return expert
 
@@ -339,8 +339,11 @@ class _Session:
         if not before:
             return
         now = describe_run(config, self.dataset) | {SYNC_EXPERT: self._pleases(config)}
-        cure = f"the study says otherwise of {arm} now: set it back, give the arm another name, or choose another `out`"
-        check_config(run, before, now, cure)
+        cure = f"the study says otherwise of {arm} now: set it back, rename the arm, or choose another folder"
+        try:
+            check_config(run, before, now, cure)
+        except InputError as error:
+            raise InputError(str(error)) from error  # it is no flags that are meant
         if before.get("steps", config.steps) != config.steps:
             raise InputError(
                 f"{run}: {arm} was begun with {before['steps']} steps, and the study now gives it {config.steps}: "
@@ -370,7 +373,7 @@ class _Session:
                     except NotWritten:
                         raise
                     except InputError as error:
-                        self.failed[place] = error.line
+                        self.failed[place] = str(error)
                         tqdm.write(f"failed: {place[0]}, seed {place[1]}: {error}")
                     self.written()
                     progress.update()
@@ -426,7 +429,7 @@ class _Session:
         except NotWritten:
             raise
         except InputError as error:
-            self.failed[place] = error.line
+            self.failed[place] = str(error)
             raise
         except KeyboardInterrupt:
             raise _Stopped(f"in {arm}, seed {seed}") from None

@@ -19,7 +19,7 @@ from lipgan_colab.training.runs import BEFORE_THERE_WAS
 from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 
 COSTS = "costs.json"
-ROUNDS = 3  # in which the arms take turns, so that a busy moment of the machine hits all of them
+ROUNDS = 5  # in which the arms take turns, so that a busy moment of the machine hits all of them
 FIRST, TIMED = 1, 2  # steps of a round that are not timed, and that are
 
 

@@ -101,7 +101,7 @@ class Study:
             return TrainConfig(**self.base | changes | {"seed": seed, "steps": steps, "held_out": held_out})
         except InputError as error:
             where = f"[{arm}]" if arm in (BASE, START) else f"[arms.{arm}]"
-            raise InputError(f"{self.path}: {where}: {error.line}") from error
+            raise InputError(f"{self.path}: {where}: {error}") from error  # as text: it is no flag that is meant
 
 
 def read_study(path: str | Path) -> Study:
@@ -164,7 +164,7 @@ def _check(study: Study, table: "_Table") -> None:
     if unknown is not None:
         raise table.wrong(f"measures: there is no {unknown!r}{_alike(unknown, MEASURES)}")
     if study.syncnet is None and {"lse_d", "lse_c"} & set(study.measures):
-        raise table.wrong("measures: lse_d and lse_c are the authors' SyncNet's; give `syncnet` too, or leave them out")
+        raise table.wrong("measures: lse_d and lse_c are the authors' SyncNet's; give syncnet too, or leave them out")
     _check_speakers(study, table)
     _check_arms(study, table)
     if study.start is not None and study.start_from is not None:
