@@ -29,8 +29,10 @@ from tqdm.auto import tqdm
 from lipgan_colab.corpora.corpus import Utterance, film_of, folder
 from lipgan_colab.device import describe
 from lipgan_colab.errors import InputError, check_range, counted
+from lipgan_colab.evaluation.ablation_page import PAGE, write_page
 from lipgan_colab.evaluation.arm_costs import COSTS, are_known, clock, step_costs
-from lipgan_colab.evaluation.arm_results import ArmRun, Score, write_results
+from lipgan_colab.evaluation.arm_results import ArmRun, Score
+from lipgan_colab.evaluation.comparison import CANNOT_TELL, Difference, compare, verdict
 from lipgan_colab.evaluation.evaluate import chosen_clips, judge
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.study import BASE, START, Study, read_study
@@ -51,7 +53,7 @@ from lipgan_colab.training.runs import LOG, check_config, describe_run, exported
 from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.training.train import train, training_device
 
-PAGE, RESULTS, CROPS, JUDGED, COST = "ablation.md", "ablation.csv", "crops.png", "judged.json", "cost.json"
+CROPS, JUDGED, COST = "crops.png", "judged.json", "cost.json"
 LINES, MEASUREMENTS = 20, 10  # of a run's log, and how often it is measured by what is held out
 CLIPS_SHOWN, FRAMES_SHOWN = 4, 8
 END = 1 << 20  # bytes at both ends of an export by which it is known
@@ -278,7 +280,7 @@ class _Session:
 
     def prepare(self, rank: int = 0) -> None:
         """Find out each arm's steps, and whether what is there belongs to the study."""
-        check_place(self.out / RESULTS)
+        check_place(self.out / PAGE)
         self.steps = self._steps(rank)
         seeds = self.study.seeds
         starts = [(START, seed) for seed in seeds] if self.study.start is not None else []
@@ -486,13 +488,60 @@ class _Session:
             whole = self.is_judged(place)
             runs.append(self._told(place, whole))
             scores += self._scores(place) if whole else []
-        if not any(score.arm == BASE for score in scores):
-            return Ablation(self.out, None, runs, [], stopped)
-        return self._page(runs, scores, stopped)
+        if not scores:
+            return Ablation(self.out, None, runs, ["nothing is judged yet"], stopped)
+        study, truth = self.study, self.out / "judged" / CROPS
+        page = write_page(
+            self.out,
+            study.title or "A study",
+            self._about(),
+            scores,
+            runs,
+            truth if truth.is_file() else None,
+            study.measures,
+            BASE,
+        )
+        return Ablation(self.out, page, runs, _in_short(compare(scores, BASE, study.measures)), stopped)
 
-    def _page(self, runs: list[ArmRun], scores: list[Score], stopped: str) -> Ablation:
-        write_results(self.out / RESULTS, scores)
-        return Ablation(self.out, self.out / RESULTS, runs, [], stopped)
+    def _about(self) -> list[str]:
+        """How it was asked."""
+        study = self.study
+        known = [clip for shard in self.dataset.shards for clip in shard.metadata["utterances"]]
+        learnt = [clip for clip in known if clip["speaker"] not in study.held_out]
+        speakers = {clip.speaker for clip in self.clips} - set(NOBODY)
+        whose = f"of {counted(len(speakers), 'speaker')}" if speakers else "of nobody knows whom"
+        lines = [
+            f"Learnt from: {counted(len(learnt), 'clip')} of {study.shards.name}",
+            f"Judged by: {counted(len(self.clips), 'clip')} {whose}, whom no arm has learnt from"
+            if speakers
+            else f"Judged by: {counted(len(self.clips), 'clip')}, which no arm has learnt from; who speaks is not known",
+            f"Base: {_told_fields(study.base)}",
+            *(f"{name}: {_told_fields(changes)}" for name, changes in study.arms.items()),
+            f"Budget: {study.amount:g} {study.budget} for every run{self._told_steps()}",
+        ]
+        if study.start is not None:
+            lines.append(f"Every run starts from one of its seed that was trained so: {_told_fields(study.start)}")
+        if study.start_from is not None:
+            lines.append(f"Every run starts from {Path(study.start_from).name}")
+        return lines + self._told_sync()
+
+    def _told_steps(self) -> str:
+        if self.study.budget == "steps":
+            return ""
+        steps = ", ".join(f"{name} {count}" for name, count in self.steps.items())
+        timed = ", by what a step of each took when it was timed (measuring and saving come on top)"
+        return f"; in steps: {steps}{timed if self.study.budget == 'seconds' else ''}"
+
+    def _told_sync(self) -> list[str]:
+        """From when the expert's verdict counted: until then such an arm is trained as one without."""
+        lines = []
+        for place in self.places:
+            if self.config(place).sync_weight:
+                log = read_log(self.run(place) / LOG)
+                since = next((line["step"] for line in log if float(line.get("sync_counts") or 0)), None)
+                when = f"counted from step {since} on" if since else "has not counted"
+                lines.append(f"{place[0]}, seed {place[1]}: the sync expert's verdict {when} (it is asked for at measurements)")
+        return lines
 
     def _told(self, place: Place, whole: bool) -> ArmRun:
         arm, seed = place
@@ -518,8 +567,29 @@ class _Session:
         with (self.judged(place) / "clips.csv").open(newline="", encoding="utf-8") as file:
             lines = [line for line in csv.DictReader(file) if line["variant"] == "generated"]
         return [
-            Score(*place, line["id"], line["speaker"], {name: float(line[name]) for name in MEASURES}) for line in lines
+            Score(*place, line["id"], _name(line["speaker"]), {name: float(line[name]) for name in MEASURES})
+            for line in lines
         ]
+
+
+def _name(speaker: str) -> str:
+    return "" if speaker in NOBODY else speaker
+
+
+def _told_fields(fields: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in fields.items()) or "as usual"
+
+
+def _in_short(found: Sequence[Difference]) -> list[str]:
+    """A line an arm: by what it is more than chance away from the base."""
+    lines = []
+    for arm in dict.fromkeys(difference.arm for difference in found):
+        own = [d for d in found if d.arm == arm]
+        told = [f"{verdict(d)} {d.measure} {d.difference:+.3g} [{d.low:.3g}, {d.high:.3g}]" for d in own if d.told]
+        left = [d.measure for d in own if not d.told]
+        rest = [f"{CANNOT_TELL}: {', '.join(left) if told else 'all'}"] if left else []
+        lines.append(f"{arm}: {'; '.join(told + rest)}")
+    return lines
 
 
 class _Waiting:
