@@ -93,7 +93,10 @@ def verdict(found: Difference) -> str:
 
 def mean(scores: Sequence[Score], arm: str, measure: str) -> float:
     """An arm's mean of a measure, every seed and speaker counting alike; nan where it has none."""
-    table = _Table([score for score in scores if score.arm == arm], [arm], [measure])
+    own = [score for score in scores if score.arm == arm]
+    if not own:
+        return float("nan")
+    table = _Table(own, [arm], [measure])
     return float(_mean(_cells(table.values, table.units), (-2, -1)).item())
 
 
