@@ -368,27 +368,28 @@ class _Session:
                 for place in todo:
                     progress.set_postfix_str(f"{place[0]}, seed {place[1]}")
                     try:
-                        self._do(place, in_use)
+                        new = self._do(place, in_use)
                     except InUse:
                         left.append(place)
                         continue
                     except NotWritten:
                         raise
                     except InputError as error:
-                        self.failed[place] = str(error)
+                        self.failed[place], new = str(error), True
                         tqdm.write(f"failed: {place[0]}, seed {place[1]}: {error}")
-                    self.written()
+                    if new:
+                        self.written()
                     progress.update()
                 if len(left) == len(todo):
                     waiting.wait({self.run(place): error for place, error in in_use.items()})
         if places and all(place in self.failed for place in places):
             raise InputError(f"{self.study.path}: none of its runs could be made ({next(iter(self.failed.values()))})")
 
-    def _do(self, place: Place, in_use: dict[Place, InUse]) -> None:
-        """Train and judge a run, as far as that is not done. InUse where another session is at work on it."""
+    def _do(self, place: Place, in_use: dict[Place, InUse]) -> bool:
+        """Train and judge a run; False where that was done. InUse where another session is at work on it."""
         arm, seed = place
         if self.is_judged(place):
-            return
+            return False
         begun, start_from = (START, seed), self.study.start_from
         if self.study.start is not None:
             if begun in in_use:
@@ -402,6 +403,7 @@ class _Session:
             self._judge(place)
         except KeyboardInterrupt:
             raise _Stopped(f"while {arm}, seed {seed} was judged") from None
+        return True
 
     def _train(self, place: Place, start_from: Path | str | None, in_use: dict[Place, InUse]) -> None:
         arm, seed, config = *place, self.config(place)
@@ -508,13 +510,11 @@ class _Session:
         study = self.study
         known = [clip for shard in self.dataset.shards for clip in shard.metadata["utterances"]]
         learnt = [clip for clip in known if clip["speaker"] not in study.held_out]
-        speakers = {clip.speaker for clip in self.clips} - set(NOBODY)
-        whose = f"of {counted(len(speakers), 'speaker')}" if speakers else "of nobody knows whom"
+        speakers = len({clip.speaker for clip in self.clips} - set(NOBODY))
+        of = f"of {counted(speakers, 'speaker')}, whom" if speakers else "(who speaks is not known), which"
         lines = [
             f"Learnt from: {counted(len(learnt), 'clip')} of {study.shards.name}",
-            f"Judged by: {counted(len(self.clips), 'clip')} {whose}, whom no arm has learnt from"
-            if speakers
-            else f"Judged by: {counted(len(self.clips), 'clip')}, which no arm has learnt from; who speaks is not known",
+            f"Judged by: {counted(len(self.clips), 'clip')} {of} no arm has learnt from",
             f"Base: {_told_fields(study.base)}",
             *(f"{name}: {_told_fields(changes)}" for name, changes in study.arms.items()),
             f"Budget: {study.amount:g} {study.budget} for every run{self._told_steps()}",
@@ -540,7 +540,8 @@ class _Session:
                 log = read_log(self.run(place) / LOG)
                 since = next((line["step"] for line in log if float(line.get("sync_counts") or 0)), None)
                 when = f"counted from step {since} on" if since else "has not counted"
-                lines.append(f"{place[0]}, seed {place[1]}: the sync expert's verdict {when} (it is asked for at measurements)")
+                told = f"the sync expert's verdict {when} (from a measurement on; before, the run is as without it)"
+                lines.append(f"{place[0]}, seed {place[1]}: {told}")
         return lines
 
     def _told(self, place: Place, whole: bool) -> ArmRun:
