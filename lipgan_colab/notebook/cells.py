@@ -35,6 +35,22 @@ MOTION, LIPGAN = KINDS = ("motion: minutes, any face", "LipGAN: hours on a GPU")
 PREVIEW_EVERY = 200  # steps
 LRS2_CLIPS_PER_HOUR = 1600  # of the training list; their lengths are not known before they are unpacked
 HELD_BACK = "held_back.txt"
+# What can be asked by a menu: the arms' fields, and the base's over PLAIN.
+PLAIN = {"lip_weight": 1.0, "edge_weight": 0.0, "references": "any"}
+CONTRASTIVE, QUALITY = {"adversarial": True}, {"quality_weight": 0.01}
+QUESTIONS: dict[str, dict[str, dict[str, object]]] = {
+    "Does it help to weight the lips?": {f"lips-{weight}": {"lip_weight": float(weight)} for weight in (2, 6, 12)},
+    "Does it help to weight the edges?": {"edges": {"edge_weight": 1.0}},
+    "Do discriminators help, for the sync, the picture, or both?": {
+        "contrastive": CONTRASTIVE,
+        "quality": QUALITY,
+        "both": CONTRASTIVE | QUALITY,
+    },
+    "Do informative references help?": {"informative": {"references": "informative"}},
+    "Does it help to vary the samples?": {"as-they-are": {"augment": 0.0}},
+    "Does a sync expert in the loss help?": {"sync": {"sync_weight": 0.03}},
+}
+STUDIES = "studies"  # in a workspace: a folder a study
 NAMED_AFTER = 100  # bytes of a file's name that a result's has: with two, a time and a number it fits
 
 
@@ -321,3 +337,81 @@ def side_by_side(judged: Mapping[str, Evaluation]) -> str:
         cells = [f"{mean:.3f}" if math.isfinite(mean) else "-" for mean in means]
         lines.append(f"{measure:18}" + "".join(f"{cell:>{width}}" for cell in cells))
     return "\n".join(lines)
+
+
+def write_study(
+    workspace: Workspace,
+    question: str,
+    shards: str | Path,
+    videos: str | Path,
+    *,
+    clips: int,
+    budget: Mapping[str, float],
+    seeds: int,
+    sync_expert: Path | None = None,
+    base: Mapping[str, object] = MappingProxyType({}),
+) -> Path:
+    """A study's file (see evaluation.study) that asks a question of the menu, in the workspace's folder of studies.
+
+    Args:
+        question: one of QUESTIONS.
+        shards: their folder.
+        videos: clips to judge by. Of people who are also in the shards a quarter, by lot, is held out to be judged by.
+        clips: take at most so many.
+        budget: samples, steps or seconds, and how many.
+        seeds: with how many each arm is trained.
+        sync_expert: for the question of it.
+        base: fields of TrainConfig that all arms have.
+
+    Raises:
+        InputError: there is no such question, or nobody to judge by.
+    """
+    if question not in QUESTIONS:
+        raise InputError(f"there is no question {question!r}; choose one of {', '.join(QUESTIONS)}")
+    if seeds < 1:
+        raise InputError(f"`seeds` {seeds}: train each at least once")
+    ids, held_out = _to_judge_by(shards, videos, clips)
+    kind, amount = next(iter(budget.items()))
+    study = {"title": question, "shards": os.path.abspath(shards), "videos": os.path.abspath(videos)}
+    study |= {"clips": ids, "held_out": held_out, "seeds": list(range(seeds))}
+    arms = QUESTIONS[question]
+    if any("sync_weight" in arm for arm in arms.values()):
+        if sync_expert is None:
+            raise InputError("`sync_expert`: is missing; name a run of train-expert, which is not the one that judges")
+        study["sync_expert"] = os.path.abspath(sync_expert)
+    tables = {"budget": {kind: amount if kind == "seconds" else int(amount)}, "base": PLAIN | dict(base)}
+    tables |= {f"arms.{name}": arm for name, arm in arms.items()}
+    text = [*_lines(study), *(line for name, table in tables.items() for line in ("", f"[{name}]", *_lines(table)))]
+    name = re.sub(r"\W+", "_", question.lower()).strip("_")
+    path = workspace.root / STUDIES / f"{name}.toml"
+    with written_whole(path) as unfinished:
+        unfinished.write_text("\n".join([*text, ""]), encoding="utf-8")
+    return path
+
+
+def _lines(table: Mapping[str, object]) -> list[str]:
+    """A table's values as TOML, which writes these as JSON does."""
+    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in table.items()]
+
+
+def _to_judge_by(shards: str | Path, videos: str | Path, count: int) -> tuple[list[str], list[str]]:
+    """The ids of at most so many clips, and whom of the shards' people not to learn from, to judge by them."""
+    there, learnt = folder(videos), {s.id: s.speaker for s in clips_of(shards)}
+    known = {u.speaker for u in there} & set(learnt.values()) - NOBODY
+    strangers = [u for u in there if u.speaker not in known and film_of(u.id) not in map(film_of, learnt)]
+    people = set(learnt.values()) - NOBODY
+    if strangers or not known:
+        chosen, held_out = strangers, []
+    elif len(people) < 2:
+        raise InputError(f"{shards}: holds {min(people)} alone, who is also to be judged; preprocess more people")
+    else:
+        held_out = sorted(known, key=lambda speaker: draw_number(0, speaker))[: max(1, len(people) // 4)]
+        chosen = [u for u in there if u.speaker in held_out]
+    if not chosen:
+        raise InputError(f"{videos}: no clip to judge by that is not learnt from; hold some back in 01_preprocess")
+    return [u.id for u in subset(chosen, utterances=min(count, len(chosen)), balance=_group(chosen))], held_out
+
+
+def pictures_of(found: Ablation) -> list[Path]:
+    """The pictures of a study's page, as far as there are any yet."""
+    return [path for name in PICTURES if (path := found.folder / name).is_file()]
