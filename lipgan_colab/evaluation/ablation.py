@@ -215,11 +215,14 @@ class _Session:
         self._truth: TrueClips | None = None
 
     def _check_held_out(self, dataset: LipSyncDataset) -> None:
-        there = {clip["speaker"] for shard in dataset.shards for clip in shard.metadata["utterances"]}
+        there = {clip["speaker"] for clip in dataset.clips}
         missing = next((speaker for speaker in self.study.held_out if speaker not in there), None)
         if missing is not None:
             known = ", ".join(sorted(there)[:20])
             raise InputError(f"{self.study.path}: held_out: {self.study.shards} has no {missing!r}; it has {known}")
+
+    def _learnt(self) -> list[dict]:
+        return [clip for clip in self.dataset.clips if clip["speaker"] not in self.study.held_out]
 
     def _judged_clips(self) -> list[Utterance]:
         there = folder(self.study.videos)
@@ -227,8 +230,7 @@ class _Session:
 
     def _check_learnt(self) -> None:
         """Nobody is judged by whom he has learnt from."""
-        known = [clip for shard in self.dataset.shards for clip in shard.metadata["utterances"]]
-        learnt = [clip for clip in known if clip["speaker"] not in self.study.held_out]
+        learnt = self._learnt()
         speakers, films = ({clip["speaker"] for clip in learnt}, {film_of(clip["id"]) for clip in learnt})
         for clip in self.clips:
             if clip.speaker not in NOBODY and clip.speaker in speakers:
@@ -508,12 +510,10 @@ class _Session:
     def _about(self) -> list[str]:
         """How it was asked."""
         study = self.study
-        known = [clip for shard in self.dataset.shards for clip in shard.metadata["utterances"]]
-        learnt = [clip for clip in known if clip["speaker"] not in study.held_out]
         speakers = len({clip.speaker for clip in self.clips} - set(NOBODY))
         of = f"of {counted(speakers, 'speaker')}, whom" if speakers else "(who speaks is not known), which"
         lines = [
-            f"Learnt from: {counted(len(learnt), 'clip')} of {study.shards.name}",
+            f"Learnt from: {counted(len(self._learnt()), 'clip')} of {study.shards.name}",
             f"Judged by: {counted(len(self.clips), 'clip')} {of} no arm has learnt from",
             f"Base: {_told_fields(study.base)}",
             *(f"{name}: {_told_fields(changes)}" for name, changes in study.arms.items()),

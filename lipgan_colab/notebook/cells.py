@@ -1,6 +1,7 @@
 """What only the notebooks need: a corpus as a form names it, a training watched in place, names not taken yet."""
 
 import base64
+import json
 import math
 import os
 import shutil
@@ -10,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
-from lipgan_colab.corpora.corpus import Utterance, film_of, folder, grid, lrs2, only
+from lipgan_colab.corpora.corpus import Utterance, draw_number, film_of, folder, grid, lrs2, only
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
 from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
 from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation.ablation import NOBODY, Ablation
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
 from lipgan_colab.files import fitting, shortened, written_whole
 from lipgan_colab.models.weights import EXPORT
+from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.synthetic.clips import draw_corpus
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import find_checkpoints
@@ -35,20 +39,19 @@ MOTION, LIPGAN = KINDS = ("motion: minutes, any face", "LipGAN: hours on a GPU")
 PREVIEW_EVERY = 200  # steps
 LRS2_CLIPS_PER_HOUR = 1600  # of the training list; their lengths are not known before they are unpacked
 HELD_BACK = "held_back.txt"
-# What can be asked by a menu: the arms' fields, and the base's over PLAIN.
-PLAIN = {"lip_weight": 1.0, "edge_weight": 0.0, "references": "any"}
+PLAIN = {"lip_weight": 1.0, "edge_weight": 0.0, "references": "any"}  # the base of the questions below
 CONTRASTIVE, QUALITY = {"adversarial": True}, {"quality_weight": 0.01}
-QUESTIONS: dict[str, dict[str, dict[str, object]]] = {
-    "Does it help to weight the lips?": {f"lips-{weight}": {"lip_weight": float(weight)} for weight in (2, 6, 12)},
-    "Does it help to weight the edges?": {"edges": {"edge_weight": 1.0}},
-    "Do discriminators help, for the sync, the picture, or both?": {
-        "contrastive": CONTRASTIVE,
-        "quality": QUALITY,
-        "both": CONTRASTIVE | QUALITY,
-    },
-    "Do informative references help?": {"informative": {"references": "informative"}},
-    "Does it help to vary the samples?": {"as-they-are": {"augment": 0.0}},
-    "Does a sync expert in the loss help?": {"sync": {"sync_weight": 0.03}},
+# What can be asked by a menu: the question in full, and the arms' fields.
+QUESTIONS: dict[str, tuple[str, dict[str, dict[str, object]]]] = {
+    "lips": ("Does it help to weight the lips?", {f"lips-{n}": {"lip_weight": float(n)} for n in (2, 6, 12)}),
+    "edges": ("Does it help to weight the edges?", {"edges": {"edge_weight": 1.0}}),
+    "discriminators": (
+        "Do discriminators help: for the sync, for the picture, both?",
+        {"contrastive": CONTRASTIVE, "quality": QUALITY, "both": CONTRASTIVE | QUALITY},
+    ),
+    "references": ("Do informative references help?", {"informative": {"references": "informative"}}),
+    "augmentation": ("Does it help to vary the samples?", {"as-they-are": {"augment": 0.0}}),
+    "sync expert": ("Does a sync expert in the loss help?", {"sync": {"sync_weight": 0.03}}),
 }
 STUDIES = "studies"  # in a workspace: a folder a study
 NAMED_AFTER = 100  # bytes of a file's name that a result's has: with two, a time and a number it fits
@@ -370,11 +373,11 @@ def write_study(
         raise InputError(f"there is no question {question!r}; choose one of {', '.join(QUESTIONS)}")
     if seeds < 1:
         raise InputError(f"`seeds` {seeds}: train each at least once")
+    title, arms = QUESTIONS[question]
     ids, held_out = _to_judge_by(shards, videos, clips)
     kind, amount = next(iter(budget.items()))
-    study = {"title": question, "shards": os.path.abspath(shards), "videos": os.path.abspath(videos)}
+    study = {"title": title, "shards": os.path.abspath(shards), "videos": os.path.abspath(videos)}
     study |= {"clips": ids, "held_out": held_out, "seeds": list(range(seeds))}
-    arms = QUESTIONS[question]
     if any("sync_weight" in arm for arm in arms.values()):
         if sync_expert is None:
             raise InputError("`sync_expert`: is missing; name a run of train-expert, which is not the one that judges")
@@ -382,8 +385,7 @@ def write_study(
     tables = {"budget": {kind: amount if kind == "seconds" else int(amount)}, "base": PLAIN | dict(base)}
     tables |= {f"arms.{name}": arm for name, arm in arms.items()}
     text = [*_lines(study), *(line for name, table in tables.items() for line in ("", f"[{name}]", *_lines(table)))]
-    name = re.sub(r"\W+", "_", question.lower()).strip("_")
-    path = workspace.root / STUDIES / f"{name}.toml"
+    path = workspace.root / STUDIES / f"{question.replace(' ', '_')}.toml"
     with written_whole(path) as unfinished:
         unfinished.write_text("\n".join([*text, ""]), encoding="utf-8")
     return path
@@ -396,10 +398,10 @@ def _lines(table: Mapping[str, object]) -> list[str]:
 
 def _to_judge_by(shards: str | Path, videos: str | Path, count: int) -> tuple[list[str], list[str]]:
     """The ids of at most so many clips, and whom of the shards' people not to learn from, to judge by them."""
-    there, learnt = folder(videos), {s.id: s.speaker for s in clips_of(shards)}
-    known = {u.speaker for u in there} & set(learnt.values()) - NOBODY
-    strangers = [u for u in there if u.speaker not in known and film_of(u.id) not in map(film_of, learnt)]
-    people = set(learnt.values()) - NOBODY
+    there, learnt = folder(videos), {clip["id"]: clip["speaker"] for clip in LipSyncDataset(shards).clips}
+    known = {u.speaker for u in there} & set(learnt.values()) - {*NOBODY}
+    films, people = {film_of(clip) for clip in learnt}, set(learnt.values()) - {*NOBODY}
+    strangers = [u for u in there if u.speaker not in known and film_of(u.id) not in films]
     if strangers or not known:
         chosen, held_out = strangers, []
     elif len(people) < 2:
@@ -414,4 +416,5 @@ def _to_judge_by(shards: str | Path, videos: str | Path, count: int) -> tuple[li
 
 def pictures_of(found: Ablation) -> list[Path]:
     """The pictures of a study's page, as far as there are any yet."""
-    return [path for name in PICTURES if (path := found.folder / name).is_file()]
+    names = ("measures.png", "frames.jpg", "curves.png")
+    return [path for name in names if found.page and (path := found.folder / name).is_file()]
