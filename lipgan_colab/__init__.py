@@ -15,6 +15,7 @@ _VERBS = {
     "preview": "lipgan_colab.generation.preview",
     "generate_voices": "lipgan_colab.generation.voices",
     "evaluate": "lipgan_colab.evaluation.evaluate",
+    "ablate": "lipgan_colab.evaluation.ablation",
 }
 __all__ = sorted(_VERBS)
 

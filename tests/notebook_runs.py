@@ -21,7 +21,7 @@ from lipgan_colab.synthetic.clips import draw_corpus
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TIMEOUT = 600  # seconds a cell
-NAMES = ("01_preprocess", "02_train", "03_generate", "04_evaluate")
+NAMES = ("01_preprocess", "02_train", "03_generate", "04_evaluate", "05_ablate")
 SMALL = {"what": "LipGAN: hours on a GPU", "shards_name": "small", "width": 0.02, "batch_size": 2, "run_name": "tried"}
 
 
@@ -48,7 +48,7 @@ def shorten(source: Path, target: Path, start: int = 15, count: int = 25) -> Non
     write_video(target, frames, 25, read_speech(source)[first:last])
 
 
-def all_four(material: dict[str, Path], steps: int, **everywhere) -> list[nbformat.NotebookNode]:
+def all_five(material: dict[str, Path], steps: int, **everywhere) -> list[nbformat.NotebookNode]:
     """The notebooks with their forms filled in for something small."""
     return [
         filled_in(
@@ -63,6 +63,19 @@ def all_four(material: dict[str, Path], steps: int, **everywhere) -> list[nbform
         filled_in("02_train", steps=steps, save_minutes=0.02, train_without_gpu=True, **SMALL, **everywhere),
         filled_in("03_generate", face=str(material["face"]), speech=str(material["speech"]), **everywhere),
         filled_in("04_evaluate", runs="tried", videos="small", clips=1, **everywhere),
+        filled_in(
+            "05_ablate",
+            question="references",
+            shards_name="small",
+            clips=1,
+            budget="steps",
+            amount=4,
+            seeds=1,
+            width=0.02,
+            batch_size=2,
+            train_without_gpu=True,
+            **everywhere,
+        ),
     ]
 
 

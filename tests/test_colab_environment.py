@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from notebook_runs import NAMES, all_four, errors_in, execute, pictures_in, small_material
+from notebook_runs import NAMES, all_five, errors_in, execute, pictures_in, small_material
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the package imports of Colab's image, and what that needs.
@@ -130,7 +130,7 @@ def test_the_notebooks_run_in_it(colab_python, tmp_path, monkeypatch):
     about = {"argv": command, "display_name": "Colab", "language": "python"}
     (kernel / "kernel.json").write_text(json.dumps(about))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    notebooks = all_four(small_material(tmp_path), steps=4, workspace_name="mine")
+    notebooks = all_five(small_material(tmp_path), steps=4, workspace_name="mine")
     for name, notebook in zip(NAMES, notebooks, strict=True):
         execute(notebook, tmp_path, {}, kernel="colab")
         assert not errors_in(notebook), name

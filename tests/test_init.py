@@ -15,6 +15,7 @@ VERBS = (
     "preview",
     "generate_voices",
     "evaluate",
+    "ablate",
     "open_workspace",
     "load_generator",
 )

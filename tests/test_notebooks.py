@@ -17,7 +17,7 @@ from notebook_runs import (
     NAMES,
     NOTEBOOKS,
     SMALL,
-    all_four,
+    all_five,
     errors_in,
     execute,
     filled_in,
@@ -81,11 +81,11 @@ def contents(folder: Path, suffix: str = "") -> dict[str, int]:
     return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob(f"*{suffix}") if p.is_file()}
 
 
-def test_all_four_run_and_run_again(material, tmp_path):
+def test_all_five_run_and_run_again(material, tmp_path):
     workspace = tmp_path / "mine"
     run = workspace / "runs" / "tried"
 
-    first = all_four(material, steps=100_000, workspace_name="mine")
+    first = all_five(material, steps=100_000, workspace_name="mine")
     for name, notebook in zip(NAMES, first, strict=True):
         # The stop button ends the training, and the cells after it still run.
         execute(notebook, tmp_path, {}, when=run / "log.csv" if name == "02_train" else None, then=press_stop)
@@ -99,12 +99,17 @@ def test_all_four_run_and_run_again(material, tmp_path):
     results = contents(workspace / "results")
     assert sum(name.endswith(".mp4") for name in results) == 1
     shards = contents(workspace / "shards", ".safetensors")
+    study = workspace / "studies" / "references"
+    assert "informative: cannot tell: all" in text_of(first[4]) and pictures_in(first[4]) == 3
+    assert "Nothing can be told" not in (study / "ablation.md").read_text()
+    trained = contents(study, ".safetensors")
 
     # And once more: all of them in one kernel, which is quicker.
-    second = one_after_the_other(*all_four(material, steps=stopped + 2, workspace_name="mine"))
+    second = one_after_the_other(*all_five(material, steps=stopped + 2, workspace_name="mine"))
     execute(second, tmp_path, {})
     assert not errors_in(second)
     assert contents(workspace / "shards", ".safetensors") == shards
+    assert contents(study, ".safetensors") == trained
     assert f"going on from step {stopped} " in text_of(second)
     assert last_step(run) == stopped + 2
     again = contents(workspace / "results")
@@ -142,14 +147,14 @@ def published(tmp_path_factory) -> str:
     return folder.as_uri()
 
 
-def test_all_four_run_on_a_colab_whose_drive_disconnects(material, colab, published, tmp_path):
+def test_all_five_run_on_a_colab_whose_drive_disconnects(material, colab, published, tmp_path):
     home, environment = colab
-    session = one_after_the_other(*all_four(material, steps=12, repository=published))
+    session = one_after_the_other(*all_five(material, steps=12, repository=published))
     log = home / "disk" / "MyDrive" / "lipgan" / "runs" / "tried" / "log.csv"
     execute(session, home / "content", environment, when=log, then=lambda _: (home / "disconnect").touch())
     assert not errors_in(session)
     told = text_of(session)
-    assert "Mounted at" in told and told.count("Drive already mounted") == 3
+    assert "Mounted at" in told and told.count("Drive already mounted") == 4
     assert "NO GPU" in told
     run = home / "of_drive" / "MyDrive" / "lipgan" / "runs" / "tried"
     assert "Transport endpoint is not connected" in told and "works again; catching up" in told
@@ -160,13 +165,14 @@ def test_all_four_run_on_a_colab_whose_drive_disconnects(material, colab, publis
     assert load_generator(run) is not None
     results = home / "of_drive" / "MyDrive" / "lipgan" / "results"
     assert len(list(results.glob("*.mp4"))) == 1 and len(list(results.glob("evaluation-*/clips.csv"))) == 1
+    assert len(list(results.parent.glob("studies/*/runs/*/seed-0/generator.safetensors"))) == 2
 
     # The machine is gone with its disk; a new one goes on from Drive.
     subprocess.run(["fusermount3", "-u", "-z", home / "drive"], check=True)
     for lost in ("disk", "content/lipgan_colab"):
         shutil.rmtree(home / lost)
     (home / "disconnect").unlink()
-    again = all_four(material, steps=14, repository=published)[1]
+    again = all_five(material, steps=14, repository=published)[1]
     execute(again, home / "content", environment)
     assert not errors_in(again)
     assert "going on from step 12 " in text_of(again)

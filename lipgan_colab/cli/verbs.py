@@ -178,6 +178,17 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
     return run
 
 
+def _ablate(parser: argparse.ArgumentParser) -> Run:
+    from lipgan_colab.device import PRECISIONS
+    from lipgan_colab.evaluation.ablation import ablate, plan
+
+    names = add_flags(parser, ablate, precision={"choices": ("auto", *PRECISIONS)})
+    text = "say what it will take, and train nothing (default: off)"
+    parser.add_argument("--plan", action="store_true", help=text)
+    planned = [name for name in names if name in ("study", "out", "device", "precision")]
+    return lambda args: print(as_typed(plan(**given(args, planned)) if args.plan else ablate(**given(args, names))))
+
+
 def _strangers(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.evaluation.strangers import strangers
 
@@ -254,6 +265,7 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
     "generate": (_generate, "a face and a speech clip to a video"),
     **film_verbs.VERBS,
     "evaluate": (_evaluate, "clips generated from their own and another's speech, compared with the truth"),
+    "ablate": (_ablate, "does it help: arms of a study trained, judged and compared; run again, it goes on"),
     "strangers": (_strangers, "photos and films of strangers speak: one page of pictures, and what can be checked"),
     "weights": (_weights, "list the pretrained weights that can be had by name; or convert some"),
     "demo": (_demo, "a photograph speaks a sentence"),

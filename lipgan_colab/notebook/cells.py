@@ -11,20 +11,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
-from lipgan_colab.corpora.corpus import Utterance, film_of, folder, grid, lrs2, only
+from lipgan_colab.corpora.corpus import Utterance, draw_number, film_of, folder, grid, lrs2, only
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
 from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
-from lipgan_colab.errors import InputError, reading
+from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation.ablation import NOBODY, Ablation
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
-from lipgan_colab.files import fitting, open_tensors, shortened, written_whole
+from lipgan_colab.files import fitting, shortened, written_whole
 from lipgan_colab.models.weights import EXPORT
+from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.synthetic.clips import draw_corpus
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import find_checkpoints
 from lipgan_colab.training.previews import CURVES
-from lipgan_colab.training.runs import LOG, ago, read_config, read_log, told_losses
+from lipgan_colab.training.runs import LOG, ago, exported_step, read_config, read_log, told_losses
 from lipgan_colab.training.step import TrainConfig
 from lipgan_colab.training.train import train
 from lipgan_colab.training.train_motion import train_motion
@@ -36,6 +39,21 @@ MOTION, LIPGAN = KINDS = ("motion: minutes, any face", "LipGAN: hours on a GPU")
 PREVIEW_EVERY = 200  # steps
 LRS2_CLIPS_PER_HOUR = 1600  # of the training list; their lengths are not known before they are unpacked
 HELD_BACK = "held_back.txt"
+PLAIN = {"lip_weight": 1.0, "edge_weight": 0.0, "references": "any"}  # the base of the questions below
+CONTRASTIVE, QUALITY = {"adversarial": True}, {"quality_weight": 0.01}
+# What can be asked by a menu: the question in full, and the arms' fields.
+QUESTIONS: dict[str, tuple[str, dict[str, dict[str, object]]]] = {
+    "lips": ("Does it help to weight the lips?", {f"lips-{n}": {"lip_weight": float(n)} for n in (2, 6, 12)}),
+    "edges": ("Does it help to weight the edges?", {"edges": {"edge_weight": 1.0}}),
+    "discriminators": (
+        "Do discriminators help: for the sync, for the picture, both?",
+        {"contrastive": CONTRASTIVE, "quality": QUALITY, "both": CONTRASTIVE | QUALITY},
+    ),
+    "references": ("Do informative references help?", {"informative": {"references": "informative"}}),
+    "augmentation": ("Does it help to vary the samples?", {"as-they-are": {"augment": 0.0}}),
+    "sync expert": ("Does a sync expert in the loss help?", {"sync": {"sync_weight": 0.03}}),
+}
+STUDIES = "studies"  # in a workspace: a folder a study
 NAMED_AFTER = 100  # bytes of a file's name that a result's has: with two, a time and a number it fits
 
 
@@ -297,12 +315,7 @@ def find_weights(workspace: Workspace, name: str = "") -> Path:
 
 def export(generator: str | Path, run_name: str, results: str | Path) -> Path:
     """Copy a run's exported generator to RUN-step-N.safetensors in a folder, where later training leaves it alone."""
-    with (
-        reading(generator, "no export of a run", "train until its next checkpoint"),
-        open_tensors(generator) as file,
-    ):
-        step = int(json.loads(file.metadata()["about"])["step"])
-    target = fitting(Path(results, f"{run_name}.safetensors"), f"-step-{step}")
+    target = fitting(Path(results, f"{run_name}.safetensors"), f"-step-{exported_step(Path(generator))}")
     if not target.exists():
         with written_whole(target) as unfinished:
             shutil.copyfile(generator, unfinished)
@@ -327,3 +340,81 @@ def side_by_side(judged: Mapping[str, Evaluation]) -> str:
         cells = [f"{mean:.3f}" if math.isfinite(mean) else "-" for mean in means]
         lines.append(f"{measure:18}" + "".join(f"{cell:>{width}}" for cell in cells))
     return "\n".join(lines)
+
+
+def write_study(
+    workspace: Workspace,
+    question: str,
+    shards: str | Path,
+    videos: str | Path,
+    *,
+    clips: int,
+    budget: Mapping[str, float],
+    seeds: int,
+    sync_expert: Path | None = None,
+    base: Mapping[str, object] = MappingProxyType({}),
+) -> Path:
+    """A study's file (see evaluation.study) that asks a question of the menu, in the workspace's folder of studies.
+
+    Args:
+        question: one of QUESTIONS.
+        shards: their folder.
+        videos: clips to judge by. Of people who are also in the shards a quarter, by lot, is held out to be judged by.
+        clips: take at most so many.
+        budget: samples, steps or seconds, and how many.
+        seeds: with how many each arm is trained.
+        sync_expert: for the question of it.
+        base: fields of TrainConfig that all arms have.
+
+    Raises:
+        InputError: there is no such question, or nobody to judge by.
+    """
+    if question not in QUESTIONS:
+        raise InputError(f"there is no question {question!r}; choose one of {', '.join(QUESTIONS)}")
+    if seeds < 1:
+        raise InputError(f"`seeds` {seeds}: train each at least once")
+    title, arms = QUESTIONS[question]
+    ids, held_out = _to_judge_by(shards, videos, clips)
+    kind, amount = next(iter(budget.items()))
+    study = {"title": title, "shards": os.path.abspath(shards), "videos": os.path.abspath(videos)}
+    study |= {"clips": ids, "held_out": held_out, "seeds": list(range(seeds))}
+    if any("sync_weight" in arm for arm in arms.values()):
+        if sync_expert is None:
+            raise InputError("`sync_expert`: is missing; name a run of train-expert, which is not the one that judges")
+        study["sync_expert"] = os.path.abspath(sync_expert)
+    tables = {"budget": {kind: amount if kind == "seconds" else int(amount)}, "base": PLAIN | dict(base)}
+    tables |= {f"arms.{name}": arm for name, arm in arms.items()}
+    text = [*_lines(study), *(line for name, table in tables.items() for line in ("", f"[{name}]", *_lines(table)))]
+    path = workspace.root / STUDIES / f"{question.replace(' ', '_')}.toml"
+    with written_whole(path) as unfinished:
+        unfinished.write_text("\n".join([*text, ""]), encoding="utf-8")
+    return path
+
+
+def _lines(table: Mapping[str, object]) -> list[str]:
+    """A table's values as TOML, which writes these as JSON does."""
+    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in table.items()]
+
+
+def _to_judge_by(shards: str | Path, videos: str | Path, count: int) -> tuple[list[str], list[str]]:
+    """The ids of at most so many clips, and whom of the shards' people not to learn from, to judge by them."""
+    there, learnt = folder(videos), {clip["id"]: clip["speaker"] for clip in LipSyncDataset(shards).clips}
+    known = {u.speaker for u in there} & set(learnt.values()) - {*NOBODY}
+    films, people = {film_of(clip) for clip in learnt}, set(learnt.values()) - {*NOBODY}
+    strangers = [u for u in there if u.speaker not in known and film_of(u.id) not in films]
+    if strangers or not known:
+        chosen, held_out = strangers, []
+    elif len(people) < 2:
+        raise InputError(f"{shards}: holds {min(people)} alone, who is also to be judged; preprocess more people")
+    else:
+        held_out = sorted(known, key=lambda speaker: draw_number(0, speaker))[: max(1, len(people) // 4)]
+        chosen = [u for u in there if u.speaker in held_out]
+    if not chosen:
+        raise InputError(f"{videos}: no clip to judge by that is not learnt from; hold some back in 01_preprocess")
+    return [u.id for u in subset(chosen, utterances=min(count, len(chosen)), balance=_group(chosen))], held_out
+
+
+def pictures_of(found: Ablation) -> list[Path]:
+    """The pictures of a study's page, as far as there are any yet."""
+    names = ("measures.png", "frames.jpg", "curves.png")
+    return [path for name in names if found.page and (path := found.folder / name).is_file()]

@@ -51,6 +51,7 @@ class LipSyncDataset(Dataset):
 
     Attributes:
         fingerprint: of the set of clips that the shards were made of (see corpus.fingerprint).
+        clips: id, speaker and licence of each clip.
         held_out: the ids of the clips that are.
         decodes: False leaves out reference and target, for somebody who holds `all_frames`.
 
@@ -81,11 +82,11 @@ class LipSyncDataset(Dataset):
         if not self._seen.sum():
             raise InputError(f"{folder}: no frame with a face in its shards; preprocess other videos")
         self.settings = self.shards[0].metadata["settings"]
-        clips = [clip for s in self.shards for clip in s.metadata["utterances"]]
-        self._speakers, self._balance = np.array([clip["speaker"] for clip in clips]), balance
-        held = held_out_ids({clip["id"]: clip["speaker"] for clip in clips}, held_out, seed)
+        self.clips = [clip for s in self.shards for clip in s.metadata["utterances"]]
+        self._speakers, self._balance = np.array([clip["speaker"] for clip in self.clips]), balance
+        held = held_out_ids({clip["id"]: clip["speaker"] for clip in self.clips}, held_out, seed)
         self.held_out = sorted(held)
-        self._held = np.array([clip["id"] in held for clip in clips])
+        self._held = np.array([clip["id"] in held for clip in self.clips])
         self._draw_from(~self._held)
         self._shard_frames = np.cumsum([0, *(int(shard.first_frame[-1]) for shard in self.shards)])
 

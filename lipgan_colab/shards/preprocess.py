@@ -85,7 +85,7 @@ def preprocess(
     out = Path(out)
     if scratch is None and local_folder(out) != Path(os.path.abspath(out)):
         scratch = local_folder(out)
-    rank, world_size = _place(rank, world_size)
+    rank, world_size = place_among(rank, world_size)
     for folder in (out, Path(scratch or out)):
         check_place(folder / MANIFEST)
     clear_abandoned(out)
@@ -115,7 +115,8 @@ def preprocess(
     return manifest
 
 
-def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+def place_among(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """Which of how many machines this is: as given, or else what torchrun sets, or the only one."""
     rank = int(os.environ.get("RANK", 0)) if rank is None else rank
     world_size = int(os.environ.get("WORLD_SIZE", 1)) if world_size is None else world_size
     if not 0 <= rank < world_size:

@@ -44,7 +44,7 @@ def feed(
     rank, count = distributed.rank(), distributed.count()
     runs = config.sync_runs if config.sync_weight else 0
     for batch in batches(dataset, step, config.steps, config.batch_size, workers, rank, count, runs):
-        yield _on_device(batch if held is None else batch | pictures(held, batch["frames"]), device, config.augment)
+        yield on_device(batch if held is None else batch | pictures(held, batch["frames"]), device, config.augment)
 
 
 def of_held_out(
@@ -55,7 +55,7 @@ def of_held_out(
     held_out = dataset.of_held_out()
     shown = collated([held_out[n] for n in range(samples)])
     measured = collated([held_out[n, k] for n in range(runs) for k in range(RUN)])
-    return _on_device(shown, device, augment=0.0), _on_device(measured, device, augment=0.0)
+    return on_device(shown, device, augment=0.0), on_device(measured, device, augment=0.0)
 
 
 def where_varied(device: torch.device) -> torch.device:
@@ -64,7 +64,7 @@ def where_varied(device: torch.device) -> torch.device:
     return device if device.type == "cuda" else torch.device("cpu")
 
 
-def _on_device(batch: dict[str, Tensor], device: torch.device, augment: float) -> dict[str, Tensor]:
+def on_device(batch: dict[str, Tensor], device: torch.device, augment: float) -> dict[str, Tensor]:
     """A batch of the dataset, varied, and on the device."""
     where = where_varied(device)
     batch = augmented({name: value.to(where, non_blocking=True) for name, value in batch.items()}, augment)

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lipgan_colab.errors import InputError, counted
-from lipgan_colab.files import is_alive, machine, not_written, written_whole
+from lipgan_colab.errors import InputError, counted, reading
+from lipgan_colab.files import is_alive, machine, not_written, open_tensors, written_whole
 from lipgan_colab.models.lipgan import FACE_SIZE
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
@@ -54,6 +54,12 @@ def read_config(run: Path) -> dict | None:
     except (OSError, ValueError, RecursionError) as error:
         warnings.warn(f"{run / CONFIG}: cannot be read ({error}); going by the checkpoints", stacklevel=2)
         return None
+
+
+def exported_step(export: Path) -> int:
+    """After which step a run's generator.safetensors was written. InputError where there is none that is whole."""
+    with reading(export, "no export of a run", "train until its next checkpoint"), open_tensors(export) as file:
+        return int(json.loads(file.metadata()["about"])["step"])
 
 
 def write_config(run: Path, about: dict) -> None:
