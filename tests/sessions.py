@@ -18,7 +18,8 @@ import torch
 
 from lipgan_colab import files
 from lipgan_colab.errors import InputError
-from lipgan_colab.evaluation import ablation
+from lipgan_colab.evaluation import study_training
+from lipgan_colab.evaluation.ablation import ablate
 from lipgan_colab.training import drive_mirror, lease, recorder
 from lipgan_colab.training.recorder import Recorder
 from lipgan_colab.training.step import TrainConfig
@@ -127,8 +128,8 @@ def study_session(study: Path, out: Path) -> None:
     """Train and judge a study's arms until the end."""
     module = sys.modules[train.__module__]
     module.SHOWN = module.MEASURED = 1
-    ablation.MEASUREMENTS = 2
-    ablation.ablate(study, out, "cpu")
+    study_training.MEASUREMENTS = 2
+    ablate(study, out, "cpu")
 
 
 def kill(process: multiprocessing.Process) -> None:

@@ -18,8 +18,9 @@ from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
 from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
 from lipgan_colab.errors import InputError
-from lipgan_colab.evaluation.ablation import NOBODY, Ablation
+from lipgan_colab.evaluation.ablation import Ablation
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
+from lipgan_colab.evaluation.study_material import NOBODY
 from lipgan_colab.files import fitting, shortened, written_whole
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.shards.dataset import LipSyncDataset

@@ -16,7 +16,7 @@ import pytest
 from sessions import kill, start_process, study_session
 
 from lipgan_colab.errors import InputError
-from lipgan_colab.evaluation import ablation, arm_costs
+from lipgan_colab.evaluation import arm_costs, study_judging, study_training, study_waiting
 from lipgan_colab.evaluation.ablation import BASE, Ablation, ablate, plan
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.scores import VARIANTS, ClipScores, Evaluation, write_csv
@@ -55,7 +55,7 @@ def small_measures():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "SHOWN", 1)
         patch.setattr(module, "MEASURED", 1)
-        patch.setattr(ablation, "MEASUREMENTS", 2)
+        patch.setattr(study_training, "MEASUREMENTS", 2)
         yield
 
 
@@ -152,9 +152,9 @@ class Others:
         self.judged: list[str] = []
         self.fails: dict[str, str] = {}
         self.in_use: dict[str, int] = {}
-        monkeypatch.setattr(ablation, "train", self.train)
-        monkeypatch.setattr(ablation, "judge", self.judge)
-        monkeypatch.setattr(ablation, "LOOK_AGAIN", 0.01)
+        monkeypatch.setattr(study_training, "train", self.train)
+        monkeypatch.setattr(study_judging, "judge", self.judge)
+        monkeypatch.setattr(study_waiting, "LOOK_AGAIN", 0.01)
 
     def train(self, shards, run, config, device, start_from, *_, **options):
         name = f"{run.parent.name}/{run.name}"
@@ -225,7 +225,7 @@ def test_several_machines_share_the_runs_and_wait_for_what_they_share(place, oth
 
 
 def test_another_session_that_never_gets_on_is_not_waited_for_for_ever(place, others, monkeypatch):
-    monkeypatch.setattr(ablation, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(study_waiting, "LONGEST_WAIT", 0.05)
     others.in_use["base/seed-0"] = 10**6
     with pytest.raises(InputError, match="another session trains this run; nothing has moved"):
         place().run()

@@ -1,0 +1,111 @@
+"""What a study works with; and that nobody is judged by whom he has learnt from, nor by whom he is to please."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lipgan_colab.corpora.corpus import Utterance, film_of, folder
+from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation.evaluate import chosen_clips
+from lipgan_colab.evaluation.study import Study
+from lipgan_colab.models.expert import fingerprint
+from lipgan_colab.models.wav2lip import SyncExpert
+from lipgan_colab.models.weights import SYNC_EXPERT, load_expert, load_generator
+from lipgan_colab.shards.dataset import LipSyncDataset
+
+NOBODY = ("", ".")  # how a clip's speaker is called where that is not known
+
+
+@dataclass(frozen=True)
+class Material:
+    """What all runs of a study share.
+
+    Attributes:
+        study: what is asked.
+        out: folder of all that comes of it.
+        device: that trains and judges.
+        dataset: the shards, without those who are held out.
+        clips: to judge by.
+        expert: who judges, and judge: by which fingerprint it is known.
+        pleased: the expert whom the arms please that have a sync_weight; None where there is none.
+    """
+
+    study: Study
+    out: Path
+    device: torch.device
+    dataset: LipSyncDataset
+    clips: list[Utterance]
+    expert: SyncExpert
+    judge: str
+    pleased: SyncExpert | None
+
+
+def gather(study: Study, out: Path, device: torch.device) -> Material:
+    """Read what a study names.
+
+    Raises:
+        InputError: something is not there, or cannot be read; or a run would be judged by whom it learns from, or by
+            the expert that it is trained to please.
+    """
+    _check_held_out(study, LipSyncDataset(study.shards))
+    dataset = LipSyncDataset(study.shards, held_out=",".join(study.held_out) or "none")
+    clips = _judged_clips(study)
+    _check_strangers(study, clips, learnt_clips(study, dataset))
+    expert = load_expert(study.expert, device)
+    judge = fingerprint(expert)
+    return Material(study, out, device, dataset, clips, expert, judge, _pleased_expert(study, judge, device))
+
+
+def learnt_clips(study: Study, dataset: LipSyncDataset) -> list[dict]:
+    """The clips of the shards that the arms learn from."""
+    return [clip for clip in dataset.clips if clip["speaker"] not in study.held_out]
+
+
+def _check_held_out(study: Study, dataset: LipSyncDataset) -> None:
+    """InputError where one who is to be held out is not there: it may be a slip of the pen."""
+    there = {clip["speaker"] for clip in dataset.clips}
+    missing = next((speaker for speaker in study.held_out if speaker not in there), None)
+    if missing is not None:
+        known = ", ".join(sorted(there)[:20])
+        raise InputError(f"{study.path}: held_out: {study.shards} has no {missing!r}; it has {known}")
+
+
+def _judged_clips(study: Study) -> list[Utterance]:
+    there = folder(study.videos)
+    return there if study.clips is None else chosen_clips(there, study.clips, str(study.videos))
+
+
+def _check_strangers(study: Study, clips: list[Utterance], learnt: list[dict]) -> None:
+    """InputError where an arm would be judged by whom it has learnt from."""
+    speakers, films = {clip["speaker"] for clip in learnt}, {film_of(clip["id"]) for clip in learnt}
+    for clip in clips:
+        if clip.speaker not in NOBODY and clip.speaker in speakers:
+            raise InputError(
+                f"{study.path}: {clip.id} is to judge, and the arms learn from {clip.speaker}; add "
+                "the speaker to held_out, or leave the clip out (clips)"
+            )
+        if film_of(clip.id) in films and clip.speaker not in study.held_out:
+            raise InputError(
+                f"{study.path}: {clip.id} is to judge, and the arms learn from a clip of that name; judge by "
+                "others (clips), or preprocess without it"
+            )
+
+
+def _pleased_expert(study: Study, judge: str, device: torch.device) -> SyncExpert | None:
+    """Whom the arms please; InputError where that, or what they start from, has to do with the judge."""
+    expert = None
+    if study.sync_expert is not None:
+        expert = load_expert(study.sync_expert, device).requires_grad_(False)
+        if fingerprint(expert) == judge:
+            raise InputError(
+                f"{study.path}: sync_expert: is the one that judges, and nobody marks his own work; give "
+                "another, or another expert to judge"
+            )
+    if study.start_from is not None:
+        about = getattr(load_generator(study.start_from), "about", {})
+        if judge in about.get(SYNC_EXPERT, []):
+            raise InputError(
+                f"{study.path}: start_from: was trained to please the expert that judges; give another expert"
+            )
+    return expert
