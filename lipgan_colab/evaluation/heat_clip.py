@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,102 +22,25 @@ from lipgan_colab.evaluation.attribution import (
     slots,
     untaught,
 )
-from lipgan_colab.evaluation.measures import silent_frames
-from lipgan_colab.evaluation.read_out import ReadOut, fitted
+from lipgan_colab.evaluation.heat_asked import Moved, Painted, listening
+from lipgan_colab.evaluation.heat_moments import Moments, chosen_frames, moments_of, window_times
+from lipgan_colab.evaluation.read_out import fitted
 from lipgan_colab.evaluation.report_page import at_landmarks, nanmean
 from lipgan_colab.evaluation.true_clips import Clip
-from lipgan_colab.faces.face_clip import CROP, FPS, FaceClip, resized
-from lipgan_colab.media.timeline import SAMPLE_RATE
-from lipgan_colab.models.expert import sound_heard
-from lipgan_colab.models.motion import BOLDER, CRISP_OVER, CRISPER, STRIDE, MotionNetwork, as_heard
-from lipgan_colab.models.wav2lip import FRAMES, SyncExpert, lower_halves
+from lipgan_colab.faces.face_clip import FaceClip, resized
+from lipgan_colab.models.motion import MotionNetwork
+from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
 from lipgan_colab.models.weights import Generator
-from lipgan_colab.speech.features import MEL_RATE, WINDOWS
 
-RUNS = 2  # times that are looked at in a clip, each of FRAMES neighbouring frames, which the expert looks at together
 SLOT = 30  # milliseconds of speech that are occluded at once, about
 BANDS = 5  # of a mel that are occluded at once
 PATCHES = 6  # occluded squares across a face
-BLUR = 1 / 12  # of a face's side: sigma of the blur that leaves nothing to see in a face but its colours
 STEPS = 8  # of integrated gradients
-AROUND = 44  # columns of the mel to either side that a motion network may hear for a moment: 0.55 s
 
 OPENING, DISTANCE, ACTIVITY = ASKED = ("opening", "distance", "activity")
 OCCLUSION, GRADIENTS, ACTIVATIONS = METHODS = ("occlusion", "gradients", "activations")
 TIME, COEFFICIENTS, GRID, REFERENCE, TARGET = "time", "coefficients", "grid", "reference", "target"
 Key = tuple[str, str, str]  # what is asked, by which method, of what
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Frames of a clip, as a network gets them.
-
-    Attributes:
-        frames: (N,), their numbers: runs of FRAMES neighbours, if the clip is so long.
-        inputs: speech windows (N, 1, rows, columns), and faces (N, 6, S, S) where the network sees any.
-        baselines: the same, of silence and of blurred faces.
-        landmarks: (N, 478, 2) in pixels of the targets; reference: (478, 2), of the reference face.
-    """
-
-    frames: np.ndarray
-    inputs: tuple[Tensor, ...]
-    baselines: tuple[Tensor, ...]
-    landmarks: np.ndarray
-    reference: np.ndarray
-
-    def at(self, places: list[int]) -> "Moments":
-        """Some of them."""
-        inputs, baselines = (tuple(x[places] for x in some) for some in (self.inputs, self.baselines))
-        return replace(
-            self, frames=self.frames[places], inputs=inputs, baselines=baselines, landmarks=self.landmarks[places]
-        )
-
-
-@dataclass(frozen=True)
-class Painted:
-    """What is asked of a generator's pictures: for each frame how far the mouth is open, in parts of how widely that
-    varies, and where there is an expert the distance of its run of frames from their sound.
-
-    Attributes:
-        network: the generator.
-        read_out: tells the opening.
-        expert, sounds: who tells the distance, and the embeddings (runs, D) of what is said.
-    """
-
-    network: nn.Module
-    read_out: ReadOut
-    expert: SyncExpert | None = None
-    sounds: Tensor | None = None
-
-    def __call__(self, speech: Tensor, faces: Tensor) -> Tensor:
-        if len(speech) < len(faces):
-            speech = speech.repeat(len(faces) // len(speech), 1, 1, 1)
-        pictures = self.network(faces, speech).float()
-        opening = self.read_out(pictures)[:, None]
-        if self.expert is None:
-            return opening
-        small = F.interpolate(pictures, (CROP, CROP), mode="area") if pictures.shape[-1] != CROP else pictures
-        five = small.reshape(-1, FRAMES, *small.shape[1:]).transpose(1, 2)
-        lips = self.expert.see(lower_halves(five))
-        # A square root's slope at 0 is infinite.
-        apart = (lips - self.sounds.repeat(len(lips) // len(self.sounds), 1)).square().sum(1).clamp_min(1e-12).sqrt()
-        return torch.cat([opening, apart.repeat_interleave(FRAMES)[:, None]], dim=1)
-
-
-@dataclass(frozen=True)
-class Moved:
-    """What is asked of a motion network: how far apart it holds the inner lips, in parts of how widely that varies."""
-
-    network: MotionNetwork
-    spread: float = 1.0
-
-    def __call__(self, speech: Tensor) -> Tensor:
-        said = self.network(speech[:, 0])
-        middle, reach = AROUND // STRIDE, CRISP_OVER // 2
-        near = said[:, :, middle - reach : middle + reach + 1]
-        crisp = BOLDER * (said[:, :, middle] + CRISPER * (said[:, :, middle] - near.mean(dim=2)))
-        apart = self.network.basis[:, 14, 1] - self.network.basis[:, 13, 1]
-        return (crisp @ apart / self.spread)[:, None]
 
 
 @dataclass(frozen=True)
@@ -177,7 +99,7 @@ def clip_maps(
         asker, read_out = Moved(network, spread or 1.0), 1.0
     else:
         told = fitted(generated)
-        asker, read_out = Painted(network, told, *_listening(expert, clip, frames)), told.correlation
+        asker, read_out = Painted(network, told, *listening(expert, clip, frames)), told.correlation
     found, missing = _maps(asker, moments)
     done()
     first = _first_run(asker, moments)
@@ -199,73 +121,6 @@ def clip_maps(
         missing,
         face,
     )
-
-
-def chosen_frames(clip: Clip) -> np.ndarray:
-    """RUNS runs of FRAMES frames, spread over what is said; all frames of a shorter clip."""
-    count = min(len(clip.full.frames), len(clip.speech.wave) * FPS // SAMPLE_RATE)
-    if count < FRAMES:
-        return np.arange(len(clip.full.frames))
-    talks = np.flatnonzero(~silent_frames(clip.speech.wave, count))
-    talks = talks if len(talks) else np.arange(count)
-    middles = talks[[len(talks) * (2 * n + 1) // (2 * RUNS) for n in range(RUNS)]]
-    starts = np.unique(np.clip(middles - FRAMES // 2, 0, count - FRAMES))
-    return (starts[:, None] + np.arange(FRAMES)).ravel()
-
-
-def window_times(network: Generator) -> np.ndarray:
-    """When each column of a network's speech window is, in milliseconds after the middle of the frame that is shown."""
-    if isinstance(network, MotionNetwork):
-        return np.arange(-AROUND, AROUND + 1) * 1000 / MEL_RATE
-    kind, offset = network.speech_input.kind, network.speech_input.offset
-    rate, frames_early, columns_early, width = WINDOWS[kind]
-    # A column of MFCC begins at its time and hears 25 ms, one of the mel is centred on it.
-    first = 12.5 * (kind == "mfcc") - 1000 * columns_early / rate + (offset - frames_early - 0.5) * 1000 / FPS
-    return first + np.arange(width) * 1000 / rate
-
-
-def moments_of(network: Generator, clip: Clip, frames: np.ndarray) -> Moments:
-    """These frames (N,) of a clip as the network gets them, and the same without anything to see or hear."""
-    device = next(network.parameters()).device
-    hears, count = network.speech_input, len(clip.full.frames)
-    features, silence = hears.features(clip.speech.wave), hears.features(np.zeros(SAMPLE_RATE, np.float32))[:, :1]
-    if isinstance(network, MotionNetwork):
-        heard = as_heard(features)
-        silence = silence + (heard - features)[:, :1]
-        middles = np.rint((frames + 0.5) / FPS * MEL_RATE - 0.5).astype(int) - hears.offset * MEL_RATE // FPS
-        columns = np.clip(middles[:, None] + np.arange(-AROUND, AROUND + 1), 0, heard.shape[1] - 1)
-        windows = heard[:, columns].transpose(1, 0, 2)
-    else:
-        windows = hears.windows(features, count, FPS)[frames]
-    speech = torch.from_numpy(np.ascontiguousarray(windows))[:, None].to(device)
-    quiet = torch.from_numpy(silence).to(device).expand_as(speech[0]).expand_as(speech).clone()
-    if isinstance(network, MotionNetwork):
-        return Moments(frames, (speech,), (quiet,), clip.full.landmarks[frames], clip.full.landmarks[0])
-    crops = resized(clip.full.crops[np.r_[0, frames]], network.face_size)
-    blurred = np.stack([_blurred(crop) for crop in crops])
-    landmarks = clip.full.landmarks * (network.face_size / clip.full.size)
-    faces, without = (_as_input(pictures).to(device) for pictures in (crops, blurred))
-    return Moments(frames, (speech, faces), (quiet, without), landmarks[frames], landmarks[0])
-
-
-def _as_input(crops: np.ndarray) -> Tensor:
-    """The first of some crops (1 + N, S, S, 3) as the reference, the others as targets: (N, 6, S, S) in [0, 1]."""
-    masked = crops[1:].copy()
-    masked[:, masked.shape[1] // 2 :] = 0
-    both = np.concatenate([np.repeat(crops[:1], len(masked), axis=0), masked], axis=3)
-    return torch.from_numpy(both).permute(0, 3, 1, 2).float() / 255
-
-
-def _blurred(crop: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(crop, (0, 0), len(crop) * BLUR, borderType=cv2.BORDER_REPLICATE)
-
-
-def _listening(expert: SyncExpert | None, clip: Clip, frames: np.ndarray) -> tuple[SyncExpert | None, Tensor | None]:
-    """The expert, and what it has heard at the beginning of each run; nobody where the clip is too short."""
-    heard = min(len(clip.full.frames), len(clip.speech.wave) * FPS // SAMPLE_RATE)
-    if expert is None or heard < FRAMES:
-        return None, None
-    return expert, sound_heard(expert, clip.speech.wave, heard)[frames[::FRAMES]]
 
 
 def _first_run(asker: Judged, moments: Moments) -> tuple[Judged, Moments]:

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 
 from lipgan_colab.evaluation.attribution import occlusion, slots
-from lipgan_colab.evaluation.heat_clip import SLOT, Moments, Moved, Painted, moments_of, stage_maps, window_times
+from lipgan_colab.evaluation.heat_asked import Moved, Painted
+from lipgan_colab.evaluation.heat_clip import SLOT, stage_maps
+from lipgan_colab.evaluation.heat_moments import Moments, moments_of, window_times
 from lipgan_colab.evaluation.heat_page import overlay
 from lipgan_colab.evaluation.read_out import fitted
 from lipgan_colab.evaluation.report_page import caption

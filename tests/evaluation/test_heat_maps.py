@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.evaluation import heat_clip
+from lipgan_colab.evaluation import heat_asked, heat_clip, heat_moments
 from lipgan_colab.evaluation.heat_clip import (
     COEFFICIENTS,
     DISTANCE,
@@ -23,7 +23,6 @@ from lipgan_colab.evaluation.heat_clip import (
     TARGET,
     TIME,
     clip_maps,
-    window_times,
 )
 from lipgan_colab.evaluation.heat_maps import HeatMaps, summed_up
 from lipgan_colab.evaluation.heat_page import DOUBTFUL
@@ -82,7 +81,7 @@ def clip() -> Clip:
 @torch.no_grad()
 def spoken(network: LipGANGenerator, clip: Clip) -> FaceClip:
     """What a generator makes of a clip, whose mouth is found as open as it is dark."""
-    speech, faces = heat_clip.moments_of(network, clip, np.arange(FRAMES)).inputs
+    speech, faces = heat_moments.moments_of(network, clip, np.arange(FRAMES)).inputs
     crops = (network(faces, speech) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     landmarks = clip.full.landmarks.copy()
     landmarks[:, [13, 14]] = [48, 76]
@@ -154,7 +153,7 @@ def test_the_check_passes_what_is_learnt_and_catches_what_is_not(clip, found):
 
 def test_a_real_generators_stages_are_looked_at(clip):
     network = LipGANGenerator(GeneratorConfig(0.02)).eval()
-    stages = heat_clip.stage_maps(network, heat_clip.moments_of(network, clip, np.arange(2)))
+    stages = heat_clip.stage_maps(network, heat_moments.moments_of(network, clip, np.arange(2)))
     assert list(stages) == [f"{side} x {side}" for side in (3, 6, 12, 24, 48, 96)]
     assert all(maps.shape == (2, 96, 96) and (maps >= 0).all() for maps in stages.values())
 
@@ -163,10 +162,10 @@ def test_a_real_generators_stages_are_looked_at(clip):
 def test_when_the_sound_is(kind, first, step):
     network = Made()
     network.speech_input = SpeechInput(kind)
-    times = window_times(network)
+    times = heat_moments.window_times(network)
     assert times[0] == pytest.approx(first) and np.diff(times) == pytest.approx(step)
     network.speech_input = SpeechInput(kind, offset=1)
-    assert window_times(network)[0] == pytest.approx(first + 40)
+    assert heat_moments.window_times(network)[0] == pytest.approx(first + 40)
 
 
 def test_a_motion_network_hears_a_moment_as_it_hears_all(clip):
@@ -179,7 +178,7 @@ def test_a_motion_network_hears_a_moment_as_it_hears_all(clip):
     long = Clip(Speech(clip.speech.utterance, wave), 0.0, seen, seen)
     frames = np.arange(24, 36)
     with torch.no_grad():
-        here = heat_clip.Moved(network)(*heat_clip.moments_of(network, long, frames).inputs)[:, 0].numpy()
+        here = heat_asked.Moved(network)(*heat_moments.moments_of(network, long, frames).inputs)[:, 0].numpy()
     middles = np.rint((frames + 0.5) / 25 * 80 - 0.5) / 80 + 0.5 / 80
     parts = components(network, network.speech_input.features(wave), middles)
     apart = (network.basis[:, 14, 1] - network.basis[:, 13, 1]).numpy()
@@ -215,11 +214,11 @@ def test_nothing_is_written_where_nothing_could_be_looked_at(tmp_path):
 def test_the_expert_listens_to_the_frames_it_sees(clip):
     """The distances of a clip's runs are those that `evaluate` counts its expert_d of."""
     network, expert = Made().eval(), load_expert("expert")
-    made, frames = spoken(network, clip), heat_clip.chosen_frames(clip)
-    heard = heat_clip._listening(expert, clip, frames)
+    made, frames = spoken(network, clip), heat_moments.chosen_frames(clip)
+    heard = heat_asked.listening(expert, clip, frames)
     with torch.no_grad():
-        moments = heat_clip.moments_of(network, clip, frames)
-        asked = heat_clip.Painted(network, fitted(made), *heard)(*moments.inputs)[:, 1]
+        moments = heat_moments.moments_of(network, clip, frames)
+        asked = heat_asked.Painted(network, fitted(made), *heard)(*moments.inputs)[:, 1]
     lips, sounds = lips_seen(expert, made.crops), sound_heard(expert, clip.speech.wave, FRAMES)
     starts = frames[::5]
     assert len(starts) == 2 and frames.tolist() == [start + n for start in starts for n in range(5)]
