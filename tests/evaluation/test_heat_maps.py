@@ -92,6 +92,7 @@ def spoken(network: LipGANGenerator, clip: Clip) -> FaceClip:
 @pytest.fixture(scope="module")
 def found(clip):
     network = Made().eval()
+    torch.manual_seed(1)  # some experts that nobody has taught hardly hear anything
     expert = SyncExpert(SyncExpertConfig(0.05)).eval()
     return clip_maps(network, expert, clip, spoken(network, clip), draws=2)
 
