@@ -48,7 +48,9 @@ def shorten(source: Path, target: Path, start: int = 15, count: int = 25) -> Non
     write_video(target, frames, 25, read_speech(source)[first:last])
 
 
-def all_five(material: dict[str, Path], steps: int, **everywhere) -> list[nbformat.NotebookNode]:
+def all_five(
+    material: dict[str, Path], steps: int, heat_maps: bool = False, **everywhere
+) -> list[nbformat.NotebookNode]:
     """The notebooks with their forms filled in for something small."""
     return [
         filled_in(
@@ -62,7 +64,7 @@ def all_five(material: dict[str, Path], steps: int, **everywhere) -> list[nbform
         ),
         filled_in("02_train", steps=steps, save_minutes=0.02, train_without_gpu=True, **SMALL, **everywhere),
         filled_in("03_generate", face=str(material["face"]), speech=str(material["speech"]), **everywhere),
-        filled_in("04_evaluate", runs="tried", videos="small", clips=1, **everywhere),
+        filled_in("04_evaluate", runs="tried", videos="small", clips=1, heat_maps=heat_maps, **everywhere),
         filled_in(
             "05_ablate",
             question="references",

@@ -85,7 +85,7 @@ def test_all_five_run_and_run_again(material, tmp_path):
     workspace = tmp_path / "mine"
     run = workspace / "runs" / "tried"
 
-    first = all_five(material, steps=100_000, workspace_name="mine")
+    first = all_five(material, steps=100_000, heat_maps=True, workspace_name="mine")
     for name, notebook in zip(NAMES, first, strict=True):
         # The stop button ends the training, and the cells after it still run.
         execute(notebook, tmp_path, {}, when=run / "log.csv" if name == "02_train" else None, then=press_stop)
@@ -97,7 +97,8 @@ def test_all_five_run_and_run_again(material, tmp_path):
     assert re.search(rf"last saved [\w ]+ ago \(step {stopped}\)", str(first[1]))
     assert "held back: 1 clip, in" in text_of(first[0])
     results = contents(workspace / "results")
-    assert sum(name.endswith(".mp4") for name in results) == 1
+    assert sum(name.endswith(".mp4") for name in results) == 2, "a talking face, and heat maps as a film"
+    assert pictures_in(first[3]) == 3
     shards = contents(workspace / "shards", ".safetensors")
     study = workspace / "studies" / "references"
     assert "informative: cannot tell: all" in text_of(first[4]) and pictures_in(first[4]) == 3

@@ -22,6 +22,7 @@ from lipgan_colab.evaluation.ablation import Ablation
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
 from lipgan_colab.evaluation.study_material import NOBODY
 from lipgan_colab.files import fitting, shortened, written_whole
+from lipgan_colab.models.lipgan import BLOCKS
 from lipgan_colab.models.weights import EXPORT
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.synthetic.clips import draw_corpus
@@ -53,6 +54,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, dict[str, object]]]] = {
     "references": ("Do informative references help?", {"informative": {"references": "informative"}}),
     "augmentation": ("Does it help to vary the samples?", {"as-they-are": {"augment": 0.0}}),
     "sync expert": ("Does a sync expert in the loss help?", {"sync": {"sync_weight": 0.03}}),
+    "blocks": ("Do other blocks help?", {name: {"blocks": name} for name in BLOCKS if name != "residual"}),
 }
 STUDIES = "studies"  # in a workspace: a folder a study
 NAMED_AFTER = 100  # bytes of a file's name that a result's has: with two, a time and a number it fits
