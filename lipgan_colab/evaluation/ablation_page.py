@@ -108,7 +108,7 @@ def _digits(found: Sequence[Difference], measure: str) -> int:
 
 def _number(value: float, digits: int, sign: str = "") -> str:
     """As +.05: without the 0, which makes wide tables wider."""
-    text = f"{value:{sign}.{digits}f}" if math.isfinite(value) else "?"
+    text = f"{value:{sign}.{digits}f}" if math.isfinite(value) else "-"
     return re.sub(r"^([-+]?)0\.", r"\1.", text)
 
 
@@ -198,12 +198,13 @@ def _costs(runs: Sequence[ArmRun]) -> list[str]:
         begun = [run for run in own if run.steps]
         changes = ", ".join(f"{name} = {value}" for name, value in own[0].changes.items())
         means = [
-            f"{np.mean([getattr(r, what) for r in begun]):.0f}" for what in ("steps", "samples", "seconds") if begun
+            f"{np.mean([getattr(run, what) for run in begun]):.0f}" if begun else "-"
+            for what in ("steps", "samples", "seconds")
         ]
         done = sum(not run.missing for run in own)
         lines.append(_row(plain(arm), [plain(changes), f"{done} of {len(own)}", *means]))
     total = sum(run.seconds for run in runs)
-    return [*lines, "", f"Together {total / 3600:.1f} hours of training."]
+    return [*lines, "", f"Together {total / 3600:.2g} hours of training."]
 
 
 def _missing(runs: Sequence[ArmRun], scores: Sequence[Score], found: Sequence[Difference]) -> list[str]:
@@ -213,6 +214,14 @@ def _missing(runs: Sequence[ArmRun], scores: Sequence[Score], found: Sequence[Di
         why = run.missing or ("" if (run.arm, run.seed) in judged else "not judged yet")
         if why:
             lines.append(f"- {plain(run.arm)}, seed {run.seed}: {plain(why)}")
+    for arm in dict.fromkeys(score.arm for score in scores):
+        own = [score for score in scores if score.arm == arm and "lmd" in score.values]
+        faceless = sum(math.isnan(score.values["lmd"]) for score in own)  # of which every other measure needs a face
+        if faceless:
+            lines.append(
+                f"- {plain(arm)}: in {faceless} of {counted(len(own), 'judged clip')} no face is found again; their "
+                "correlations count as 0. Train longer before anything is said of mouths"
+            )
     for arm in dict.fromkeys(d.arm for d in found):
         none = [plain(d.measure) for d in found if d.arm == arm and not d.clips]
         if none:
@@ -235,7 +244,7 @@ def _limits(found: Sequence[Difference]) -> list[str]:
     lines = _of_seeds(max(d.seeds for d in found))
     lines += _of_people(max(d.units for d in found), max(d.clips for d in found))
     for measure in dict.fromkeys(d.measure for d in found):
-        halves = [(d.high - d.low) / 2 for d in found if d.measure == measure and math.isfinite(d.low)]
+        halves = [(d.high - d.low) / 2 for d in found if d.measure == measure and d.high > d.low]
         if halves:
             size = _number(float(np.median(halves)), _digits(found, measure))
             lines.append(

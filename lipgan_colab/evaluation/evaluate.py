@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from lipgan_colab.corpora.corpus import Utterance, folder, only
 from lipgan_colab.device import keep_freed_memory, pick_device
 from lipgan_colab.errors import InputError
-from lipgan_colab.evaluation.heat_maps import HeatMaps
+from lipgan_colab.evaluation.heat_maps import FILM, NUMBERS, PICTURE, HeatMaps
 from lipgan_colab.evaluation.measures import MEASURES, face_shape, silent_frames
 from lipgan_colab.evaluation.moved_clips import moved_crops
 from lipgan_colab.evaluation.report_page import Sample, page, sample
@@ -93,7 +93,10 @@ def evaluate(
         return judge(generator, out, truth)
     heat = HeatMaps(generator, judges.expert, [utterance.id for utterance in utterances])
     evaluation = judge(generator, out, truth, heat.see)
+    tqdm.write("drawing the heat maps")
     heat.write(evaluation.folder)
+    made = evaluation.folder
+    tqdm.write(f"heat maps: {made / PICTURE}; their numbers: {made / NUMBERS}; one clip as a film: {made / FILM}")
     return evaluation
 
 

@@ -83,7 +83,7 @@ class Summary:
         """Whether a map may be read, in words."""
         alike = self.alike(key)
         if self.empty(key):
-            return "nothing changes it"
+            return "nothing changes it: there is nothing to see"
         if self.unread(key):
             return "DO NOT READ: the opening\ncannot be told"
         if alike > DOUBTFUL:
@@ -177,8 +177,8 @@ def _said(summary: Summary) -> Iterator[str]:
     draws = len(next(iter(summary.untaught.values()), []))
     yield (
         f"The check under each map: {draws} copies of the network with random weights are asked the same. The number "
-        f"says how alike they rank the places (1 alike, 0 not at all); above {DOUBTFUL} the map tells of the input, or "
-        "of how such networks are built, rather than of what was learnt."
+        "says how alike they rank the places (1 alike, 0 not at all, below 0 the other way round); above "
+        f"{DOUBTFUL} the map tells of the input, or of how such networks are built, rather than of what was learnt."
     )
 
 

@@ -208,9 +208,10 @@ def _check_arms(study: Study, table: "_Table") -> None:
         raise table.wrong("[start]: has a sync_weight; give sync_expert too, a run folder of train-expert")
     for name, config in configs.items():
         if generator_config(config) != generator_config(begun):
+            where = f"[{name}]" if name == BASE else f"[arms.{name}]"
             raise table.wrong(
-                f"[arms.{name}]: its generator is another than that of [start], and cannot begin with its weights; "
-                "leave out [start], or give the arm a study of its own"
+                f"{where}: its generator is another than that of [start], and cannot begin with its weights; "
+                "leave out [start], or make them the same"
             )
 
 

@@ -11,7 +11,6 @@ from lipgan_colab.evaluation.evaluate import judge
 from lipgan_colab.evaluation.shown_crops import ShownCrops
 from lipgan_colab.evaluation.study_material import Material
 from lipgan_colab.evaluation.study_runs import StudyRun, is_trained, read_json
-from lipgan_colab.evaluation.syncnet import load_syncnet
 from lipgan_colab.evaluation.true_clips import Judges, TrueClips
 from lipgan_colab.files import file_sha256, written_whole
 from lipgan_colab.generation.setting import ready_generator
@@ -24,8 +23,7 @@ END = 1 << 20  # bytes at both ends of an export by which it is known
 
 def true_clips(material: Material, kept: Path | None) -> TrueClips:
     """The clips to judge by, which all runs of a session share; `kept` is a folder for what is known of them."""
-    syncnet = None if material.study.syncnet is None else load_syncnet(material.study.syncnet, material.device)
-    judges = Judges(fuse(material.expert), syncnet)
+    judges = Judges(fuse(material.expert), material.syncnet)
     return TrueClips(material.clips, material.dataset.size, judges, str(material.study.videos), kept)
 
 

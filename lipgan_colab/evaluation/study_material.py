@@ -8,11 +8,14 @@ import torch
 from lipgan_colab.corpora.corpus import Utterance, film_of, folder
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.evaluate import chosen_clips
-from lipgan_colab.evaluation.study import Study
+from lipgan_colab.evaluation.study import BASE, START, Study
+from lipgan_colab.evaluation.syncnet import SyncNet, load_syncnet
 from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.wav2lip import SyncExpert
 from lipgan_colab.models.weights import SYNC_EXPERT, load_expert, load_generator
 from lipgan_colab.shards.dataset import LipSyncDataset
+from lipgan_colab.training.step import check_start, generator_config
+from lipgan_colab.training.train import check_fits
 
 NOBODY = ("", ".")  # how a clip's speaker is called where that is not known
 
@@ -29,6 +32,7 @@ class Material:
         clips: to judge by.
         expert: who judges, and judge: by which fingerprint it is known.
         pleased: the expert whom the arms please that have a sync_weight; None where there is none.
+        syncnet: the authors' SyncNet, which judges as well; None where there is none.
     """
 
     study: Study
@@ -39,22 +43,34 @@ class Material:
     expert: SyncExpert
     judge: str
     pleased: SyncExpert | None
+    syncnet: SyncNet | None
 
 
 def gather(study: Study, out: Path, device: torch.device) -> Material:
     """Read what a study names.
 
     Raises:
-        InputError: something is not there, or cannot be read; or a run would be judged by whom it learns from, or by
-            the expert that it is trained to please.
+        InputError: something is not there, or cannot be read; an arm cannot be trained so; or a run would be judged by
+            whom it learns from, or by the expert that it is trained to please. The message names the study's file.
     """
+    try:
+        return _gathered(study, out, device)
+    except InputError as error:
+        line = str(error)
+        raise InputError(line if line.startswith(str(study.path)) else f"{study.path}: {line}") from error
+
+
+def _gathered(study: Study, out: Path, device: torch.device) -> Material:
     _check_held_out(study, LipSyncDataset(study.shards))
     dataset = LipSyncDataset(study.shards, held_out=",".join(study.held_out) or "none")
     clips = _judged_clips(study)
     _check_strangers(study, clips, learnt_clips(study, dataset))
     expert = load_expert(study.expert, device)
     judge = fingerprint(expert)
-    return Material(study, out, device, dataset, clips, expert, judge, _pleased_expert(study, judge, device))
+    _check_arms(study, dataset)
+    pleased = _pleased_expert(study, judge, device)
+    syncnet = None if study.syncnet is None else load_syncnet(study.syncnet, device)
+    return Material(study, out, device, dataset, clips, expert, judge, pleased, syncnet)
 
 
 def learnt_clips(study: Study, dataset: LipSyncDataset) -> list[dict]:
@@ -69,6 +85,22 @@ def _check_held_out(study: Study, dataset: LipSyncDataset) -> None:
     if missing is not None:
         known = ", ".join(sorted(there)[:20])
         raise InputError(f"{study.path}: held_out: {study.shards} has no {missing!r}; it has {known}")
+    if there <= set(study.held_out):
+        raise InputError(f"{study.path}: held_out: these are all speakers of {study.shards}; leave some to learn from")
+
+
+def _check_arms(study: Study, dataset: LipSyncDataset) -> None:
+    """InputError where a run cannot be trained on the shards, or not with what it is to start from."""
+    weights = None if study.start_from is None else load_generator(study.start_from)
+    for name in [*study.names, *([START] if study.start is not None else [])]:
+        config = study.config(name, 0, 1)
+        try:
+            check_fits(config, dataset)
+            if weights is not None:
+                check_start(weights, generator_config(config), study.start_from)
+        except InputError as error:
+            where = f"[{name}]" if name in (BASE, START) else f"[arms.{name}]"
+            raise InputError(f"{study.path}: {where}: {error}") from error
 
 
 def _judged_clips(study: Study) -> list[Utterance]:

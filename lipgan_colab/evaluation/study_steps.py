@@ -6,7 +6,7 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.arm_costs import COSTS, are_known, step_costs
-from lipgan_colab.evaluation.study import START, Study
+from lipgan_colab.evaluation.study import BASE, START, Study
 from lipgan_colab.evaluation.study_material import Material
 from lipgan_colab.evaluation.study_runs import StudyRun
 from lipgan_colab.models.expert import fingerprint
@@ -51,7 +51,8 @@ def check_begun(run: StudyRun, material: Material) -> None:
         return
     pleases = fingerprint(material.pleased) if config.sync_weight else None
     now = describe_run(config, material.dataset) | {SYNC_EXPERT: pleases}
-    cure = f"the study says otherwise of {arm} now: set it back, rename the arm, or choose another folder"
+    other = "" if arm in (BASE, START) else "rename the arm, "
+    cure = f"the study says otherwise of {arm} now: set it back, {other}or choose another `out`"
     try:
         check_config(run.folder, before, now, cure)
     except InputError as error:

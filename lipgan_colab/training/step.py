@@ -253,16 +253,21 @@ def start_from_weights(networks: Networks, source: str | Path) -> None:
     Raises:
         InputError: they are no generator of this width and speech feature.
     """
-    weights, wanted = load_generator(source), networks.generator.config
+    weights = load_generator(source)
+    check_start(weights, networks.generator.config, source)
+    networks.pleased = list(getattr(weights, "about", {}).get(SYNC_EXPERT, []))
+    for network in (networks.generator, networks.average):
+        network.load_state_dict(network.state_dict() | weights.state_dict())
+
+
+def check_start(weights: nn.Module, wanted: GeneratorConfig, source: str | Path) -> None:
+    """InputError where a generator of this kind cannot begin with weights that were loaded from a source."""
     if not isinstance(weights, TrainedGenerator):
         raise InputError(f"{source}: is no LipGAN generator, but a {type(weights).__name__}; give other weights")
     if weights.config not in (wanted, replace(wanted, face_size=FACE_SIZE)):
         theirs, ours = asdict(weights.config), asdict(wanted)
         differences = ", ".join(f"{n} is {theirs[n]} there and {ours[n]} here" for n in ours if theirs[n] != ours[n])
         raise InputError(f"{source}: does not fit the run: {differences}; set the same, or give other weights")
-    networks.pleased = list(getattr(weights, "about", {}).get(SYNC_EXPERT, []))
-    for network in (networks.generator, networks.average):
-        network.load_state_dict(network.state_dict() | weights.state_dict())
 
 
 def _adam(network: nn.Module, config: TrainConfig, betas=(0.9, 0.999)) -> torch.optim.Optimizer:

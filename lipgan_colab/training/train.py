@@ -45,6 +45,7 @@ from lipgan_colab.workspace import local_folder, on_colab
 SHOWN = 8  # faces in a preview
 MEASURED = 8  # runs of frames that are held out, by which it is measured
 MOST_SKIPPED = 50  # steps in a row without a finite gradient; float16 finds its scale in fewer
+MOST_REPEATED, LARGE_BATCH = 10, 4096  # of a batch: how often it may have each frame, and what is always allowed
 LOOKED_AT = 10  # steps: to ask a GPU whether it skipped some is to wait for it
 
 
@@ -116,11 +117,10 @@ def train(
     local = Path(os.path.abspath(local)) if local is not None else local_folder(run)
     device = distributed.join(training_device(device))
     torch.backends.cudnn.benchmark = True  # every batch has the same shapes
-    _check_batch(config)
     dataset = LipSyncDataset(
         shards, config.seed, config.speech, config.balance, config.references, held_out=config.held_out
     )
-    _check_size(dataset, config)
+    check_fits(config, dataset)
     expert = _expert(sync_expert, config, device)
     pleased = fingerprint(expert) if expert else None
     about = describe_run(config, dataset) | {SYNC_EXPERT: pleased}
@@ -170,7 +170,7 @@ def train(
                         rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
                         recorder.line(step, config.batch_size, rate, device)
                     if stop:
-                        recorder.say(f"stopped after step {step}; run the same again to go on")
+                        recorder.say(f"stopped after step {step}, and saves it; run the same again to go on")
                         break
                     recorder.save_in_time(step, networks)
             finally:
@@ -243,8 +243,17 @@ def _expert(source: str | Path | None, config: TrainConfig, device: torch.device
     return load_expert(source, device).requires_grad_(False)
 
 
-def _check_batch(config: TrainConfig) -> None:
+def check_fits(config: TrainConfig, dataset: LipSyncDataset) -> None:
+    """InputError where a run cannot be trained so on these shards, or not by so many processes."""
+    _check_batch(config, dataset)
+    _check_size(dataset, config)
+
+
+def _check_batch(config: TrainConfig, dataset: LipSyncDataset) -> None:
     size, runs, processes = config.batch_size, config.sync_runs, distributed.count()
+    most = max(MOST_REPEATED * len(dataset), LARGE_BATCH)
+    if size > most:
+        raise InputError(f"`batch_size` {size}: {dataset.folder} has {len(dataset)} frames; take at most {most}")
     if size < 2 or size % processes:
         raise InputError(f"`batch_size` {size} is not 2 or more, and the same for each process")
     if config.sync_weight and (size % runs or runs % processes):

@@ -263,6 +263,27 @@ def test_nobody_is_judged_by_whom_he_learns_from(place, drawn_videos, clips, tmp
             ablate(tmp_path / "study.toml", tmp_path / "out", "cpu")
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("[arms.large]\nface_size = 192", r"study\.toml: \[arms\.large\]: .*holds faces of 96 pixels"),
+        ("[arms.many]\nbatch_size = 1000000000", r"study\.toml: \[arms\.many\]: .*frames; take at most"),
+        ("start_from = 'starter'", r"study\.toml: \[base\]: starter: is no LipGAN generator, but a MotionNetwork"),
+        ("start_from = 'lipgan-starter'", r"study\.toml: \[base\]: lipgan-starter: does not fit the run: width"),
+        ("syncnet = 'nowhere'", r"study\.toml: .*nowhere"),
+        ("held_out = ['0', '1', '2', '3']", r"study\.toml: held_out: "),
+    ],
+)
+def test_what_cannot_be_trained_or_judged_is_said_before_anything_is_trained(place, others, more, told):
+    asked = place()
+    text = asked.study.read_text()
+    asked.study.write_text(f"{text}{more}\n" if more.startswith("[") else f"{more}\n{text}")
+    for ask in (asked.run, lambda: plan(asked.study, asked.out, "cpu")):
+        with pytest.raises(InputError, match=told):
+            ask()
+    assert not others.begun
+
+
 def test_seconds_become_steps_once(place, others, monkeypatch):
     monkeypatch.setattr(arm_costs, "ROUNDS", 1)
     counted = []

@@ -130,6 +130,19 @@ def test_what_is_missing_is_listed(tmp_path):
     assert "Nothing: every run is there" not in text
 
 
+def test_mouths_that_are_in_no_face_are_told(tmp_path):
+    scores, runs, _ = made(tmp_path, arms=("base", "lips-6"), seeds=2)
+    seen = {"lmd": 0.05, "high_passed": 0.0}
+    scores = [Score(s.arm, s.seed, s.clip, s.speaker, dict(seen)) for s in scores]
+    for score in scores[:3]:
+        score.values["lmd"] = float("nan")
+    runs = [replace(run, steps=0, missing="not begun") if run.arm == "lips-6" else run for run in runs]
+    text = write_page(tmp_path / "out", "?", [], scores, runs, None, ["high_passed", "lmd"]).read_text()
+    assert text.count("no face is found again") == 1 and "base: in 3 of 16 judged clips no face" in text
+    assert "±.000" not in text, "what is 0 everywhere was not measured so finely"
+    assert len({len(row) for row in _rows(text, "What it cost")}) == 1
+
+
 def test_of_one_seed_the_page_says_that_nothing_is_known_of_seeds(tmp_path):
     scores, runs, truth = made(tmp_path, seeds=1)
     text = write_page(tmp_path, "?", [], scores, runs, truth, MEASURES).read_text()

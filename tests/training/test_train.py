@@ -389,6 +389,8 @@ def test_what_cannot_be_trained_is_one_line(drawn_shards, tmp_path, monkeypatch)
         train(tmp_path / "shards", tmp_path / "run", SMALL)
     with pytest.raises(InputError, match="batch_size 1"):
         train(drawn_shards, tmp_path / "run", replace(SMALL, batch_size=1))
+    with pytest.raises(InputError, match=r"batch_size 1000000000: .* frames; take at most"):
+        train(drawn_shards, tmp_path / "run", replace(SMALL, batch_size=10**9))
     for wrong in (
         {"workers": -1},
         {"log_every": 0},
