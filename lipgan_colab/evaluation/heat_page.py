@@ -83,7 +83,7 @@ class Summary:
         """Whether a map may be read, in words."""
         alike = self.alike(key)
         if self.empty(key):
-            return "nothing changes it: there is nothing to see"
+            return "no place is more than another: nothing to see"
         if self.unread(key):
             return "DO NOT READ: the opening\ncannot be told"
         if alike > DOUBTFUL:
@@ -95,8 +95,9 @@ class Summary:
         return self.unread(key) or self.alike(key) > DOUBTFUL
 
     def empty(self, key: Key) -> bool:
-        """Whether there is nothing in a map, but for rounding."""
-        return bool(np.nansum(np.abs(self.maps[key])) < NOTHING)
+        """Whether there is nothing in a map, or everywhere the same, but for rounding."""
+        values = np.abs(self.maps[key][np.isfinite(self.maps[key])])
+        return bool(values.sum() < NOTHING or np.ptp(values) < NOTHING * values.max())
 
     def unread(self, key: Key) -> bool:
         """Whether a map is of an opening that cannot be read out of the pictures."""
