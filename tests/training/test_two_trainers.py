@@ -85,7 +85,11 @@ def draw_faults(rng: random.Random) -> list[tuple[str, int, int]]:
 
 def saved(*folders: Path) -> int:
     """The furthest step of which there is a whole checkpoint."""
-    return max((c.step for f in folders for c in find_checkpoints(f / "checkpoints") if is_whole(c)), default=0)
+    while True:
+        try:
+            return max((c.step for f in folders for c in find_checkpoints(f / "checkpoints") if is_whole(c)), default=0)
+        except FileNotFoundError:
+            time.sleep(0.01)  # the other machine, still at work, has pruned it since it was listed
 
 
 @contextmanager
