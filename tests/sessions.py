@@ -20,6 +20,7 @@ from lipgan_colab import files
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation import study_training
 from lipgan_colab.evaluation.ablation import ablate
+from lipgan_colab.models import losses
 from lipgan_colab.training import drive_mirror, lease, recorder
 from lipgan_colab.training.recorder import Recorder
 from lipgan_colab.training.step import TrainConfig
@@ -159,3 +160,16 @@ def assert_equal(a, b, name: str = "") -> None:
             assert_equal(value, b[key], f"{name}/{key}")
     else:
         assert a == b, name
+
+
+def at_step(monkeypatch, number: int, work) -> None:
+    """Do something in the midst of a step, once."""
+    loss, calls = losses.l1, []
+
+    def l1(*arguments):
+        calls.append(None)
+        if len(calls) == number:
+            work()
+        return loss(*arguments)
+
+    monkeypatch.setattr(losses, "l1", l1)

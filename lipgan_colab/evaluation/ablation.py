@@ -27,13 +27,13 @@ from lipgan_colab.evaluation.arm_costs import COSTS
 from lipgan_colab.evaluation.arm_results import ArmRun
 from lipgan_colab.evaluation.comparison import compare
 from lipgan_colab.evaluation.stopping import Stopped, terms_interrupt
-from lipgan_colab.evaluation.study import BASE, START, read_study
+from lipgan_colab.evaluation.study import BASE, START, arms_of, read_study
 from lipgan_colab.evaluation.study_about import about, in_short
 from lipgan_colab.evaluation.study_judging import is_judged, judge_run, true_clips, true_crops
 from lipgan_colab.evaluation.study_material import Material, gather
 from lipgan_colab.evaluation.study_results import scores_of, told_run
 from lipgan_colab.evaluation.study_runs import Place, StudyRun, runs_of
-from lipgan_colab.evaluation.study_steps import arms_of, check_begun, costs_of, steps_of
+from lipgan_colab.evaluation.study_steps import check_begun, costs_of, steps_of
 from lipgan_colab.evaluation.study_training import Means, train_run
 from lipgan_colab.evaluation.study_waiting import Waiting, wait_for_costs
 from lipgan_colab.evaluation.true_clips import TrueClips

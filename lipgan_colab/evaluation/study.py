@@ -100,8 +100,20 @@ class Study:
         try:
             return TrainConfig(**self.base | changes | {"seed": seed, "steps": steps, "held_out": held_out})
         except InputError as error:
-            where = f"[{arm}]" if arm in (BASE, START) else f"[arms.{arm}]"
-            raise InputError(f"{self.path}: {where}: {error}") from error  # as text: it is no flag that is meant
+            raise InputError(
+                f"{self.path}: {table_of(arm)}: {error}"
+            ) from error  # as text: it is no flag that is meant
+
+
+def table_of(arm: str) -> str:
+    """The table of a study's file that says how an arm, the base or START is trained."""
+    return f"[{arm}]" if arm in (BASE, START) else f"[arms.{arm}]"
+
+
+def arms_of(study: Study, start: bool = False) -> dict[str, TrainConfig]:
+    """How the base and each arm are trained, but for steps and seed; with START, where asked for and there is one."""
+    names = [*study.names, START] if start and study.start is not None else study.names
+    return {name: study.config(name, 0, 1) for name in names}
 
 
 def read_study(path: str | Path) -> Study:
@@ -208,9 +220,8 @@ def _check_arms(study: Study, table: "_Table") -> None:
         raise table.wrong("[start]: has a sync_weight; give sync_expert too, a run folder of train-expert")
     for name, config in configs.items():
         if generator_config(config) != generator_config(begun):
-            where = f"[{name}]" if name == BASE else f"[arms.{name}]"
             raise table.wrong(
-                f"{where}: its generator is another than that of [start], and cannot begin with its weights; "
+                f"{table_of(name)}: its generator is another than that of [start], and cannot begin with its weights; "
                 "leave out [start], or make them the same"
             )
 

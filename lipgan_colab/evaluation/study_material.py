@@ -8,11 +8,11 @@ import torch
 from lipgan_colab.corpora.corpus import Utterance, film_of, folder
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.evaluate import chosen_clips
-from lipgan_colab.evaluation.study import BASE, START, Study
+from lipgan_colab.evaluation.study import Study, arms_of, table_of
 from lipgan_colab.evaluation.syncnet import SyncNet, load_syncnet
 from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.wav2lip import SyncExpert
-from lipgan_colab.models.weights import SYNC_EXPERT, load_expert, load_generator
+from lipgan_colab.models.weights import SYNC_EXPERT, Generator, load_expert, load_generator
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.step import check_start, generator_config
 from lipgan_colab.training.train import check_fits
@@ -67,8 +67,9 @@ def _gathered(study: Study, out: Path, device: torch.device) -> Material:
     _check_strangers(study, clips, learnt_clips(study, dataset))
     expert = load_expert(study.expert, device)
     judge = fingerprint(expert)
-    _check_arms(study, dataset)
-    pleased = _pleased_expert(study, judge, device)
+    weights = None if study.start_from is None else load_generator(study.start_from)
+    _check_arms(study, dataset, weights)
+    pleased = _pleased_expert(study, judge, weights, device)
     syncnet = None if study.syncnet is None else load_syncnet(study.syncnet, device)
     return Material(study, out, device, dataset, clips, expert, judge, pleased, syncnet)
 
@@ -89,18 +90,15 @@ def _check_held_out(study: Study, dataset: LipSyncDataset) -> None:
         raise InputError(f"{study.path}: held_out: these are all speakers of {study.shards}; leave some to learn from")
 
 
-def _check_arms(study: Study, dataset: LipSyncDataset) -> None:
+def _check_arms(study: Study, dataset: LipSyncDataset, weights: Generator | None) -> None:
     """InputError where a run cannot be trained on the shards, or not with what it is to start from."""
-    weights = None if study.start_from is None else load_generator(study.start_from)
-    for name in [*study.names, *([START] if study.start is not None else [])]:
-        config = study.config(name, 0, 1)
+    for name, config in arms_of(study, start=True).items():
         try:
             check_fits(config, dataset)
             if weights is not None:
                 check_start(weights, generator_config(config), study.start_from)
         except InputError as error:
-            where = f"[{name}]" if name in (BASE, START) else f"[arms.{name}]"
-            raise InputError(f"{study.path}: {where}: {error}") from error
+            raise InputError(f"{study.path}: {table_of(name)}: {error}") from error
 
 
 def _judged_clips(study: Study) -> list[Utterance]:
@@ -124,7 +122,7 @@ def _check_strangers(study: Study, clips: list[Utterance], learnt: list[dict]) -
             )
 
 
-def _pleased_expert(study: Study, judge: str, device: torch.device) -> SyncExpert | None:
+def _pleased_expert(study: Study, judge: str, weights: Generator | None, device: torch.device) -> SyncExpert | None:
     """Whom the arms please; InputError where that, or what they start from, has to do with the judge."""
     expert = None
     if study.sync_expert is not None:
@@ -134,10 +132,6 @@ def _pleased_expert(study: Study, judge: str, device: torch.device) -> SyncExper
                 f"{study.path}: sync_expert: is the one that judges, and nobody marks his own work; give "
                 "another, or another expert to judge"
             )
-    if study.start_from is not None:
-        about = getattr(load_generator(study.start_from), "about", {})
-        if judge in about.get(SYNC_EXPERT, []):
-            raise InputError(
-                f"{study.path}: start_from: was trained to please the expert that judges; give another expert"
-            )
+    if judge in getattr(weights, "about", {}).get(SYNC_EXPERT, []):
+        raise InputError(f"{study.path}: start_from: was trained to please the expert that judges; give another expert")
     return expert

@@ -6,19 +6,13 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.arm_costs import COSTS, are_known, step_costs
-from lipgan_colab.evaluation.study import BASE, START, Study
+from lipgan_colab.evaluation.study import BASE, START, arms_of
 from lipgan_colab.evaluation.study_material import Material
 from lipgan_colab.evaluation.study_runs import StudyRun
 from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.weights import SYNC_EXPERT
 from lipgan_colab.training.runs import check_config, describe_run, read_config
 from lipgan_colab.training.step import TrainConfig
-
-
-def arms_of(study: Study, start: bool = False) -> dict[str, TrainConfig]:
-    """How the base and each arm are trained, but for steps and seed; with START, where asked for and there is one."""
-    names = [*study.names, START] if start and study.start is not None else study.names
-    return {name: study.config(name, 0, 1) for name in names}
 
 
 def costs_of(material: Material, arms: Mapping[str, TrainConfig], precision: str) -> dict[str, float]:

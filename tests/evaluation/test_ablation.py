@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sessions import kill, start_process, study_session
+from sessions import at_step, kill, start_process, study_session
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation import ablation_pictures, arm_costs, study_judging, study_training, study_waiting
@@ -22,7 +22,6 @@ from lipgan_colab.evaluation.scores import VARIANTS, ClipScores, Evaluation, wri
 from lipgan_colab.evaluation.true_clips import Clip, Speech
 from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.files import make_folder
-from lipgan_colab.models import losses
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig
 from lipgan_colab.models.weights import EXPORT, save_generator, save_network
@@ -79,19 +78,6 @@ def place(drawn_shards, clips, tmp_path):
         return Place(tmp_path / "study.toml", tmp_path / "out")
 
     return make
-
-
-def at_step(monkeypatch, number: int, work) -> None:
-    """Do something in the midst of a step, once."""
-    loss, calls = losses.l1, []
-
-    def l1(*arguments):
-        calls.append(None)
-        if len(calls) == number:
-            work()
-        return loss(*arguments)
-
-    monkeypatch.setattr(losses, "l1", l1)
 
 
 def killed_as_soon_as(place: Place, there) -> None:

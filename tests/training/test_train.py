@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from no_doubles import NoDoubles
-from sessions import LEASE_TIMES, TINY, assert_equal, kill, log_lines, read_report, start_session
+from sessions import LEASE_TIMES, TINY, assert_equal, at_step, kill, log_lines, read_report, start_session
 
 from lipgan_colab import workspace
 from lipgan_colab.errors import InputError
@@ -52,19 +52,6 @@ def assert_equal_runs(a, b) -> None:
     for part in ("step", "networks", "random"):
         assert_equal(newest(a)[part], newest(b)[part], part)
     assert log_lines(a) == log_lines(b)
-
-
-def at_step(monkeypatch, number: int, work) -> None:
-    """Do something in the midst of a step, once."""
-    loss, calls = losses.l1, []
-
-    def l1(*arguments):
-        calls.append(None)
-        if len(calls) == number:
-            work()
-        return loss(*arguments)
-
-    monkeypatch.setattr(losses, "l1", l1)
 
 
 @pytest.fixture(scope="module")
