@@ -4,7 +4,7 @@ Everything is trained by the ordinary `train` and judged as by the ordinary `eva
 
     runs/start/seed-0/    the beginning that all arms share, where the study has one
     runs/ARM/seed-0/      a run
-    judged/ARM/seed-0/    what `evaluate` writes, crops.png for the page, and judged.json: which export was judged
+    judged/ARM/seed-0/    what `evaluate` writes, shown.png for the page, and judged.json: which export was judged
     costs.json            what a step of each arm takes, where the budget is of seconds
     ablation.md           the page, and what it shows: ablation.csv, pictures
 """

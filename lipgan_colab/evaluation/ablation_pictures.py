@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lipgan_colab.errors import CONTROL, InputError, reading
+from lipgan_colab.errors import CONTROL
 from lipgan_colab.evaluation.arm_results import ArmRun
 from lipgan_colab.evaluation.comparison import CANNOT_TELL, GOOD, Difference, verdict
 from lipgan_colab.evaluation.report_page import CAPTION, caption
+from lipgan_colab.evaluation.shown_crops import read_crops
 from lipgan_colab.training.runs import read_log
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ LOOKS = {  # of a verdict: colour (Okabe and Ito's, which the colour-blind tell 
     CANNOT_TELL: ("#999999", "o"),
 }
 HINTS = {"more": "more is better", "less": "less is better", "as the truth": "nearer to 1 is better"}
+BASE_COLOUR, ARM_COLOUR = "#888888", "#0072B2"  # of curves
 CURVES = ("held_out_l1", "l1")  # of log.csv, the first that there is
-CURVE_QUANTILE = 0.8  # of a curve's values that fit in the picture: it begins far above all that is to be compared
+BEGINNING = 2  # times as high as a curve's later half: as much of the beginning, which may be far above, is shown
+MOST_ROWS = 40  # of frames.jpg; with many arms fewer clips
 MOST_BYTES = 280_000  # of frames.jpg: it lies in a repository
 QUALITIES = (90, 85, 80, 70, 60, 50)  # of the JPEG, until it is small enough
 LETTER = 9  # pixels of the widest letter of `caption`
@@ -103,6 +107,7 @@ def curves_picture(runs: Sequence[ArmRun], base: str) -> tuple[bytes, str] | Non
     A panel for each arm: the base's mean over the seeds grey behind its own; its single seeds are thin.
     """
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     logs = {(run.arm, run.seed): read_log(run.log) for run in runs}
     for column in CURVES:
@@ -118,11 +123,10 @@ def curves_picture(runs: Sequence[ArmRun], base: str) -> tuple[bytes, str] | Non
     rows = -(-len(panels_of) // columns)
     figure = Figure(figsize=(10, 1.9 * rows + 0.7), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    values = np.concatenate([y for _, y in curves.values()])
-    low, high = values.min(), np.quantile(values, CURVE_QUANTILE)
+    low, high = _heights([y for _, y in curves.values()])
     room = 0.08 * max(high - low, 1e-9)
     for panel, arm in zip(panels, panels_of, strict=False):
-        for who, colour in ((base, "#888888"), (arm, "#0072B2")):
+        for who, colour in ((base, BASE_COLOUR), (arm, ARM_COLOUR)):
             own = [curve for key, curve in curves.items() if key[0] == who]
             for x, y in own:
                 panel.plot(x, y, color=colour, linewidth=0.6, alpha=0.5)
@@ -137,9 +141,20 @@ def curves_picture(runs: Sequence[ArmRun], base: str) -> tuple[bytes, str] | Non
         panel.axis("off")
     for panel in panels[max(0, len(panels_of) - columns) : len(panels_of)]:
         panel.tick_params(labelbottom=True)  # also where the last row has none below
+    if arms != panels_of:
+        lines = [Line2D([], [], color=colour, linewidth=2) for colour in (BASE_COLOUR, ARM_COLOUR)]
+        names = [drawn(base), "the arm named above"]
+        figure.legend(lines, names, loc="outside lower right", ncols=2, frameon=False, fontsize=9)
     figure.supxlabel("samples", fontsize=9)
     figure.supylabel(column, fontsize=9)
     return _png(figure), column
+
+
+def _heights(curves: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The lowest and the highest value to show."""
+    low, high = (function([function(y) for y in curves]) for function in (np.min, np.max))
+    later = max(y[len(y) // 2 :].max() for y in curves)
+    return low, min(high, low + BEGINNING * (later - low))
 
 
 def _curve(log: Sequence[dict[str, str]], column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -164,8 +179,8 @@ def _mean_curve(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.nda
 
 
 def frames_picture(runs: Sequence[ArmRun], truth: Path | None) -> tuple[bytes, int] | None:
-    """A JPEG of the same frames by the truth and by one seed's runs, a name before each; and the seed. None where no
-    run has frames.
+    """A JPEG of the same frames by the truth and by one seed's runs, clip by clip, below one another; and the seed.
+    None where no run has frames.
 
     Raises:
         InputError: frames cannot be read.
@@ -175,29 +190,28 @@ def frames_picture(runs: Sequence[ArmRun], truth: Path | None) -> tuple[bytes, i
         return None
     counts = {seed: sum(run.seed == seed for run in there) for seed in sorted({run.seed for run in there})}
     seed = max(counts, key=lambda s: counts[s])
-    rows = [("truth", truth)] if truth is not None else []
-    rows += [(run.arm, run.frames) for run in there if run.seed == seed]
-    strips = [(name, _read(path)) for name, path in rows]
-    height, width = strips[0][1].shape[:2]
-    side = LETTER * max(len(drawn(name)) for name, _ in strips) + 12
+    shown = [("truth", read_crops(truth))] if truth is not None else []
+    shown += [(run.arm, read_crops(run.frames)) for run in there if run.seed == seed]
+    have = Counter(clip for _, rows in shown for clip in rows)
+    clips = sorted(have, key=lambda clip: -have[clip])[: max(1, MOST_ROWS // len(shown))]
+    size = next(iter(shown[0][1].values())).shape[1::-1]
+    side = LETTER * max(len(drawn(name)) for name, _ in shown) + 12
     page = []
-    for name, strip in strips:
-        if strip.shape[:2] != (height, width):
-            strip = cv2.resize(strip, (width, height), interpolation=cv2.INTER_AREA)
-        label = np.full((height, side, 3), 255, np.uint8)
-        top = max(0, height - CAPTION) // 2
-        label[top : top + CAPTION] = caption(drawn(name), side)[: height - top]
-        line = np.full((3, side + width, 3), 255, np.uint8)
-        page += [np.concatenate([label, strip], axis=1), line]
-    return _small_jpeg(np.concatenate(page[:-1])), seed
+    for clip in clips:
+        page.append(caption(clip, side + size[0]))
+        page += [_labelled(name, rows[clip], size, side) for name, rows in shown if clip in rows]
+    return _small_jpeg(np.concatenate(page)), seed
 
 
-def _read(path: Path) -> np.ndarray:
-    with reading(path, "no picture of frames", "let the run be judged again"):
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise InputError("no picture that can be read")
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+def _labelled(name: str, row: np.ndarray, size: tuple[int, int], side: int) -> np.ndarray:
+    """A row of frames, resized to (width, height), with a name before it, `side` pixels wide; a line below."""
+    if row.shape[1::-1] != size:
+        row = cv2.resize(row, size, interpolation=cv2.INTER_AREA)
+    height = len(row)
+    label = np.full((height, side, 3), 255, np.uint8)
+    top = max(0, height - CAPTION) // 2
+    label[top : top + CAPTION] = caption(drawn(name), side)[: height - top]
+    return np.pad(np.concatenate([label, row], axis=1), ((0, 3), (0, 0), (0, 0)), constant_values=255)
 
 
 def _small_jpeg(picture: np.ndarray) -> bytes:

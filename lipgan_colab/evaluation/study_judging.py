@@ -15,9 +15,8 @@ from lipgan_colab.evaluation.true_clips import Judges, TrueClips
 from lipgan_colab.files import file_sha256, written_whole
 from lipgan_colab.generation.setting import ready_generator
 from lipgan_colab.models.fusing import fuse
-from lipgan_colab.training.previews import write_picture
 
-CLIPS, CROPS, JUDGED = "clips.csv", "crops.png", "judged.json"
+CLIPS, SHOWN, JUDGED = "clips.csv", "shown.png", "judged.json"
 END = 1 << 20  # bytes at both ends of an export by which it is known
 
 
@@ -29,7 +28,7 @@ def true_clips(material: Material, kept: Path | None) -> TrueClips:
 
 def true_crops(out: Path) -> Path:
     """Where the true frames lie that a study's runs are shown beside."""
-    return out / "judged" / CROPS
+    return out / "judged" / SHOWN
 
 
 def judge_run(run: StudyRun, material: Material, truth: Callable[[], TrueClips]) -> None:
@@ -47,8 +46,8 @@ def judge_run(run: StudyRun, material: Material, truth: Callable[[], TrueClips])
     with suppress(OSError):
         os.unlink(run.judged / JUDGED)  # until all is written again
     evaluation = judge(ready_generator(run.export, material.device), run.judged, truth(), crops.add)
-    write_picture(run.judged / CROPS, crops.picture(crops.generated))
-    write_picture(true_crops(material.out), crops.picture(crops.true))
+    crops.write(run.judged / SHOWN, crops.generated)
+    crops.write(true_crops(material.out), crops.true)
     skipped = {clip["id"]: clip["reason"] for clip in evaluation.skipped}
     with written_whole(run.judged / JUDGED) as unfinished:
         told = _judgement(run, material) | {"skipped": skipped}
@@ -78,7 +77,7 @@ def _judgement(run: StudyRun, material: Material) -> dict:
         "size": material.dataset.size,
         "expert": material.judge,
         "syncnet": material.study.syncnet is not None,
-        **{name: file_sha256(run.judged / name) for name in (CLIPS, CROPS)},
+        **{name: file_sha256(run.judged / name) for name in (CLIPS, SHOWN)},
     }
 
 

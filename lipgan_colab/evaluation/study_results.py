@@ -5,7 +5,7 @@ import csv
 from lipgan_colab.evaluation.arm_results import ArmRun, Score
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.study import Study
-from lipgan_colab.evaluation.study_judging import CLIPS, CROPS, skipped_clips
+from lipgan_colab.evaluation.study_judging import CLIPS, SHOWN, skipped_clips
 from lipgan_colab.evaluation.study_material import NOBODY
 from lipgan_colab.evaluation.study_runs import StudyRun, cost, last_step
 from lipgan_colab.training.runs import LOG
@@ -29,7 +29,7 @@ def told_run(run: StudyRun, study: Study, whole: bool, failed: str | None) -> Ar
         steps * run.config.batch_size,
         cost(run.folder, steps),
         run.folder / LOG,
-        run.judged / CROPS if whole else None,
+        run.judged / SHOWN if whole else None,
         "" if whole else failed or _lacks(run, steps),
         skipped_clips(run) if whole else {},
     )

@@ -112,7 +112,7 @@ def test_killed_and_stopped_it_goes_on_and_finds_the_same(place, tmp_path, monke
     assert the_table(again) == the_table(done)
     assert kept and {path: path.stat().st_mtime_ns for path in kept} == kept, "what was done was done again"
     crops = cv2.imread(str(again.runs[0].frames))
-    assert crops.shape == cv2.imread(str(asked.out / "judged/crops.png")).shape == (96, 8 * 96, 3)
+    assert crops.shape == cv2.imread(str(asked.out / "judged/shown.png")).shape == (96, 8 * 96, 3)
 
 
 def the_table(found: Ablation) -> str:

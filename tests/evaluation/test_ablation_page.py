@@ -14,6 +14,8 @@ from lipgan_colab.evaluation.ablation_page import plain, write_page
 from lipgan_colab.evaluation.ablation_pictures import MOST_BYTES, frames_picture
 from lipgan_colab.evaluation.arm_results import ArmRun, Score, read_results
 from lipgan_colab.evaluation.comparison import compare, mean, verdict
+from lipgan_colab.evaluation.report_page import CAPTION
+from lipgan_colab.evaluation.shown_crops import write_crops
 
 ODD = "a|b *$x$* <img src=x>\n`c` \udcff 中"
 MEASURES = ["range", "psnr_lips"]
@@ -24,14 +26,15 @@ def made(folder: Path, arms=("base", "lips-6", ODD), seeds=3) -> tuple[list[Scor
     """A study's scores and runs with logs and frames; "lips-6" moves the mouth more and is a worse picture."""
     rng = np.random.default_rng(0)
     picture = cv2.resize(rng.integers(0, 255, (12, 36, 3), np.uint8), (288, 96))
+    shown = {"s0/0.mpg": picture, "s1/2.mpg": picture[::-1]}
     scores, runs = [], []
-    cv2.imwrite(str(folder / "truth.png"), picture)
+    write_crops(folder / "truth.png", shown)
     for a, arm in enumerate(arms):
         for seed in range(seeds):
             log, frames = folder / f"log-{a}-{seed}.csv", folder / f"frames-{a}-{seed}.png"
             rows = [f"{step},{step * 30},{1 / step + 0.01 * a:.6f}" for step in range(10, 200, 10)]
             log.write_text("\n".join(["step,samples,l1", *rows, "190,57", ""]))  # the last one was cut short
-            cv2.imwrite(str(frames), cv2.blur(picture, (3 + 2 * a, 3)))
+            write_crops(frames, {clip: cv2.blur(row, (3 + 2 * a, 3)) for clip, row in shown.items()})
             runs.append(ArmRun(arm, seed, {"lip_weight": 6.0} if a else {}, 100, 3000, 1800.0, log, frames))
             for clip in range(8):
                 values = {"range": 0.5 + 0.01 * rng.normal(), "psnr_lips": 25 + clip + 0.1 * rng.normal()}
@@ -100,7 +103,8 @@ def test_pictures_and_data_lie_beside_the_page(study):
         assert picture is not None and 300 < picture.shape[1] <= 1400
     assert "`l1` of log.csv" in text  # there is no held_out_l1
     frames = cv2.imread(str(path.parent / "frames.jpg"))
-    assert frames.shape[0] == 4 * 96 + 3 * 3 and np.ptp(frames[50, -288:]) > 100  # the truth and three arms
+    # Two clips, their names, and each by the truth and three arms.
+    assert frames.shape[0] == 2 * (CAPTION + 4 * (96 + 3)) and np.ptp(frames[50, -288:]) > 100
     kept = read_results(path.parent / "ablation.csv")
     assert [s.values for s in kept] == [s.values for s in scores]
     assert sorted(p.name for p in path.parent.iterdir()) == sorted([*shown, "ablation.md", "ablation.csv"])
@@ -160,13 +164,30 @@ def test_a_page_can_be_written_before_there_is_anything_to_compare(tmp_path, arm
 
 def test_frames_stay_small_and_those_that_cannot_be_read_are_named(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (600, 1000, 3), np.uint8)
-    cv2.imwrite(str(tmp_path / "frames.png"), noise)
+    write_crops(tmp_path / "frames.png", {"s1/a.mpg": noise})
     run = ArmRun("base", 4, {}, 1, 1, 1.0, tmp_path / "log.csv", tmp_path / "frames.png")
     coded, seed = frames_picture([run], None)
     assert len(coded) <= MOST_BYTES and seed == 4
+    cv2.imwrite(str(tmp_path / "frames.png"), noise)  # it does not tell whose the frames are
+    with pytest.raises(InputError, match=r"frames\.png"):
+        frames_picture([run], None)
     (tmp_path / "frames.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"frames\.png"):
         frames_picture([run], None)
+
+
+def test_frames_of_the_same_clip_stand_below_one_another(tmp_path):
+    """Where one run could not make a clip, the next clip's frames do not slip into its place."""
+    grey = {clip: np.full((40, 320, 3), value, np.uint8) for clip, value in (("s1/a.mpg", 60), ("s2/b.mpg", 180))}
+    write_crops(tmp_path / "truth.png", grey)
+    write_crops(tmp_path / "base.png", {"s2/b.mpg": grey["s2/b.mpg"]})
+    run = ArmRun("base", 0, {}, 1, 1, 1.0, tmp_path / "log.csv", tmp_path / "base.png")
+    picture = cv2.imdecode(np.frombuffer(frames_picture([run], tmp_path / "truth.png")[0], np.uint8), 0)
+    rows = np.round(picture[:, -300:-20].mean(axis=1)).astype(int)
+    light, dark = np.flatnonzero(np.abs(rows - 180) < 3), np.flatnonzero(np.abs(rows - 60) < 3)
+    assert 74 < len(light) < 86 and 37 < len(dark) < 43 and dark.min() > light.max(), (
+        "the clip that all have comes first"
+    )
 
 
 def test_curves_prefer_what_was_held_out(tmp_path):
