@@ -32,6 +32,7 @@ WIDTH = 14.0  # inches, of 100 pixels
 SIDE = 288  # pixels of a face
 TITLE = "What moves the mouth, and where does the network look?"
 HEAT, BARS, LINE = "inferno", "#c4652a", "#28507a"
+PALE = 0.25  # opacity
 GOOD, BAD, NEITHER = "#2a6a35", "#b3181d", "#666666"
 ASKED_AS = {OPENING: "the mouth's opening", DISTANCE: "the distance of lips and sound"}
 SHORT = {OPENING: "opening", DISTANCE: "lips and sound"}
@@ -198,9 +199,16 @@ def _shares(summary: Summary) -> str:
 
 
 def _check(axes, summary: Summary, key: Key, below: float, size: float = 8) -> None:
-    """A map's verdict, below its axes."""
+    """A map's verdict, below its axes; one that is not to be read is pale."""
+    if summary.doubted(key):
+        _fade(axes)
     text, colour = summary.verdict(key), NEITHER if summary.empty(key) else BAD if summary.doubted(key) else GOOD
     axes.text(0.5, below, text, transform=axes.transAxes, ha="center", va="top", size=size, color=colour)
+
+
+def _fade(axes) -> None:
+    for artist in [*axes.images, *axes.patches]:
+        artist.set_alpha(PALE)
 
 
 def _draw_times(figure, summary: Summary, asked: list[str]) -> None:
@@ -251,7 +259,7 @@ def _draw_sounds(figure, summary: Summary, asked: list[str]) -> None:
         for each in some:
             each.set_yticks(ticks, labels, size=8)
             each.set_ylim(-0.5, count - 0.5)
-    rows = "MFCC: 1 is the spectrum's rough shape, 12 its detail" if summary.kind == "mfcc" else "Hz"
+    rows = "MFCC: 1 is the rough\nshape of the spectrum,\n12 its detail" if summary.kind == "mfcc" else "Hz"
     axes[0, 0].set_ylabel(rows, size=8)
 
 
@@ -280,6 +288,8 @@ def _draw_faces(figure, summary: Summary, keys: list[Key]) -> None:
         most = f"black {least:.2g}, yellow {np.nanmax(picture):.2g}"
         name = f"stage of {key[2]}" if activity else f"{key[2]}, by {BY[key[1]]}:\n{SHORT[key[0]]}"
         upper.set_title(f"{name}\n{most}", size=8)
+        if summary.doubted(key):
+            _fade(upper)
         _check(lower, summary, key, -0.02)
 
 

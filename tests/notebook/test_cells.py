@@ -1,7 +1,6 @@
 """What only the notebooks use: clips as a form asks for them, a run shown in place, names not taken yet."""
 
 import os
-import shutil
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +13,6 @@ from lipgan_colab.corpora.corpus import Utterance, folder
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.scores import VARIANTS, ClipScores, Evaluation
-from lipgan_colab.evaluation.study import read_study
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.weights import save_generator
 from lipgan_colab.notebook import cells
@@ -245,41 +243,3 @@ def test_what_was_chosen_is_trained(tmp_path, monkeypatch):
 def test_the_form_offers_what_can_be_trained():
     form = (Path(__file__).parents[2] / "notebooks" / "sources" / "02_train.md").read_text()
     assert all(f'"{kind}"' in form for kind in cells.KINDS)
-
-
-def test_a_study_is_written_as_the_form_asks_for_it(workspace, drawn_shards, drawn_videos, tmp_path):
-    asked = {"clips": 1, "budget": {"samples": 500.0}, "seeds": 2, "base": {"width": 0.25}}
-    weights, sync = "lips", "sync expert"
-    with pytest.raises(InputError, match="no clip to judge by that is not learnt from"):
-        cells.write_study(workspace, weights, drawn_shards, drawn_videos, **asked)
-    (tmp_path / "judge").mkdir()
-    for name in ("a", "b"):
-        shutil.copy(drawn_videos / "0_00.mp4", tmp_path / "judge" / f"{name}.mp4")
-    study = read_study(cells.write_study(workspace, weights, drawn_shards, tmp_path / "judge", **asked))
-    assert study.title == "Does it help to weight the lips?" and study.shards == drawn_shards and study.seeds == (0, 1)
-    assert study.names == ("base", "lips-2", "lips-6", "lips-12") and len(study.clips) == 1 and not study.held_out
-    assert (study.budget, study.amount) == ("samples", 500)
-    base = study.config("base", 0, 1)
-    assert (base.width, base.lip_weight, base.edge_weight, base.references) == (0.25, 1, 0, "any")
-    with pytest.raises(InputError, match="sync_expert: is missing"):
-        cells.write_study(workspace, sync, drawn_shards, tmp_path / "judge", **asked)
-    for question, (title, _) in cells.QUESTIONS.items():
-        path = cells.write_study(workspace, question, drawn_shards, tmp_path / "judge", **asked, sync_expert=tmp_path)
-        assert read_study(path).title == title
-
-
-def test_people_who_judge_are_not_learnt_from(workspace, tmp_path, monkeypatch):
-    class Shards:
-        def __init__(self, folder):
-            self.clips = [{"id": f"s{n % 8}/{n}.mp4", "speaker": f"s{n % 8}"} for n in range(16)]
-
-    monkeypatch.setattr(cells, "LipSyncDataset", Shards)
-    for n in range(24):
-        path = tmp_path / "judge" / f"s{n % 8}" / f"held{n}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    asked = {"clips": 4, "budget": {"steps": 5}, "seeds": 1}
-    found = cells.write_study(workspace, "edges", tmp_path, tmp_path / "judge", **asked)
-    study = read_study(found)
-    assert len(study.held_out) == 2 and len(study.clips) == 4
-    assert {clip.split("/")[0] for clip in study.clips} == set(study.held_out)
