@@ -131,7 +131,7 @@ def curves_picture(runs: Sequence[ArmRun], base: str) -> tuple[bytes, str] | Non
             for x, y in own:
                 panel.plot(x, y, color=colour, linewidth=0.6, alpha=0.5)
             if own:
-                panel.plot(*_mean_curve(own), color=colour, linewidth=2)
+                panel.plot(*_mean_curve(own), color=colour, linewidth=3 if who == base else 1.6)
         panel.set_title(drawn(arm), fontsize=9, parse_math=False)
         panel.set_ylim(low - room, high + room)
         panel.tick_params(labelsize=8)

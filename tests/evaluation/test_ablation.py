@@ -124,11 +124,13 @@ class Others:
     tests of their own.
 
     Attributes:
+        asked: the runs that were to be trained, also those that others are at work on.
         begun, judged: the runs that were trained (and from what), and judged.
         fails, in_use: a run's folder's end, and what then happens, once each.
     """
 
     def __init__(self, monkeypatch):
+        self.asked: list[str] = []
         self.begun: list[tuple[str, str | None]] = []
         self.judged: list[str] = []
         self.fails: dict[str, str] = {}
@@ -143,6 +145,7 @@ class Others:
 
     def train(self, shards, run, config, device, start_from, *_, **options):
         name = f"{run.parent.name}/{run.name}"
+        self.asked.append(name)
         if self.in_use.get(name):
             self.in_use[name] -= 1
             raise lease.InUse(f"{run}: another session trains this run")
@@ -211,6 +214,12 @@ def test_several_machines_share_the_runs_and_wait_for_what_they_share(place, oth
     assert "not begun" in first.page.read_text()
     second = place("[start]\nsteps = 7\n").run(rank=0, world_size=2)
     assert not any(run.missing for run in second.runs) and len(others.begun) == 6
+
+
+def test_a_beginning_in_use_is_asked_for_once_and_not_by_each_of_its_arms(place, others):
+    others.in_use["start/seed-0"] = 2
+    place("[start]\nsteps = 7\n").run()
+    assert others.asked[:2] == ["start/seed-0", "start/seed-1"]
 
 
 def test_another_session_that_never_gets_on_is_not_waited_for_for_ever(place, others, monkeypatch):
