@@ -50,15 +50,18 @@ def _told_steps(budget: str, steps: Mapping[str, int]) -> str:
 
 def _told_sync(runs: Collection[StudyRun]) -> list[str]:
     """From when the expert's verdict counted: until then such an arm is trained as one without."""
-    lines = []
+    seeds: dict[tuple[str, str], list[int]] = {}
     for run in runs:
-        if run.config.sync_weight:
-            log = read_log(run.folder / LOG)
+        log = read_log(run.folder / LOG) if run.config.sync_weight else []
+        if log:
             since = next((line["step"] for line in log if float(line.get("sync_counts") or 0)), None)
             when = f"counted from step {since} on" if since else "has not counted"
-            told = f"the sync expert's verdict {when} (from a measurement on; before, the run is as without it)"
-            lines.append(f"{run}: {told}")
-    return lines
+            seeds.setdefault((run.arm, when), []).append(run.seed)
+    return [
+        f"{arm}, seed {', '.join(map(str, some))}: the sync expert's verdict {when} (from a measurement on; before, the "
+        "run is as without it)"
+        for (arm, when), some in seeds.items()
+    ]
 
 
 def in_short(found: Sequence[Difference]) -> list[str]:

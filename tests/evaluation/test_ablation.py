@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from sessions import at_step, kill, start_process, study_session
 
 from lipgan_colab.errors import InputError
@@ -19,6 +20,10 @@ from lipgan_colab.evaluation import ablation_pictures, arm_costs, study_judging,
 from lipgan_colab.evaluation.ablation import BASE, Ablation, ablate, plan
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.scores import VARIANTS, ClipScores, Evaluation, write_csv
+from lipgan_colab.evaluation.study import read_study
+from lipgan_colab.evaluation.study_about import about
+from lipgan_colab.evaluation.study_material import gather
+from lipgan_colab.evaluation.study_runs import runs_of
 from lipgan_colab.evaluation.true_clips import Clip, Speech
 from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.files import make_folder
@@ -294,6 +299,22 @@ def test_seconds_become_steps_once(place, others, monkeypatch):
     assert planned.steps == {name: round(3 / cost["seconds_per_step"]) for name, cost in costs.items()}
     assert planned.steps["sync"] < planned.steps["base"] and "base" in str(planned)
     assert {run.arm: run.steps for run in asked.run().runs} == planned.steps and len(counted) == 9
+
+
+def test_from_when_an_experts_verdict_counted_is_told_once_for_the_seeds_that_are_alike(place):
+    asked = place("[arms.sync]\nsync_weight = 0.03\nbatch_size = 10\nsync_runs = 1\n", seeds="[0, 1, 2, 3]")
+    expert = tmp_expert(asked.study.parent / "expert.safetensors")
+    asked.study.write_text(f"sync_expert = '{expert}'\n{asked.study.read_text()}")
+    for seed, since in ((0, 5), (1, 9), (2, 5)):
+        log = make_folder(asked.out / f"runs/sync/seed-{seed}") / "log.csv"
+        log.write_text("\n".join(["step,sync_counts", *(f"{n},{float(n >= since)}" for n in range(1, 12)), ""]))
+    material = gather(read_study(asked.study), asked.out, torch.device("cpu"))
+    runs = runs_of(material.study, asked.out, {"base": 11, "lips-1": 11, "sync": 11})
+    told = [line.split(" (")[0] for line in about(material, runs.values()) if "verdict" in line]
+    assert told == [
+        "sync, seed 0, 2: the sync expert's verdict counted from step 5 on",
+        "sync, seed 1: the sync expert's verdict counted from step 9 on",
+    ], "of a run that is not begun nothing is known"
 
 
 def tmp_expert(path: Path) -> Path:
