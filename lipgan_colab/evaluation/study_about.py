@@ -58,8 +58,8 @@ def _told_sync(runs: Collection[StudyRun]) -> list[str]:
             when = f"counted from step {since} on" if since else "has not counted"
             seeds.setdefault((run.arm, when), []).append(run.seed)
     return [
-        f"{arm}, seed {', '.join(map(str, some))}: the sync expert's verdict {when} (from a measurement on; before, the "
-        "run is as without it)"
+        f"{arm}, seed {', '.join(map(str, some))}: the sync expert's verdict {when} (from a measurement on; before, "
+        "the run is as without it)"
         for (arm, when), some in seeds.items()
     ]
 
