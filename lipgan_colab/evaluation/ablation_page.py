@@ -26,6 +26,11 @@ IN_OTHER_WORDS = {
     "psnr": "likeness of the lower half's pixels, in dB; rewards blur",
     "psnr_whole": "likeness of the whole crop's pixels, in dB; rewards blur",
     "psnr_lips": "likeness of the lips' pixels, in dB; rewards blur",
+    "lmd_pixels": "lip landmark distance as first defined (Chen et al. 2018): lips centred, in 96ths of the crop",
+    "ssim": "structural similarity of the lower half; 1 is best; rewards blur",
+    "ssim_whole": "structural similarity of the whole crop; 1 is best; rewards blur",
+    "ssim_lips": "structural similarity of the lips; 1 is best; rewards blur",
+    "expert_c": "by how much expert_d is below its median over all offsets (it is not LSE-C)",
     "expert_d": "distance of lips and sound, says our own sync expert (it is not LSE-D)",
 }
 SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")  # what Markdown, and MathJax in a notebook, would take for its own
