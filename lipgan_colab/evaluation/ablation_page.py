@@ -11,12 +11,14 @@ import numpy as np
 from lipgan_colab.errors import CONTROL, counted
 from lipgan_colab.evaluation import ablation_pictures as pictures
 from lipgan_colab.evaluation.arm_results import ArmRun, Score, write_results
-from lipgan_colab.evaluation.comparison import CANNOT_TELL, GOOD, Difference, compare, mean, verdict
+from lipgan_colab.evaluation.comparison import CANNOT_TELL, GOOD, Difference, compare, leaning, mean, verdict
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.files import make_folder, written_whole
 
 PAGE, DATA = "ablation.md", "ablation.csv"
 MARKS = {"better": "▲", "worse": "▼", "differs": "◆", CANNOT_TELL: ""}
+SAID = {"better": "**better**", "worse": "**worse**", "differs": "**differs**"}
+LEANS = {"better": "leans to better", "worse": "leans to worse", "differs": "leans apart"}
 # What MEASURES says too briefly for a page on which it stands alone.
 IN_OTHER_WORDS = {
     "correlation": "does the mouth open when the true one does? Correlation of the openings over the frames",
@@ -130,10 +132,11 @@ def _answers(found: Sequence[Difference], scores: Sequence[Score], base: str) ->
     for arm in dict.fromkeys(d.arm for d in found):
         own = [d for d in found if d.arm == arm]
         said = []
-        for word in ("better", "worse", "differs"):
-            some = [_said(d, _digits(found, d.measure)) for d in own if verdict(d) == word]
-            said += [f"**{word}** in {', '.join(some)}"] if some else []
-        left = [plain(d.measure) for d in own if verdict(d) == CANNOT_TELL]
+        for called, words in ((verdict, SAID), (leaning, LEANS)):
+            for word, text in words.items():
+                some = [_said(d, _digits(found, d.measure)) for d in own if called(d) == word]
+                said += [f"{text} in {', '.join(some)}"] if some else []
+        left = [plain(d.measure) for d in own if verdict(d) == CANNOT_TELL and not leaning(d)]
         rest = "all" if len(left) == len(own) else ", ".join(left)
         said += [f"cannot tell: {rest}"] if left else []
         lines.append(f"- **{plain(arm)}**: {'; '.join(said)}")
@@ -157,7 +160,8 @@ def _legend(found: Sequence[Difference]) -> list[str]:
         return [f"{meant} Of one seed, or one clip, no difference is called better or worse."]
     return [
         f"{meant} *Better* and *worse* are said where a difference is told from zero after the correction for all "
-        f"{counted(compared, 'comparison')} (Holm 1979): the chance that any of them is false is about 5 % at most."
+        f"{counted(compared, 'comparison')} (Holm 1979): the chance that any of them is false is about 5 % at most. "
+        "*Leans*: alone it would be told; but of comparisons in which nothing differs one in twenty leans by chance."
     ]
 
 
@@ -175,8 +179,8 @@ def _cell(found: Difference, digits: int) -> str:
     if not math.isfinite(found.difference):
         return "-"
     value = _number(found.difference, digits, "+")
-    mark = MARKS[verdict(found)]
-    value = f"**{mark} {value}**" if mark else value
+    mark, lean = MARKS[verdict(found)], MARKS.get(leaning(found))
+    value = f"**{mark} {value}**" if mark else f"({lean}) {value}" if lean else value
     return f"{value}<br>{_interval(found, digits)}" if math.isfinite(found.low) else value
 
 
@@ -186,7 +190,7 @@ def _row(name: str, cells: Sequence[str]) -> str:
 
 def _meanings(measures: Sequence[str]) -> list[str]:
     signs = ", ".join(f"{mark} {word}" for word, mark in MARKS.items() if mark)
-    lines = [f"{signs}; no mark: cannot tell; -: not measured.", ""]
+    lines = [f"{signs}; in brackets: leans so; no mark: cannot tell; -: not measured.", ""]
     for name in measures:
         good = pictures.HINTS.get(GOOD.get(name, ""), "what is better is not known")
         meaning = (MEASURES | IN_OTHER_WORDS).get(name, "no measure of this version")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation import comparison
 from lipgan_colab.evaluation.ablation_page import plain, write_page
 from lipgan_colab.evaluation.ablation_pictures import MOST_BYTES, frames_picture
 from lipgan_colab.evaluation.arm_results import ArmRun, Score, read_results
@@ -83,6 +84,15 @@ def test_the_answer_is_in_words(study):
     )
     assert odd.endswith("cannot tell: all")
     assert "for all 4 comparisons" in study[0].read_text()
+
+
+def test_what_only_the_correction_leaves_untold_leans(tmp_path, monkeypatch):
+    scores, runs, truth = made(tmp_path)
+    monkeypatch.setattr(comparison, "holm", lambda p: np.zeros(p.shape, bool))
+    path = write_page(tmp_path / "out", "?", [], scores, runs, truth, MEASURES)
+    assert "- **lips-6**: leans to better in range (" in path.read_text()
+    cells = dict(zip(MEASURES, _rows(path.read_text(), "Differences to the base")[3][1:], strict=True))
+    assert cells["range"].startswith("(▲) +") and cells["psnr_lips"].startswith("(▼) -")
 
 
 def test_names_are_text_and_no_markup(study):

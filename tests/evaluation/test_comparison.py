@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from lipgan_colab.evaluation.arm_results import Score
-from lipgan_colab.evaluation.comparison import CANNOT_TELL, GOOD, Difference, compare, holm, mean, verdict
+from lipgan_colab.evaluation.comparison import CANNOT_TELL, GOOD, Difference, compare, holm, leaning, mean, verdict
 from lipgan_colab.evaluation.measures import MEASURES
 
 CLIPS = [5, 3, 3, 2, 1, 1, 1]  # of seven speakers
@@ -166,5 +166,7 @@ def test_every_measure_has_a_good_direction():
 def test_words(measure, base_mean, low, high, word):
     difference = (low + high) / 2
     found = Difference("arm", measure, base_mean + difference, base_mean, difference, low, high, True, 1e-6, 3, 7, 16)
-    assert verdict(found) == word
-    assert verdict(replace(found, told=False)) == CANNOT_TELL
+    assert verdict(found) == word and not leaning(found)
+    untold = replace(found, told=False)
+    assert verdict(untold) == CANNOT_TELL and leaning(untold) == word
+    assert not leaning(replace(untold, p=np.nan)) and not leaning(replace(untold, low=-0.1, high=0.3))
