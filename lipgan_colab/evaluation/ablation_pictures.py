@@ -14,7 +14,7 @@ import numpy as np
 
 from lipgan_colab.errors import CONTROL
 from lipgan_colab.evaluation.arm_results import ArmRun
-from lipgan_colab.evaluation.comparison import CANNOT_TELL, GOOD, Difference, verdict
+from lipgan_colab.evaluation.comparison import CANNOT_TELL, GOOD, Difference, leaning, verdict
 from lipgan_colab.evaluation.report_page import CAPTION, caption
 from lipgan_colab.evaluation.shown_crops import read_crops
 from lipgan_colab.training.runs import read_log
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 DPI = 100  # of figures 10 inches wide: as wide as a README is shown
 LONGEST = 20  # letters of a name in a picture
-LOOKS = {  # of a verdict: colour (Okabe and Ito's, which the colour-blind tell apart) and marker
+TOLD = {  # colour (Okabe and Ito's, which the colour-blind tell apart) and marker of what is told from zero
     "better": ("#0072B2", "^"),
     "worse": ("#D55E00", "v"),
     "differs": ("#CC79A7", "D"),
-    CANNOT_TELL: ("#999999", "o"),
 }
+LOOKS = TOLD | {f"{word} (leans)": look for word, look in TOLD.items()} | {CANNOT_TELL: ("#999999", "o")}
 HINTS = {"more": "more is better", "less": "less is better", "as the truth": "nearer to 1 is better"}
 BASE_COLOUR, ARM_COLOUR = "#888888", "#0072B2"  # of curves
 CURVES = ("held_out_l1", "l1")  # of log.csv, the first that there is
@@ -72,25 +72,31 @@ def measures_picture(found: Sequence[Difference], base_means: dict[str, float]) 
             label.set_parse_math(False)
     for panel in panels[len(base_means) :]:
         panel.axis("off")
-    shown = [v for v in LOOKS if any(verdict(d) == v for d in found)]
-    handles = [
-        Line2D([], [], color=colour, marker=marker, markerfacecolor=fill, label=v)
-        for v in shown
-        for colour, marker, fill in [(*LOOKS[v], "white" if v == CANNOT_TELL else LOOKS[v][0])]
-    ]
+    shown = [look for look in LOOKS if any(_look(d) == look for d in found)]
+    handles = [Line2D([], [], label=look, **_drawn_as(look)) for look in shown]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     return _png(figure)
 
 
+def _look(found: Difference) -> str:
+    """Which of LOOKS a difference has."""
+    lean = leaning(found)
+    return f"{lean} (leans)" if lean else verdict(found)
+
+
+def _drawn_as(look: str) -> dict[str, str]:
+    """The options of a line; only what is told is filled."""
+    colour, marker = LOOKS[look]
+    return {"color": colour, "marker": marker, "markerfacecolor": colour if look in TOLD else "white"}
+
+
 def _differences(panel: Axes, found: Sequence[Difference], arms: Sequence[str], base_mean: float) -> None:
     panel.axvline(0, color="black", linewidth=0.8)
     for difference in found:
-        colour, marker = LOOKS[verdict(difference)]
-        place = arms.index(difference.arm)
-        told = {"color": colour, "markersize": 7 if difference.told else 5, "marker": marker}
-        panel.plot([difference.low, difference.high], [place, place], color=colour, linewidth=2.2)
-        panel.plot(difference.difference, place, markerfacecolor=colour if difference.told else "white", **told)
+        look, place = _drawn_as(_look(difference)), arms.index(difference.arm)
+        panel.plot([difference.low, difference.high], [place, place], color=look["color"], linewidth=2.2)
+        panel.plot(difference.difference, place, markersize=7 if difference.told else 5, **look)
     panel.set_ylim(len(arms) - 0.4, -0.6)
     panel.set_xlabel(f"difference to the base's {base_mean:.3g}", fontsize=8)
     panel.tick_params(axis="x", labelsize=8)
