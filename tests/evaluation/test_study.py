@@ -1,9 +1,15 @@
 """A study's file says what can be done, or one line tells what is wrong with it."""
 
+from pathlib import Path
+
 import pytest
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation.arm_results import read_results
+from lipgan_colab.evaluation.comparison import compare, verdict
 from lipgan_colab.evaluation.study import START, TELLING, read_study
+
+SHOWN = Path(__file__).parents[2] / "docs" / "ablation"  # studies that were made
 
 GOOD = """
 title = "Does it help?"
@@ -119,3 +125,16 @@ def test_without_arms_there_is_nothing_to_compare(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.toml: not a study"):
         read_study(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("losses", [("quality", "psnr_lips", "worse")]), ("blocks", [("warp", "sharpness", "better")])],
+)
+def test_the_studies_that_are_shown_can_be_asked_again_and_say_what_their_numbers_say(name, told):
+    study = read_study(SHOWN / f"{name}.toml")
+    found = compare(read_results(SHOWN / name / "ablation.csv"), measures=study.measures)
+    assert {d.arm for d in found} == {*study.arms} and {d.seeds for d in found} == {len(study.seeds)}
+    assert [(d.arm, d.measure, verdict(d)) for d in found if d.told] == told
+    page = (SHOWN / name / "ablation.md").read_text()
+    assert page.startswith(f"# {study.title}\n") and page.count("**better**") + page.count("**worse**") == len(told)
