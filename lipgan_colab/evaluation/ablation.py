@@ -29,7 +29,14 @@ from lipgan_colab.evaluation.comparison import compare
 from lipgan_colab.evaluation.stopping import Stopped, terms_interrupt
 from lipgan_colab.evaluation.study import BASE, START, arms_of, read_study
 from lipgan_colab.evaluation.study_about import about, in_short
-from lipgan_colab.evaluation.study_judging import is_judged, judge_run, true_clips, true_crops
+from lipgan_colab.evaluation.study_judging import (
+    has_true_crops,
+    is_judged,
+    judge_run,
+    mend_true_crops,
+    true_clips,
+    true_crops,
+)
 from lipgan_colab.evaluation.study_material import Material, gather
 from lipgan_colab.evaluation.study_results import scores_of, told_run
 from lipgan_colab.evaluation.study_runs import Place, StudyRun, runs_of
@@ -129,7 +136,9 @@ def ablate(
         truth = cache(lambda: true_clips(material, Path(kept)))
         try:
             _prepare(made, material, means, rank)
-            _work(_asked(made)[rank::world_size], made, material, means, truth)
+            own = _asked(made)[rank::world_size]
+            mend_true_crops(material.out, own)
+            _work(own, made, material, means, truth)
         except (Stopped, KeyboardInterrupt) as stop:
             stopped = f"stopped {stop or 'between two runs'}; run the same again to go on"
             tqdm.write(stopped)
@@ -266,7 +275,6 @@ def _written(made: _Made, material: Material, stopped: str = "") -> Ablation:
         scores += scores_of(run) if whole else []
     if not scores:
         return Ablation(out, None, runs, ["nothing is judged yet"], stopped)
-    truth, title = true_crops(out), study.title or "A study"
-    shown = truth if truth.is_file() else None
+    shown, title = true_crops(out) if has_true_crops(out) else None, study.title or "A study"
     page = write_page(out, title, about(material, asked), scores, runs, shown, study.measures, BASE)
     return Ablation(out, page, runs, in_short(compare(scores, BASE, study.measures)), stopped)

@@ -14,6 +14,7 @@ from lipgan_colab.evaluation.arm_results import ArmRun, Score, write_results
 from lipgan_colab.evaluation.comparison import CANNOT_TELL, GOOD, Difference, compare, leaning, mean, verdict
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.files import make_folder, written_whole
+from lipgan_colab.training.runs import read_log
 
 PAGE, DATA = "ablation.md", "ablation.csv"
 MARKS = {"better": "▲", "worse": "▼", "differs": "◆", CANNOT_TELL: ""}
@@ -153,8 +154,9 @@ def _legend(found: Sequence[Difference]) -> list[str]:
     compared = sum(math.isfinite(d.p) for d in found)
     others = "speakers" if any(d.units < d.clips for d in found) else "clips"
     meant = (
-        "In brackets: the 95 % interval of the mean difference to the base, paired (same seed, same clip), for other "
-        f"seeds and other {others}. *Cannot tell* is not *no difference*: it may be as large as the interval reaches."
+        f"Every seed counts alike, and so do all {others}. In brackets: the 95 % interval of the mean difference to "
+        f"the base, paired (same seed, same clip), for other seeds and other {others}. *Cannot tell* is not *no "
+        "difference*: it may be as large as the interval reaches."
     )
     if not compared:
         return [f"{meant} Of one seed, or one clip, no difference is called better or worse."]
@@ -223,6 +225,8 @@ def _missing(runs: Sequence[ArmRun], scores: Sequence[Score], found: Sequence[Di
         why = run.missing or ("" if (run.arm, run.seed) in judged else "not judged yet")
         if why:
             lines.append(f"- {plain(run.arm)}, seed {run.seed}: {plain(why)}")
+        elif not read_log(run.log):
+            lines.append(f"- {plain(run.arm)}, seed {run.seed}: its learning curve; {run.log.name} is gone or empty")
     for arm in dict.fromkeys(score.arm for score in scores):
         own = [score for score in scores if score.arm == arm and "lmd" in score.values]
         faceless = sum(math.isnan(score.values["lmd"]) for score in own)  # of which every other measure needs a face

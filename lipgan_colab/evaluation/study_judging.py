@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from tqdm.auto import tqdm
+
+from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.evaluate import judge
-from lipgan_colab.evaluation.shown_crops import ShownCrops
+from lipgan_colab.evaluation.shown_crops import ShownCrops, read_crops
 from lipgan_colab.evaluation.study_material import Material
 from lipgan_colab.evaluation.study_runs import StudyRun, is_trained, read_json
 from lipgan_colab.evaluation.true_clips import Judges, TrueClips
@@ -29,6 +32,23 @@ def true_clips(material: Material, kept: Path | None) -> TrueClips:
 def true_crops(out: Path) -> Path:
     """Where the true frames lie that a study's runs are shown beside."""
     return out / "judged" / SHOWN
+
+
+def mend_true_crops(out: Path, runs: Iterable[StudyRun]) -> None:
+    """Where the true frames are gone or damaged, let the first of some runs that is judged be judged again, which
+    writes them."""
+    again = next((run.judged / JUDGED for run in runs if (run.judged / JUDGED).is_file()), None)
+    if again is not None and not has_true_crops(out):
+        tqdm.write(f"{true_crops(out)}: cannot be read; {again.parent} is judged again, which writes it anew")
+        again.unlink()
+
+
+def has_true_crops(out: Path) -> bool:
+    """Whether the true frames can be shown."""
+    try:
+        return bool(read_crops(true_crops(out)))
+    except InputError:
+        return False
 
 
 def judge_run(run: StudyRun, material: Material, truth: Callable[[], TrueClips]) -> None:

@@ -20,6 +20,7 @@ from lipgan_colab.evaluation import ablation_pictures, arm_costs, study_judging,
 from lipgan_colab.evaluation.ablation import BASE, Ablation, ablate, plan
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.scores import VARIANTS, ClipScores, Evaluation, write_csv
+from lipgan_colab.evaluation.shown_crops import read_crops
 from lipgan_colab.evaluation.study import read_study
 from lipgan_colab.evaluation.study_about import about
 from lipgan_colab.evaluation.study_material import gather
@@ -299,6 +300,17 @@ def test_seconds_become_steps_once(place, others, monkeypatch):
     assert planned.steps == {name: round(3 / cost["seconds_per_step"]) for name, cost in costs.items()}
     assert planned.steps["sync"] < planned.steps["base"] and "base" in str(planned)
     assert {run.arm: run.steps for run in asked.run().runs} == planned.steps and len(counted) == 9
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"x"), os.unlink])
+def test_true_frames_that_are_damaged_or_gone_are_made_anew(place, others, damage, capsys):
+    asked = place(seeds="[0]")
+    asked.run()
+    damage(asked.out / "judged" / "shown.png")
+    assert asked.run().page and others.judged == ["base/seed-0", "lips-1/seed-0", "base/seed-0"]
+    assert list(read_crops(asked.out / "judged" / "shown.png")) and "is judged again" in capsys.readouterr().out
+    damage(asked.out / "judged" / "shown.png")
+    assert asked.run(rank=5, world_size=6).page, "another machine's runs are not in the way of the page"
 
 
 def test_from_when_an_experts_verdict_counted_is_told_once_for_the_seeds_that_are_alike(place):

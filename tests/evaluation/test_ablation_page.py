@@ -200,6 +200,13 @@ def test_frames_of_the_same_clip_stand_below_one_another(tmp_path):
     )
 
 
+def test_a_learning_curve_that_is_gone_is_told(tmp_path):
+    scores, runs, truth = made(tmp_path, ("base", "lips-6"), seeds=1)
+    runs[1].log.unlink()
+    text = write_page(tmp_path / "out", "?", [], scores, runs, truth, MEASURES).read_text()
+    assert "- lips-6, seed 0: its learning curve; log-1-0.csv is gone or empty" in text
+
+
 def test_curves_prefer_what_was_held_out(tmp_path):
     scores, runs, truth = made(tmp_path, ("base", "lips-6"), seeds=1)
     with runs[1].log.open("w", newline="") as file:
