@@ -124,7 +124,7 @@ def judge(
     stages = ahead(_seen(ahead(_generated(ahead(truth.clips(said, skipped), 1), speeches, generator), 1)), 1)
     with closing(stages), tqdm(total=len(speeches), unit="clip", desc="evaluate") as progress:
         for clip, own, another in stages:
-            scores.append(_scores(clip, own, another, truth))
+            scores.append(_scores(clip, own, another if len(said) > 1 else None, truth))
             high_passed = scores[-1].scores["generated"]["high_passed"]
             silent = silent_frames(clip.speech.wave, len(own.frames))
             samples.append(sample(clip.speech.utterance.id, high_passed, clip.crops, own, silent, clip.yaw))
@@ -220,10 +220,12 @@ def _seen(made: Iterator[tuple[Clip, np.ndarray, np.ndarray]]) -> Iterator[tuple
             yield clip, own, another
 
 
-def _scores(clip: Clip, own: FaceClip, another: FaceClip, truth: TrueClips) -> ClipScores:
-    """All variants of a clip (see `scores.VARIANTS`), measured."""
+def _scores(clip: Clip, own: FaceClip, another: FaceClip | None, truth: TrueClips) -> ClipScores:
+    """All variants of a clip (see `scores.VARIANTS`), measured; where there is no other clip's speech, that is nan."""
     listener = truth.listener(clip)
-    scores, sync = listener.of({"generated": own, "another": another}, clip.crops)
+    made = {"generated": own} if another is None else {"generated": own, "another": another}
+    scores, sync = listener.of(made, clip.crops)
+    scores.setdefault("another", dict.fromkeys(scores["generated"], np.nan))
     about, frames = clip.speech.utterance, len(clip.crops.frames)
     return ClipScores(about.id, about.speaker, frames, clip.yaw, scores | listener.scores, sync | listener.sync)
 

@@ -138,6 +138,8 @@ def _notes(evaluation: Evaluation) -> list[str]:
             way = "late" if sync.offset > 0 else "early"
             when = f"{counted(abs(sync.offset), 'frame')} {way}" if sync.offset else "as it is"
             notes.append(f"{variant}: mouth and loudness go best with the sound {when} ({sync.correlation:.2f})")
+    if all(np.isnan(list(clip.scores["another"].values())).all() for clip in evaluation.clips):
+        notes.append("another: not measured; it takes the speech of a second clip")
     if len(evaluation.clips) < FEWEST_CLIPS:
         notes.append(f"blind to: not known, {FEWEST_CLIPS} clips are needed")
     if np.isnan(evaluation.mean("lse_d")):

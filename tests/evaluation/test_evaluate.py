@@ -1,6 +1,7 @@
 """Judging a generator from end to end; the measures themselves are tested in test_measures.py."""
 
 import csv
+import re
 from pathlib import Path
 
 import cv2
@@ -73,7 +74,12 @@ def test_a_clip_is_known_without_its_suffix(drawn_videos, tmp_path, small_disk, 
     (small_disk / "filler").write_bytes(bytes(1000 << 10))
     with pytest.raises(InputError, match=r"not written \(No space left"):
         evaluate(drawn_videos, Copier(GeneratorConfig(0.25)).eval(), small_disk / "judged", ids=["0_00"])
-    assert "per clip: " in capsys.readouterr().out  # the table is not lost with the disk
+    told = capsys.readouterr().out
+    assert "per clip: " in told  # the table is not lost with the disk
+    # Of one clip alone there is no other speech: its own is not shown for it.
+    assert "another: not measured; it takes the speech of a second clip" in told
+    ((_, another, true),) = re.findall(r"^psnr +(\S+) +(\S+) +(\S+)", told, re.MULTILINE)[:1]
+    assert another == "-" and float(true) == 100
 
 
 def test_nobody_marks_his_own_work(drawn_videos, tmp_path, capsys):
