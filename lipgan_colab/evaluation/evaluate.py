@@ -124,7 +124,7 @@ def judge(
     stages = ahead(_seen(ahead(_generated(ahead(truth.clips(said, skipped), 1), speeches, generator), 1)), 1)
     with closing(stages), tqdm(total=len(speeches), unit="clip", desc="evaluate") as progress:
         for clip, own, another in stages:
-            scores.append(_scores(clip, own, another if len(said) > 1 else None, truth))
+            scores.append(_scores(clip, own, another, truth))
             high_passed = scores[-1].scores["generated"]["high_passed"]
             silent = silent_frames(clip.speech.wave, len(own.frames))
             samples.append(sample(clip.speech.utterance.id, high_passed, clip.crops, own, silent, clip.yaw))
@@ -174,13 +174,15 @@ def _speeches(truth: TrueClips, hears: SpeechInput, skipped: list[dict]) -> list
 
 def _generated(
     clips: Iterator[Clip], speeches: list[tuple[Speech, np.ndarray]], generator: Generator
-) -> Iterator[tuple[Clip, np.ndarray, np.ndarray]]:
-    """Each clip, and its crops (F, S, S, 3) generated from its own and from another clip's speech."""
+) -> Iterator[tuple[Clip, *tuple[np.ndarray, ...]]]:
+    """Each clip, and its crops (F, S, S, 3) generated from its own and, where there is one, from another clip's
+    speech."""
     features = {speech.utterance.id: heard for speech, heard in speeches}
     order = [speech for speech, _ in speeches]
     with closing(clips):
         for clip in clips:
-            said = [features[s.utterance.id] for s in (clip.speech, _another(order, clip.speech))]
+            heard = [clip.speech, _another(order, clip.speech)] if len(order) > 1 else [clip.speech]
+            said = [features[speech.utterance.id] for speech in heard]
             if isinstance(generator, MotionNetwork):
                 yield clip, *moved_crops(clip.full, generator, said)
             else:
@@ -212,12 +214,12 @@ def _generate(
     return list(np.concatenate(parts, axis=1))
 
 
-def _seen(made: Iterator[tuple[Clip, np.ndarray, np.ndarray]]) -> Iterator[tuple[Clip, FaceClip, FaceClip]]:
-    """Each clip, and its two generated ones."""
+def _seen(made: Iterator[tuple[Clip, *tuple[np.ndarray, ...]]]) -> Iterator[tuple[Clip, FaceClip, FaceClip | None]]:
+    """Each clip, and its two generated ones; None where there is no other clip's speech."""
     with closing(made), FaceFinder(max_faces=1) as finder:
         for clip, *generated in made:
-            own, another = (detected_clip(clip.full.frames_with(crops), finder) for crops in generated)
-            yield clip, own, another
+            own, *another = (detected_clip(clip.full.frames_with(crops), finder) for crops in generated)
+            yield clip, own, next(iter(another), None)
 
 
 def _scores(clip: Clip, own: FaceClip, another: FaceClip | None, truth: TrueClips) -> ClipScores:
