@@ -9,7 +9,8 @@ from lipgan_colab.media.video import read_video
 
 FACE = np.s_[330:800, 400:780]  # of the report's film
 BT709, BT2020, PQ, HLG, BT2020_10 = 1, 9, 16, 18, 14  # FFmpeg's numbers
-QUIET = {"crf": "4", "x265-params": "log-level=none"}
+# Without B-frames: of films of so few frames, x265 leaves their decoding times to chance, and some cannot be muxed.
+QUIET = {"crf": "4", "x265-params": "log-level=none:bframes=0"}
 TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])  # BT.2087
 # Skin, light and dark, lips, grey, blue, and white: what an ordinary film has.
 PATCHES = np.array([[224, 172, 140], [110, 66, 44], [176, 72, 80], [128, 128, 128], [60, 90, 160], [255, 255, 255]])

@@ -114,8 +114,8 @@ def copied(path, out, codecs):
     ("name", "codec", "pix_fmt", "sound", "options"),
     [
         ("h264.mp4", "libx264", "yuv420p", "aac", {}),
-        ("hevc.mp4", "libx265", "yuv420p", "mp2", {"x265-params": "log-level=none"}),
-        ("hevc.mov", "libx265", "yuv420p", "pcm_s16le", {"x265-params": "log-level=none"}),
+        ("hevc.mp4", "libx265", "yuv420p", "mp2", {"x265-params": "log-level=none:bframes=0"}),
+        ("hevc.mov", "libx265", "yuv420p", "pcm_s16le", {"x265-params": "log-level=none:bframes=0"}),
         ("prores.mov", "prores_ks", "yuv422p10le", "pcm_s16le", {}),
     ],
 )
