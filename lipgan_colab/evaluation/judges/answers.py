@@ -245,9 +245,7 @@ def choices(judges: Sequence[Judge], key: Key) -> list[Choice]:
             if not trial.check:
                 left, right = (key.films[film] for film in trial.films)
                 preferred, other = (left, right) if one.answer == SIDES[0] else (right, left)
-                found.append(
-                    Choice(number, left.clip, one.question, preferred.system, other.system, str(one.answer))
-                )
+                found.append(Choice(number, left.clip, one.question, preferred.system, other.system, str(one.answer)))
     return found
 
 

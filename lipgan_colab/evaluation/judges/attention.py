@@ -65,9 +65,7 @@ def _questions(key: Key, check: str) -> list[str]:
 def _of(judge: Judge, key: Key) -> Attention:
     form = key.forms[judge.form]
     given = {(one.trial, one.question): one.answer for one in judge.answers}
-    checks = [
-        (number, question) for number, trial in enumerate(form) for question in _questions(key, trial.check)
-    ]
+    checks = [(number, question) for number, trial in enumerate(form) for question in _questions(key, trial.check)]
     right = _right_pair if key.method == PAIRS else _right_points
     return Attention(sum(right(given, form, key, *check) for check in checks), len(checks), least(len(checks)))
 
