@@ -174,11 +174,8 @@ def _of_films(
     names = list(dict.fromkeys(clips))
     found, low, high = _rank_correlation(good, means), float("nan"), float("nan")
     if len(names) >= FEWEST_CLIPS and np.isfinite(found):
-        of_clip = [[place for place, clip in enumerate(clips) if clip == name] for name in names]
-        drawn = [
-            np.concatenate([of_clip[n] * k for n, k in enumerate(draw)]).astype(int) for draw in _draws(len(names))
-        ]
-        some = np.array([_rank_correlation(good[places], means[places]) for places in drawn])
+        weights = _draws(len(names))[:, [names.index(clip) for clip in clips]]
+        some = _weighted_correlation(stats.rankdata(good), stats.rankdata(means), weights)
         low, high = (float(part) for part in np.nanquantile(some, (SURE / 2, 1 - SURE / 2)))
     return MeasureAgrees(
         question, measure, with_truth, found, low, high, len(films), len(points) - len(films), len(names)
@@ -199,6 +196,16 @@ def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     if len(a) < FEWEST_FILMS or (a == a[0]).all() or (b == b[0]).all():
         return float("nan")
     return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
+
+
+def _weighted_correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Of each draw (draws,), with how often it has each film (draws, films); ranks stay those of all films."""
+    share = weights / weights.sum(axis=1, keepdims=True)
+    a, b = a - share @ a[:, None], b - share @ b[:, None]
+    products = ((share * x * y).sum(axis=1) for x, y in ((a, b), (a, a), (b, b)))
+    together, first, second = products
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(first * second > 0, together / np.sqrt(first * second), np.nan)
 
 
 def one_judge_correlates(given: Sequence[Rating], question: str, with_truth: bool) -> float:
