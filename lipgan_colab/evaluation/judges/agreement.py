@@ -30,7 +30,8 @@ class Agreement:
         alpha: nan where nobody can say: nothing varies, or no unit has two answers.
         low, high: its 95 % interval for other units, by a bootstrap; nan where there are fewer than FEWEST_UNITS.
         same: in which share of pairs of judges of the same unit both said the same; nan where there is none.
-        units: how many have two answers or more: a clip and two systems, or a film.
+        units: how many have two answers or more.
+        unit: what they are: "pair of films" or "film".
         why: what is to be said where alpha is nan; else "".
     """
 
@@ -40,6 +41,7 @@ class Agreement:
     high: float
     same: float
     units: int
+    unit: str
     why: str
 
 
@@ -109,27 +111,29 @@ def agreement_of_choices(chosen: Sequence[Choice], questions: Sequence[str]) -> 
         own = [one for one in chosen if one.question == question]
         pairs = [tuple(sorted((one.preferred, one.other))) for one in own]
         rows = [(c.judge, (c.clip, *pair), float(c.preferred == pair[0])) for c, pair in zip(own, pairs, strict=True)]
-        found.append(_agreement(question, rows, nominal, lambda unit: unit[1:]))
+        found.append(_agreement(question, rows, nominal, "pair of films", lambda unit: unit[1:]))
     return found
 
 
 def agreement_of_ratings(given: Sequence[Rating], questions: Sequence[str]) -> list[Agreement]:
     """How much judges agree on points. A unit is a film; points are ranks."""
     return [
-        _agreement(q, [(r.judge, (r.clip, r.system), float(r.points)) for r in given if r.question == q], ordinal)
+        _agreement(
+            q, [(r.judge, (r.clip, r.system), float(r.points)) for r in given if r.question == q], ordinal, "film"
+        )
         for q in questions
     ]
 
 
-def _agreement(question: str, rows, distance: Distance, stratum: Callable = lambda unit: None) -> Agreement:
+def _agreement(question: str, rows, distance: Distance, kind: str, stratum: Callable = lambda unit: None) -> Agreement:
     """Args: rows of (judge, unit, value); `stratum` says of which stratum a unit is."""
     judges = {judge: number for number, judge in enumerate(sorted({row[0] for row in rows}))}
     units = {unit: number for number, unit in enumerate(sorted({row[1] for row in rows}))}
     table = np.full((len(judges), len(units)), np.nan)
     for judge, unit, value in rows:
         table[judges[judge], units[unit]] = value
-    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(map(stratum, units)))}
-    strata = np.array([kinds[stratum(unit)] for unit in units], int)
+    places = {name: number for number, name in enumerate(dict.fromkeys(map(stratum, units)))}
+    strata = np.array([places[stratum(unit)] for unit in units], int)
     values, counts = _counts(table)
     paired = counts.sum(axis=1) > 1
     count = int(paired.sum())
@@ -144,4 +148,4 @@ def _agreement(question: str, rows, distance: Distance, stratum: Callable = lamb
     of_two = (size * (size - 1)).sum()
     same = float((counts * (counts - 1)).sum() / of_two) if of_two else float("nan")
     why = "" if np.isfinite(found) else "all said the same everywhere" if count else "nothing was judged by two judges"
-    return Agreement(question, found, float(low), float(high), same, count, why)
+    return Agreement(question, found, float(low), float(high), same, count, kind, why)

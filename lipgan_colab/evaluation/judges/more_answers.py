@@ -138,14 +138,8 @@ def more_for_preference(found: Preference, comparisons: int = 1) -> More:
     return _more(needed, found.judges, each, found.clips)
 
 
-def more_for_difference(found: OpinionDifference, ratings: int, comparisons: int = 1) -> More:
-    """How much more a difference of points takes; reckoned rather than simulated, from the variances that were seen.
-
-    Args:
-        found: the difference.
-        ratings: that it is of.
-        comparisons: as of `judges_needed`.
-    """
+def more_for_difference(found: OpinionDifference, comparisons: int = 1) -> More:
+    """How much more a difference of points takes; reckoned rather than simulated, from the variances that were seen."""
     if not np.isfinite(found.p):
         return _unknown(found.judges, found.clips)
     of_judges, rest = found.more_judges
@@ -154,7 +148,7 @@ def more_for_difference(found: OpinionDifference, ratings: int, comparisons: int
     reach = stats.t.isf(SURE / comparisons / 2, min(found.clips, MOST_JUDGES) - 1) + stats.norm.isf(1 - TOLD_IN)
     enough = judges[np.abs(found.difference) >= reach * error]
     needed = int(enough[0]) if len(enough) else MORE_THAN_MOST
-    return _more(needed, found.judges, ratings / found.judges, found.clips)
+    return _more(needed, found.judges, found.ratings / found.judges, found.clips)
 
 
 def _unknown(judges: int, clips: int) -> More:

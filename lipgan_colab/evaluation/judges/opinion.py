@@ -51,6 +51,7 @@ class OpinionDifference:
         first, second: the systems, in the study's order.
         difference: points of the first one minus those of the second; nan where one has none.
         low, high, p, judges, clips: as of `preference.Preference`; of the difference.
+        ratings: of both.
         told: whether it is told from 0, corrected for all comparisons of the study (Holm 1979).
         more_judges: (variance over judges, all other variance), by which more judges are reckoned.
     """
@@ -65,6 +66,7 @@ class OpinionDifference:
     told: bool
     judges: int
     clips: int
+    ratings: int
     more_judges: tuple[float, float]
 
     @property
@@ -129,13 +131,13 @@ def opinion_differences(
 
 def _difference(a: Sequence[Rating], b: Sequence[Rating], question: str, pair: tuple[str, str]) -> OpinionDifference:
     if not a or not b:
-        return OpinionDifference(question, *pair, *[float("nan")] * 4, False, 0, 0, (np.nan, np.nan))
+        return OpinionDifference(question, *pair, *[float("nan")] * 4, False, 0, 0, len(a) + len(b), (np.nan, np.nan))
     (mean_a, moved_a), (mean_b, moved_b) = _moved(a), _moved(b)
     rounding = ROUNDED / len(a) + ROUNDED / len(b)
     found = _spread([*a, *b], np.concatenate([moved_a, -moved_b]), rounding)
     difference, half = mean_a - mean_b, float(found.reach())
     vj, _, both = found.variances
     p = float(found.chance(difference)) if difference else 1.0 if found.known else float("nan")
-    counts = (int(found.judges), int(found.clips))
+    counts = (int(found.judges), int(found.clips), len(a) + len(b))
     ends = (difference - half, difference + half)
     return OpinionDifference(question, *pair, difference, *ends, p, False, *counts, (float(vj), float(both - vj)))

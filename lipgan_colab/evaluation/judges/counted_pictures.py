@@ -1,0 +1,231 @@
+"""The pictures of a counted study, each as a PNG for a light page or a dark one. They are narrow, for telephones."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lipgan_colab.evaluation.judges.attention import Attention
+from lipgan_colab.evaluation.judges.counted import percent, short
+from lipgan_colab.evaluation.judges.key import POINTS
+from lipgan_colab.evaluation.judges.measures_agree import MeasureAgrees
+from lipgan_colab.evaluation.judges.opinion import Opinion, OpinionDifference
+from lipgan_colab.evaluation.judges.preference import Preference, Strength
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, DPI = 4.2, 200  # inches; letters are still read where the page is 360 pixels wide
+LETTERS, SMALL = 9, 8  # points
+ROW, TALL_ROW = 0.27, 0.4  # inches; with a name of one line, and of two
+FRAME = 0.8  # inches of what is above and below the rows of a panel
+MOST_ROWS = 60  # of a panel: more are not drawn, and the table has them
+TOLD = ("#0072B2", "#56B4E9")  # on a light page and on a dark one (Okabe and Ito's colours)
+FAILED = ("#D55E00", "#E69F00")
+OPEN = ("#777777", "#999999")  # what cannot be told
+INK, GROUND, LINES = ("#1b1b1b", "#e8e8e8"), ("#ffffff", "#16181c"), ("#dddddd", "#3a3d44")
+
+
+class _Sheet:
+    """Panels below one another, each with a row for each of its things.
+
+    Attributes:
+        panels: axes, in the order of the titles.
+    """
+
+    def __init__(self, dark: bool, titles: Sequence[str], rows: Sequence[int], row: float = ROW):
+        from matplotlib.figure import Figure
+
+        self.dark = dark
+        heights = [FRAME + row * count for count in rows]
+        self._figure: Figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained", facecolor=self.of(GROUND))
+        self.panels: list[Axes] = list(self._figure.subplots(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0])
+        for panel, title, count in zip(self.panels, titles, rows, strict=True):
+            panel.set_facecolor(self.of(GROUND))
+            panel.set_ylim(count - 0.4, -0.6)
+            panel.tick_params(colors=self.of(INK), labelsize=SMALL)
+            panel.tick_params(axis="y", length=0)
+            panel.spines[["top", "right", "left"]].set_visible(False)
+            panel.spines["bottom"].set_color(self.of(INK))
+            panel.grid(axis="y", color=self.of(LINES), linewidth=0.6)
+            panel.set_axisbelow(True)
+            self.write(panel.set_title, title, LETTERS)
+
+    def of(self, colours: tuple[str, str]) -> str:
+        """The colour for this page."""
+        return colours[self.dark]
+
+    def write(self, where: Callable, text: str, size: int = SMALL) -> None:
+        """Put a text where a panel's setter puts it; names are no formulas."""
+        where(text, fontsize=size, color=self.of(INK), parse_math=False)
+
+    def names(self, panel: Axes, names: Sequence[str]) -> None:
+        """A name before each row."""
+        panel.set_yticks(range(len(names)), names, fontsize=LETTERS)
+        for label in panel.get_yticklabels():
+            label.set_parse_math(False)
+
+    def line(self, panel: Axes, place: float) -> None:
+        """A line from top to bottom, with which rows are compared."""
+        panel.axvline(place, color=self.of(INK), linewidth=0.9)
+
+    def dot(self, panel: Axes, row: int, middle: float, low: float, high: float, told: bool) -> None:
+        """A value with its interval; hollow where nothing is told."""
+        colour = self.of(TOLD if told else OPEN)
+        if math.isfinite(low + high):
+            panel.plot([low, high], [row, row], color=colour, linewidth=2.4, solid_capstyle="butt")
+        if math.isfinite(middle):
+            inside = colour if told else self.of(GROUND)
+            panel.plot(middle, row, "o", color=colour, markerfacecolor=inside, markersize=7, markeredgewidth=1.6)
+
+    def png(self) -> bytes:
+        """The sheet, drawn."""
+        coded = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # names in a script that the font lacks
+            self._figure.savefig(coded, format="png", dpi=DPI)
+        return coded.getvalue()
+
+
+def _by_question(found: Sequence) -> dict[str, list]:
+    """What is drawn, by its question."""
+    return {
+        question: [one for one in found if one.question == question][:MOST_ROWS]
+        for question in dict.fromkeys(one.question for one in found)
+    }
+
+
+def preference_picture(found: Sequence[Preference], titles: dict[str, str], dark: bool) -> bytes:
+    """How often the first of two systems was chosen.
+
+    Args:
+        found: at least one.
+        titles: of the questions.
+        dark: for which page.
+    """
+    panels = _by_question(found)
+    sheet = _Sheet(dark, [titles[question] for question in panels], [len(rows) for rows in panels.values()], TALL_ROW)
+    for panel, rows in zip(sheet.panels, panels.values(), strict=True):
+        sheet.line(panel, 50)
+        for row, one in enumerate(rows):
+            sheet.dot(panel, row, 100 * one.share, 100 * one.low, 100 * one.high, one.told)
+        sheet.names(panel, [f"{short(one.first)}\nor {short(one.second)}" for one in rows])
+        panel.set_xlim(-2, 102)
+        panel.set_xticks([0, 25, 50, 75, 100], ["0 %", "25 %", "half", "75 %", "100 %"])
+        right = f"{short(rows[0].first)} chosen" if len(rows) == 1 else "the upper name chosen"
+        sheet.write(panel.set_xlabel, f"{right}, part of the answers")
+    return sheet.png()
+
+
+def strength_picture(found: Sequence[Strength], titles: dict[str, str], dark: bool) -> bytes:
+    """How often each system would be chosen against an average one. Arguments as of `preference_picture`."""
+    panels = _by_question(found)
+    sheet = _Sheet(dark, [titles[question] for question in panels], [len(rows) for rows in panels.values()])
+    for panel, rows in zip(sheet.panels, panels.values(), strict=True):
+        sheet.line(panel, 50)
+        for row, one in enumerate(rows):
+            told = one.low > 0.5 or one.high < 0.5
+            sheet.dot(panel, row, 100 * one.share, 100 * one.low, 100 * one.high, told)
+        sheet.names(panel, [short(one.system) for one in rows])
+        panel.set_xlim(-2, 102)
+        panel.set_xticks([0, 25, 50, 75, 100], ["0 %", "25 %", "half", "75 %", "100 %"])
+        sheet.write(panel.set_xlabel, "chosen against an average system")
+    return sheet.png()
+
+
+def opinion_picture(found: Sequence[Opinion], titles: dict[str, str], dark: bool) -> bytes:
+    """Mean points. Arguments as of `preference_picture`."""
+    panels = _by_question(found)
+    sheet = _Sheet(dark, [titles[question] for question in panels], [len(rows) for rows in panels.values()], TALL_ROW)
+    for panel, rows in zip(sheet.panels, panels.values(), strict=True):
+        for row, one in enumerate(rows):
+            sheet.dot(panel, row, one.mean, one.low, one.high, not one.anchor)
+        sheet.names(panel, [short(one.system) + (" (beside\nthe checks)" if one.anchor else "") for one in rows])
+        panel.set_xlim(POINTS[0] - 0.1, POINTS[-1] + 0.1)
+        panel.set_xticks(POINTS, [f"{POINTS[0]}\nbad", *map(str, POINTS[1:-1]), f"{POINTS[-1]}\nexcellent"])
+        sheet.write(panel.set_xlabel, "mean points")
+    return sheet.png()
+
+
+def difference_picture(found: Sequence[OpinionDifference], titles: dict[str, str], dark: bool) -> bytes:
+    """By how many points two systems differ. Arguments as of `preference_picture`."""
+    panels = _by_question(found)
+    sheet = _Sheet(dark, [titles[question] for question in panels], [len(rows) for rows in panels.values()], TALL_ROW)
+    for panel, rows in zip(sheet.panels, panels.values(), strict=True):
+        sheet.line(panel, 0)
+        for row, one in enumerate(rows):
+            sheet.dot(panel, row, one.difference, one.low, one.high, one.told)
+        sheet.names(panel, [f"{short(one.first)}\nagainst {short(one.second)}" for one in rows])
+        sheet.write(panel.set_xlabel, "points more (right) or fewer (left) than the other")
+    return sheet.png()
+
+
+def judges_picture(answered: Sequence[int], attention: Sequence[Attention], dark: bool) -> bytes:
+    """How much each judge answered, and how the checks went.
+
+    Args:
+        answered: answers of each judge.
+        attention: of each judge.
+        dark: for which page.
+    """
+    count = min(len(answered), MOST_ROWS)
+    more = f", the first {count}" if count < len(answered) else ""
+    sheet = _Sheet(dark, [f"Answers by judge{more}"], [count])
+    (panel,) = sheet.panels
+    most = max(answered)
+    for row, (number, one) in enumerate(zip(answered[:count], attention, strict=False)):
+        panel.barh(row, number, height=0.62, color=sheet.of(TOLD if one.passed else FAILED))
+        said = f"checks {one.right}/{one.asked}" if one.asked else "no checks"
+        panel.text(
+            most * 1.03,
+            row,
+            said if one.passed else f"{said}, failed",
+            va="center",
+            fontsize=SMALL,
+            color=sheet.of(INK),
+        )
+    sheet.names(panel, [f"judge {number}" for number in range(1, count + 1)])
+    panel.set_xlim(0, most * 1.45)
+    panel.set_xticks([0, most])
+    sheet.write(panel.set_xlabel, f"answers; the most by one judge are {most}")
+    return sheet.png()
+
+
+def measures_picture(
+    found: dict[str, list[MeasureAgrees]], beside: dict[str, float], titles: dict[str, str], pairs: bool, dark: bool
+) -> bytes:
+    """How well each measure goes with people, the best first.
+
+    Args:
+        found: by question, without the truth; at least one question with one measure.
+        beside: by question, how well another judge does; nan where it is not known.
+        titles: of the questions.
+        pairs: whether shares of answers are shown, and not correlations.
+        dark: for which page.
+    """
+    found = {question: rows[:MOST_ROWS] for question, rows in found.items() if rows}
+    sheet = _Sheet(dark, [titles[question] for question in found], [len(rows) for rows in found.values()])
+    for panel, (question, rows) in zip(sheet.panels, found.items(), strict=True):
+        scale = 100 if pairs else 1
+        sheet.line(panel, 50 if pairs else 0)
+        for row, one in enumerate(rows):
+            told = one.low > (0.5 if pairs else 0)
+            sheet.dot(panel, row, scale * one.agrees, scale * one.low, scale * one.high, told)
+        sheet.names(panel, [short(one.measure) for one in rows])
+        judge = beside.get(question, float("nan"))
+        if math.isfinite(judge):
+            panel.axvline(scale * judge, color=sheet.of(FAILED), linewidth=1.6, linestyle=(0, (4, 2)))
+        said = "says what people say, part of the answers" if pairs else "rank correlation with people's points"
+        dashes = (
+            f"\ndashes: another judge ({percent(judge) if pairs else f'{judge:+.2f}'})" if math.isfinite(judge) else ""
+        )
+        if pairs:
+            panel.set_xlim(-2, 102)
+            panel.set_xticks([0, 25, 50, 75, 100], ["0 %", "25 %", "chance", "75 %", "100 %"])
+        else:
+            panel.set_xlim(-1.03, 1.03)
+        sheet.write(panel.set_xlabel, said + dashes)
+    return sheet.png()
