@@ -275,9 +275,11 @@ def agreement_sentence(found: Agreement) -> str:
     if found.why:
         return f"whether judges agree is not known: {found.why}"
     sure = f" ({found.low:.2f} to {found.high:.2f})" if math.isfinite(found.low) else ""
+    several = {"pair of films": "pairs of films"}.get(found.unit, "")
     return (
         f"asked about the same films, two judges gave the same answer in {percent(found.same)} of cases "
-        f"({counted(found.units, found.unit)} that two or more judged); Krippendorff's alpha {found.alpha:.2f}{sure}: 1 is always the same, 0 as by chance"
+        f"({counted(found.units, found.unit, several)} that two or more judged); Krippendorff's alpha "
+        f"{found.alpha:.2f}{sure}, where 1 is always the same and 0 as by chance"
     )
 
 

@@ -33,6 +33,7 @@ from lipgan_colab.evaluation.judges.preference import Preference
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.files import written_whole
 
+WORDY = ("first", "second", "system", "what it is")  # columns whose cells may be long
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --ground: #ffffff; --faint: #5c5c5c; --line: #dddddd; --told: #0b5f94;
   --box: #f3f6f9; }
@@ -48,8 +49,9 @@ p, ul { margin: .5rem 0; } ul { padding-left: 1.2rem; } li { margin: .3rem 0; }
 .told { color: var(--told); font-weight: 600; } .faint { color: var(--faint); font-size: .9rem; }
 img { display: block; width: 100%; max-width: 35rem; height: auto; margin: .8rem 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal; }
-th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number, th.number { text-align: right; white-space: nowrap; }
+th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td { white-space: nowrap; } .number { text-align: right; }
+td.words { white-space: normal; min-width: 6rem; max-width: 16rem; overflow-wrap: anywhere; }
 """
 
 
@@ -101,7 +103,7 @@ def _list(lines: Iterable[str]) -> str:
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()) -> str:
     """Args: `numbers`, which columns' cells stand on the right."""
-    kinds = [' class="number"' if title in numbers else "" for title in titles]
+    kinds = [' class="number"' if title in numbers else ' class="words"' if title in WORDY else "" for title in titles]
     lines = ["<tr>" + "".join(f"<th{k}>{text(t)}</th>" for k, t in zip(kinds, titles, strict=True)) + "</tr>"]
     for row in rows:
         lines.append("<tr>" + "".join(f"<td{k}>{text(c)}</td>" for k, c in zip(kinds, row, strict=True)) + "</tr>")
