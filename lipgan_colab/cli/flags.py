@@ -98,8 +98,8 @@ def _with_default(text: str, options: dict[str, Any]) -> str:
     text = re.sub(r"\bNone(?: takes|:) ", "by default ", text)
     if options.get("required") or (default is None and "default" in text):
         told = ""
-    elif default is None or default is False:
-        told = " (default: none)" if default is None else " (default: off)"
+    elif default is None or default is False or default == "":
+        told = " (default: off)" if default is False else " (default: none)"
     else:
         shown = default if isinstance(default, tuple) else (default,)
         told = f" (default: {' '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in shown)})"

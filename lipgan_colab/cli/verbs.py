@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from tqdm.auto import tqdm
 
-from lipgan_colab.cli import corpus_verbs, film_verbs
+from lipgan_colab.cli import corpus_verbs, film_verbs, judge_verbs
 from lipgan_colab.cli.flags import add_flags, as_typed, documented, given, made_of
 from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError, counted
@@ -266,6 +266,7 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
     **film_verbs.VERBS,
     "evaluate": (_evaluate, "clips generated from their own and another's speech, compared with the truth"),
     "ablate": (_ablate, "does it help: arms of a study trained, judged and compared; run again, it goes on"),
+    **judge_verbs.VERBS,
     "strangers": (_strangers, "photos and films of strangers speak: one page of pictures, and what can be checked"),
     "weights": (_weights, "list the pretrained weights that can be had by name; or convert some"),
     "demo": (_demo, "a photograph speaks a sentence"),
