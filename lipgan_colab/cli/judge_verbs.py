@@ -47,8 +47,10 @@ def _make(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], Non
 def _count(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], None]:
     from lipgan_colab.evaluation.judges.count import count_answers
 
-    names = add_flags(parser, count_answers, answers={"nargs": "+", "type": Path})
-    return lambda args: print(as_typed(count_answers(**given(args, names))))
+    text = "what judges sent back, and folders of such"
+    parser.add_argument("answers", metavar="FILE", nargs="+", type=Path, help=text)
+    names = add_flags(parser, count_answers, ("study", "out"))
+    return lambda args: print(as_typed(count_answers(**given(args, [*names, "answers"]))))
 
 
 # As verbs.VERBS.

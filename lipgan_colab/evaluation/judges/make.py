@@ -61,7 +61,7 @@ class MadeStudy:
             f"{page / INDEX}: {counted(len(form), what)} for each judge, about {math.ceil(minutes)} min. Give the "
             f"judges {'the whole folder' if self.beside else 'that one file'}; it works without a network",
             f"{self.folder / KEY}: which film is whose. Keep it to yourself",
-            f"then: lipgan-colab judge count --study {self.folder} --answers FILE …",
+            f"then: lipgan-colab judge count --study {self.folder} FILE …",
         ]
         if not self.checks:
             lines.append("No checks: nothing will show who looked and listened (they are made of true clips: `videos`)")
