@@ -16,6 +16,8 @@ _VERBS = {
     "generate_voices": "lipgan_colab.generation.voices",
     "evaluate": "lipgan_colab.evaluation.evaluate",
     "ablate": "lipgan_colab.evaluation.ablation",
+    "make_study": "lipgan_colab.evaluation.judges.make",
+    "count_answers": "lipgan_colab.evaluation.judges.count",
 }
 __all__ = sorted(_VERBS)
 

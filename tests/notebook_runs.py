@@ -49,7 +49,7 @@ def shorten(source: Path, target: Path, start: int = 15, count: int = 25) -> Non
 
 
 def all_five(
-    material: dict[str, Path], steps: int, heat_maps: bool = False, **everywhere
+    material: dict[str, Path], steps: int, heat_maps: bool = False, people_study: str = "", **everywhere
 ) -> list[nbformat.NotebookNode]:
     """The notebooks with their forms filled in for something small."""
     return [
@@ -64,7 +64,15 @@ def all_five(
         ),
         filled_in("02_train", steps=steps, save_minutes=0.02, train_without_gpu=True, **SMALL, **everywhere),
         filled_in("03_generate", face=str(material["face"]), speech=str(material["speech"]), **everywhere),
-        filled_in("04_evaluate", runs="tried", videos="small", clips=1, heat_maps=heat_maps, **everywhere),
+        filled_in(
+            "04_evaluate",
+            runs="tried",
+            videos="small",
+            clips=1,
+            heat_maps=heat_maps,
+            people_study=people_study,
+            **everywhere,
+        ),
         filled_in(
             "05_ablate",
             question="references",

@@ -28,6 +28,7 @@ from notebook_runs import (
     text_of,
 )
 
+from lipgan_colab.evaluation.judges.key import read_key
 from lipgan_colab.models.weights import load_generator
 from lipgan_colab.training.checkpoint import find_checkpoints, is_whole
 from lipgan_colab.training.runs import read_log
@@ -85,7 +86,7 @@ def test_all_five_run_and_run_again(material, tmp_path):
     workspace = tmp_path / "mine"
     run = workspace / "runs" / "tried"
 
-    first = all_five(material, steps=100_000, heat_maps=True, workspace_name="mine")
+    first = all_five(material, steps=100_000, heat_maps=True, people_study="first", workspace_name="mine")
     for name, notebook in zip(NAMES, first, strict=True):
         # The stop button ends the training, and the cells after it still run.
         execute(notebook, tmp_path, {}, when=run / "log.csv" if name == "02_train" else None, then=press_stop)
@@ -99,6 +100,9 @@ def test_all_five_run_and_run_again(material, tmp_path):
     results = contents(workspace / "results")
     assert sum(name.endswith(".mp4") for name in results) == 2, "a talking face, and heat maps as a film"
     assert pictures_in(first[3]) == 3
+    people = workspace / "people" / "first"
+    assert (people / "page" / "index.html").is_file() and read_key(people).systems == ("tried", "truth")
+    assert "No answers yet" in str(first[3])
     shards = contents(workspace / "shards", ".safetensors")
     study = workspace / "studies" / "references"
     assert "informative: cannot tell: all" in text_of(first[4]) and pictures_in(first[4]) == 3
@@ -106,7 +110,7 @@ def test_all_five_run_and_run_again(material, tmp_path):
     trained = contents(study, ".safetensors")
 
     # And once more: all of them in one kernel, which is quicker.
-    second = one_after_the_other(*all_five(material, steps=stopped + 2, workspace_name="mine"))
+    second = one_after_the_other(*all_five(material, steps=stopped + 2, people_study="first", workspace_name="mine"))
     execute(second, tmp_path, {})
     assert not errors_in(second)
     assert contents(workspace / "shards", ".safetensors") == shards
@@ -117,6 +121,7 @@ def test_all_five_run_and_run_again(material, tmp_path):
     assert results.items() <= again.items(), "a result was written over"
     assert sum(name.endswith("-2.mp4") for name in again) == 1
     assert sum(name.endswith("clips.csv") for name in again) == 2
+    assert "this study is there already" in text_of(second)
 
 
 @pytest.fixture

@@ -2,18 +2,65 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 from anywidget import AnyWidget
+from IPython.display import HTML
 from traitlets import Dict, Int
 
-from lipgan_colab.evaluation.judges.key import ANSWERS_FORMAT
-from lipgan_colab.evaluation.judges.make import PAGE
+from lipgan_colab.evaluation.judges.count import count_answers
+from lipgan_colab.evaluation.judges.counted import PAGE as COUNTED
+from lipgan_colab.evaluation.judges.key import ANSWERS_FORMAT, KEY, TRUTH
+from lipgan_colab.evaluation.judges.make import CHECKS, PAGE, make_study
 from lipgan_colab.evaluation.judges.page import JudgesPage, read_page
 from lipgan_colab.evaluation.judges.words import PAGE as SOURCES
-from lipgan_colab.files import make_folder, written_whole
+from lipgan_colab.files import fitting, make_folder, written_whole
+from lipgan_colab.workspace import Workspace
 
 ANSWERS = "answers"  # folder beside the page
+STUDIES = "people"  # in a workspace: a folder a study
+HIGH = 900  # pixels of the page that shows what the answers tell
+
+
+def people_study(
+    workspace: Workspace,
+    name: str,
+    compare: Sequence[str | Path],
+    videos: str | Path,
+    ids: Sequence[str],
+    **about: object,
+) -> Path:
+    """The folder of a study for people, which is made if it is not there yet, of runs and of the truth.
+
+    Args:
+        name: of the study.
+        compare: runs, files of weights, or names of published ones.
+        videos, ids: the true clips.
+        about: what else `make_study` is told.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    study = fitting(workspace.root / STUDIES / name.strip().replace("/", "-"))
+    if (study / KEY).exists():
+        print(f"{study}: this study is there already; another name makes another one")
+        return study
+    checks = min(CHECKS, len(ids) // 4)
+    print(make_study([*map(str, compare), TRUTH], study, videos, ids, clips=len(ids), checks=checks, **about))
+    return study
+
+
+def counted(study: str | Path) -> HTML:
+    """What the answers tell that lie in a study's folder, as the page that `count_answers` writes."""
+    answers = make_folder(Path(study, ANSWERS))
+    if not any(answers.iterdir()):
+        return HTML(f"<p>No answers yet in {escape(str(answers))}.</p>")
+    found = count_answers(study, [answers])
+    page = escape((found.folder / COUNTED).read_text(encoding="utf-8"))
+    print(found)
+    return HTML(f'<div><iframe srcdoc="{page}" style="width: 100%; height: {HIGH}px; border: 0"></iframe></div>')
 
 
 class Judging(AnyWidget):
