@@ -204,7 +204,7 @@ def share_sentence(found: Preference) -> str:
     )
     said = f"{short(one)} was chosen in {percent(share)} of {counted(found.answers, 'answer')}"
     if math.isfinite(found.low):
-        return f"{said}; for other people and clips it is {between(low, high)}"
+        return f"{said}; for other people and clips it is probably {between(low, high)}"
     return f"{said}, of one {'judge' if found.judges < 2 else 'clip'} alone"
 
 
@@ -216,7 +216,7 @@ def difference_sentence(found: OpinionDifference) -> str:
     said = f"{short(more)} has {size:.2f} points more" if more else "both have as many points"
     if math.isfinite(found.low):
         low, high = sorted((found.low, found.high)) if found.difference >= 0 else sorted((-found.low, -found.high))
-        return f"{said}; for other people and clips it is {points(low, high)}"
+        return f"{said}; for other people and clips it is probably {points(low, high)}"
     return f"{said}, by one {'judge' if found.judges < 2 else 'clip'} alone"
 
 
