@@ -4,7 +4,6 @@ Files come from strangers, by mail and by messengers. Whatever is in them, readi
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ MOST_BYTES = 1_000_000  # a hundred trials with two questions each are 20 000
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # what editors put before a text
 FENCE = re.compile(r"\A\s*(?:```|~~~)[^\n]*\n(.*?)\n?\s*(?:```|~~~)\s*\Z", re.DOTALL)
 JUDGE = re.compile(r"[0-9a-f]{32}")
+MOST_SECONDS = 1e7  # four months: a page may be left open
 SHORTEST = 0.95  # of its films' length: a player may end a film a little early
 LIKE = 0.5  # a file of which more than this is another's, to the tenth of a second, is a copy of it
 FEWEST_ALIKE = 3  # answers; fewer can be alike by chance where a file has more of them
@@ -158,7 +158,7 @@ def _answer(told: object, form: Sequence[Trial], key: Key) -> Answer:
     fits = isinstance(answer, str) and answer in SIDES if key.method == PAIRS else _whole(answer) and answer in POINTS
     if not fits:
         raise InputError(f"damaged: {str(answer)[:20]!r} is no answer to trial {trial}")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise InputError(f"damaged: trial {trial} took {str(seconds)[:20]} seconds")
     films = len(form[trial].films)
     if not isinstance(plays, list) or len(plays) != films or not all(_whole(n) and n >= 0 for n in plays):

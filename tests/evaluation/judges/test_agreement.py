@@ -64,7 +64,10 @@ def test_judges_who_agree_do_so_whichever_side_it_was_on():
 
 
 def test_points_are_ranks_and_what_cannot_be_known_is_said():
-    given = [Rating(judge, f"c{clip}", "sync", "a", 1 + (clip + (judge == clip)) % 5, False) for judge, clip in np.ndindex(4, 9)]
+    given = [
+        Rating(judge, f"c{clip}", "sync", "a", 1 + (clip + (judge == clip)) % 5, False)
+        for judge, clip in np.ndindex(4, 9)
+    ]
     points = np.array([[1 + (clip + (judge == clip)) % 5 for clip in range(9)] for judge in range(4)], float)
     found, none = agreement_of_ratings(given, ["sync", "natural"])
     assert found.alpha == pytest.approx(alpha(points, ordinal)) and found.low <= found.alpha <= found.high

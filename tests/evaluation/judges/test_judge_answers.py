@@ -23,10 +23,10 @@ def put(folder, *contents, names=None):
     return folder
 
 
-def changed(content: dict, answer: int | None = None, **fields) -> dict:
+def changed(content: dict, place: int | None = None, **fields) -> dict:
     """A file's content with other fields, of itself or of one of its answers."""
     new = copy.deepcopy(content)
-    (new if answer is None else new["answers"][answer]).update(fields)
+    (new if place is None else new["answers"][place]).update(fields)
     return new
 
 
