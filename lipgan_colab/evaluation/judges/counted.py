@@ -86,6 +86,7 @@ class Counted:
         side: None on a scale, or without answers.
         measures: how well measures go with those who passed; empty where they are not known, then `no_measures` says
             why.
+        more: what cannot be told yet and what it would take, of `more_of`.
         another_judge: by question, how well another judge goes with a judge, as measures are put; without the truth.
     """
 
@@ -100,6 +101,7 @@ class Counted:
     side: SideBias | None
     measures: list[MeasureAgrees]
     no_measures: str
+    more: list[str]
     another_judge: dict[str, float]
 
     def __str__(self) -> str:
@@ -311,8 +313,7 @@ def _measure_lines(found: Counted) -> list[str]:
 
 
 def _not_told(found: Counted) -> list[str]:
-    more = more_of(found.passed)
-    lines = ["What cannot be told yet:", *(f"  {line}" for line in more)] if more else []
+    lines = ["What cannot be told yet:", *(f"  {line}" for line in found.more)] if found.more else []
     if found.side is not None and found.side.told:
         lines.append(side_sentence(found.side))
     return lines

@@ -17,7 +17,6 @@ from lipgan_colab.evaluation.judges.counted import (
     between,
     conclusion,
     measure_value,
-    more_of,
     people,
     percent,
     reaches,
@@ -329,7 +328,7 @@ def _measures(found: Counted) -> str:
 
 
 def _not_told(found: Counted) -> str:
-    lines = [f"{text(line)}." for line in more_of(found.passed)]
+    lines = [f"{text(line)}." for line in found.more]
     if found.side is not None and found.side.told:
         lines.append(f"{text(_first_up(side_sentence(found.side)))}.")
     if not lines:

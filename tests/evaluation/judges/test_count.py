@@ -9,7 +9,9 @@ import pytest
 from simulated import made_answers, made_key, written
 
 from lipgan_colab.errors import InputError
+from lipgan_colab.evaluation.judges.answers import read_answers
 from lipgan_colab.evaluation.judges.count import count_answers
+from lipgan_colab.evaluation.judges.counted import side_bias, side_sentence
 from lipgan_colab.evaluation.judges.key import SCALE, TRUTH
 
 HOSTILE = '<script>alert("1")</script> & $x^2$'
@@ -92,12 +94,12 @@ def test_every_answer_of_those_who_could_be_read_is_in_the_table(study):
 
 
 def test_the_key_itself_may_be_named_and_another_folder(study, tmp_path):
-    folder, files, found = study
+    folder, files, _ = study
     path = tmp_path / "one.json"
     path.write_text(json.dumps(files[0]))
     alone = count_answers(folder / "key.json", [path], tmp_path / "out")
     assert (tmp_path / "out" / "counted.html").exists() and alone.folder == tmp_path / "out"
-    assert "cannot tell yet" in str(alone) and "one judge alone" in str(alone)
+    assert "cannot tell yet" in str(alone) and "no checks" not in str(alone) and "one judge alone" in str(alone)
 
 
 def test_four_systems_and_the_truth(tmp_path):
@@ -136,10 +138,12 @@ def test_who_always_says_left_is_noticed(tmp_path):
     for content in files:
         for answer in content["answers"]:
             answer["answer"] = "left" if answer["trial"] < 9 else answer["answer"]
-    written(tmp_path, key, files)
-    found = count_answers(tmp_path, [tmp_path / "answers"])
-    assert found.side.told and "left was chosen in" in str(found)
-    assert "no checks" in str(found)
+    judges, refused = read_answers([written(tmp_path, key, files) / "answers"], key)
+    side = side_bias(judges, key)
+    assert not refused and side.told and side.low > 0.7 and "left was chosen in" in side_sentence(side)
+    (tmp_path / "fair").mkdir()
+    fair = side_bias(read_answers([written(tmp_path / "fair", key, made_answers(key, 8)) / "answers"], key)[0], key)
+    assert not fair.told and fair.answers == 8 * 10 * 2
 
 
 def test_no_file_that_counts(tmp_path):
