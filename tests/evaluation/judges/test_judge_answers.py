@@ -67,7 +67,7 @@ def test_an_editors_unicode_is_read(tmp_path):
 
 
 def test_what_is_unknown_is_passed_over_and_other_files_of_a_folder_too(tmp_path):
-    put(tmp_path, changed(FILES[0], more={"a": [1]}), "no answers", names=["a.JSON", "notes.md"])
+    put(tmp_path, changed(FILES[0], more={"a": [1]}), "no answers", "{}", names=["a.JSON", "notes.md", "key.json"])
     (tmp_path / "folder.json").mkdir()
     judges, refused = read_answers([tmp_path], KEY)
     assert len(judges) == 1 and not refused
