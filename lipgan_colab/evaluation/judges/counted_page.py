@@ -352,8 +352,8 @@ def _how(found: Counted) -> str:
         "they held in 55 to 90 of 100 studies instead of 95.",
         f"A preference is told if it is so after the correction for all {counted(several, 'comparison')} of this study "
         "(Holm 1979): the chance that any of them is false is about 5 % at most.",
-        "The people who answered were not drawn from all people, and the clips not from all clips. Who is like "
-        "neither may think otherwise.",
+        "The people who answered were not drawn from all people, and the clips not from all clips. Of others "
+        "these numbers say less.",
         "Every answer is in counted.csv, by judge number. No names are in it or here.",
     ]
     return _section("How this was reckoned", _list(map(text, lines)))

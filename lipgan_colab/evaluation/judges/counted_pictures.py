@@ -178,6 +178,7 @@ def judges_picture(answered: Sequence[int], attention: Sequence[Attention], dark
     sheet = _Sheet(dark, [f"Answers by judge{more}"], [count])
     (panel,) = sheet.panels
     most = max(answered)
+    panel.grid(False)
     for row, (number, one) in enumerate(zip(answered[:count], attention, strict=False)):
         panel.barh(row, number, height=0.62, color=sheet.of(TOLD if one.passed else FAILED))
         said = f"checks {one.right}/{one.asked}" if one.asked else "no checks"
