@@ -4,7 +4,6 @@ Files come from strangers, by mail and by messengers. Whatever is in them, readi
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from lipgan_colab.errors import InputError, reading
-from lipgan_colab.evaluation.judges.key import ANSWERS_FORMAT, PAIRS, POINTS, SIDES, TRUTH, Key, Trial
+from lipgan_colab.evaluation.judges.key import ANSWERS_FORMAT, KEY, PAIRS, POINTS, SIDES, TRUTH, Key, Trial
 
 ENDINGS = (".json", ".txt")
 MOST_BYTES = 1_000_000  # a hundred trials with two questions each are 20 000
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # what editors put before a text
 FENCE = re.compile(r"\A\s*(?:```|~~~)[^\n]*\n(.*?)\n?\s*(?:```|~~~)\s*\Z", re.DOTALL)
 JUDGE = re.compile(r"[0-9a-f]{32}")
+MOST_SECONDS = 1e7  # four months: a page may be left open
 SHORTEST = 0.95  # of its films' length: a player may end a film a little early
 LIKE = 0.5  # a file of which more than this is another's, to the tenth of a second, is a copy of it
 FEWEST_ALIKE = 3  # answers; fewer can be alike by chance where a file has more of them
@@ -98,7 +98,12 @@ def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
             inside = sorted(path.iterdir()) if path.is_dir() else [path]
         except OSError:
             inside = [path]  # which then says why it cannot be read
-        yield from (one for one in inside if one == path or (one.suffix.lower() in ENDINGS and not one.is_dir()))
+        yield from (one for one in inside if one == path or _may_be_answers(one))
+
+
+def _may_be_answers(path: Path) -> bool:
+    """Whether a file of a folder is looked into."""
+    return path.suffix.lower() in ENDINGS and path.name != KEY and not path.is_dir()
 
 
 def _judge(path: Path, key: Key) -> Judge:
@@ -158,7 +163,7 @@ def _answer(told: object, form: Sequence[Trial], key: Key) -> Answer:
     fits = isinstance(answer, str) and answer in SIDES if key.method == PAIRS else _whole(answer) and answer in POINTS
     if not fits:
         raise InputError(f"damaged: {str(answer)[:20]!r} is no answer to trial {trial}")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise InputError(f"damaged: trial {trial} took {str(seconds)[:20]} seconds")
     films = len(form[trial].films)
     if not isinstance(plays, list) or len(plays) != films or not all(_whole(n) and n >= 0 for n in plays):
@@ -182,11 +187,13 @@ def _check_times(answers: Sequence[Answer], form: Sequence[Trial], key: Key) -> 
 
 def _without_copies(judges: Sequence[Judge]) -> tuple[list[Judge], list[Refused]]:
     """Of each judge the file with the most answers, of equal ones the first; and what became of the others."""
-    kept: list[Judge] = []
+    kept: dict[str, Judge] = {}
+    given: dict[int, list[tuple[Judge, frozenset[Answer]]]] = {}  # by form
     refused = []
     for judge in sorted(judges, key=lambda one: -len(one.answers)):  # sorted keeps the order of equal ones
-        same = next((one for one in kept if one.id == judge.id), None)
-        copied = next((one for one in kept if _alike(one, judge)), None)
+        own, others = frozenset(judge.answers), given.setdefault(judge.form, [])
+        same = kept.get(judge.id)
+        copied = next((one for one, theirs in others if _alike(theirs, own)), None)
         if same is not None:
             what = "no more" if len(same.answers) == len(judge.answers) else "fewer"
             refused.append(Refused(judge.path, f"the same judge as {same.path.name}, with {what} answers"))
@@ -194,16 +201,14 @@ def _without_copies(judges: Sequence[Judge]) -> tuple[list[Judge], list[Refused]
             why = f"a copy of {copied.path.name} under another judge's number: the same answers at the same seconds"
             refused.append(Refused(judge.path, why))
         else:
-            kept.append(judge)
-    return kept, refused
+            kept[judge.id] = judge
+            others.append((judge, own))
+    return list(kept.values()), refused
 
 
-def _alike(judge: Judge, other: Judge) -> bool:
-    if judge.form != other.form:
-        return False
-    same = len(set(judge.answers) & set(other.answers))
-    fewest = min(len(judge.answers), len(other.answers))
-    return same == fewest or (same >= FEWEST_ALIKE and same > LIKE * fewest)
+def _alike(answers: frozenset[Answer], fewer: frozenset[Answer]) -> bool:
+    same = len(answers & fewer)
+    return same == len(fewer) or (same >= FEWEST_ALIKE and same > LIKE * len(fewer))
 
 
 @dataclass(frozen=True)

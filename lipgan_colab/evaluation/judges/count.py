@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lipgan_colab.errors import InputError, counted
-from lipgan_colab.evaluation.judges.answers import Judge, choices, ratings, read_answers
+from lipgan_colab.evaluation.judges.answers import Judge, Refused, choices, ratings, read_answers
 from lipgan_colab.evaluation.judges.attention import Attention, asked_of_anybody, attention
-from lipgan_colab.evaluation.judges.counted import DATA, PAGE, Counted, findings, side_bias
+from lipgan_colab.evaluation.judges.counted import DATA, PAGE, Counted, findings, more_of, side_bias
 from lipgan_colab.evaluation.judges.counted_page import write_page
 from lipgan_colab.evaluation.judges.key import PAIRS, SIDES, Key, read_key
 from lipgan_colab.evaluation.judges.measures_agree import (
@@ -45,6 +45,7 @@ def count_answers(study: str | Path, answers: Sequence[str | Path], out: str | P
     seen = attention(judges, key)
     passed = [judge for judge, one in zip(judges, seen, strict=True) if one.passed]
     measures, why, another = _measures(folder / FILE, passed, key)
+    told = findings(passed, key)
     found = Counted(
         out,
         key,
@@ -52,11 +53,12 @@ def count_answers(study: str | Path, answers: Sequence[str | Path], out: str | P
         seen,
         asked_of_anybody(key),
         refused,
-        findings(passed, key),
+        told,
         findings(judges, key),
         side_bias(passed, key),
         measures,
         why,
+        more_of(told),
         another,
     )
     _write_csv(out / DATA, judges, seen, key)
@@ -64,7 +66,7 @@ def count_answers(study: str | Path, answers: Sequence[str | Path], out: str | P
     return found
 
 
-def _none_counts(refused) -> str:
+def _none_counts(refused: Sequence[Refused]) -> str:
     if not refused:
         return "no answers: there is no .json or .txt among what was given; name the judges' files, or their folder"
     first = refused[0]

@@ -86,6 +86,7 @@ class Counted:
         side: None on a scale, or without answers.
         measures: how well measures go with those who passed; empty where they are not known, then `no_measures` says
             why.
+        more: what cannot be told yet and what it would take, of `more_of`.
         another_judge: by question, how well another judge goes with a judge, as measures are put; without the truth.
     """
 
@@ -100,6 +101,7 @@ class Counted:
     side: SideBias | None
     measures: list[MeasureAgrees]
     no_measures: str
+    more: list[str]
     another_judge: dict[str, float]
 
     def __str__(self) -> str:
@@ -204,7 +206,7 @@ def share_sentence(found: Preference) -> str:
     )
     said = f"{short(one)} was chosen in {percent(share)} of {counted(found.answers, 'answer')}"
     if math.isfinite(found.low):
-        return f"{said}; for other people and clips it is {between(low, high)}"
+        return f"{said}; for other people and clips it is probably {between(low, high)}"
     return f"{said}, of one {'judge' if found.judges < 2 else 'clip'} alone"
 
 
@@ -216,7 +218,7 @@ def difference_sentence(found: OpinionDifference) -> str:
     said = f"{short(more)} has {size:.2f} points more" if more else "both have as many points"
     if math.isfinite(found.low):
         low, high = sorted((found.low, found.high)) if found.difference >= 0 else sorted((-found.low, -found.high))
-        return f"{said}; for other people and clips it is {points(low, high)}"
+        return f"{said}; for other people and clips it is probably {points(low, high)}"
     return f"{said}, by one {'judge' if found.judges < 2 else 'clip'} alone"
 
 
@@ -311,8 +313,7 @@ def _measure_lines(found: Counted) -> list[str]:
 
 
 def _not_told(found: Counted) -> list[str]:
-    more = more_of(found.passed)
-    lines = ["What cannot be told yet:", *(f"  {line}" for line in more)] if more else []
+    lines = ["What cannot be told yet:", *(f"  {line}" for line in found.more)] if found.more else []
     if found.side is not None and found.side.told:
         lines.append(side_sentence(found.side))
     return lines

@@ -17,7 +17,6 @@ from lipgan_colab.evaluation.judges.counted import (
     between,
     conclusion,
     measure_value,
-    more_of,
     people,
     percent,
     reaches,
@@ -33,7 +32,7 @@ from lipgan_colab.evaluation.judges.preference import Preference
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.files import written_whole
 
-WORDY = ("first", "second", "system", "what it is")  # columns whose cells may be long
+WORDY = ("first", "second", "system")  # columns whose cells may be long
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --ground: #ffffff; --faint: #5c5c5c; --line: #dddddd; --told: #0b5f94;
   --box: #f3f6f9; }
@@ -50,7 +49,7 @@ p, ul { margin: .5rem 0; } ul { padding-left: 1.2rem; } li { margin: .3rem 0; }
 img { display: block; width: 100%; max-width: 35rem; height: auto; margin: .8rem 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal; }
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td { white-space: nowrap; } .number { text-align: right; }
+th { min-width: 5rem; } td { white-space: nowrap; } .number { text-align: right; }
 td.words { white-space: normal; min-width: 6rem; max-width: 16rem; overflow-wrap: anywhere; }
 """
 
@@ -272,7 +271,9 @@ def _judges(found: Counted) -> str:
 
 def _agreement(found: Counted) -> str:
     asked = _asked(found)
-    lines = [f"{text(asked[one.question])} {text(agreement_sentence(one))}." for one in found.passed.agreement]
+    lines = [
+        f"{text(asked[one.question])} {text(_first_up(agreement_sentence(one)))}." for one in found.passed.agreement
+    ]
     meaning = (
         "Alpha is low where nearly everybody prefers the same system everywhere: it asks whether judges agree on which "
         "clips are the exceptions. Few agree on films that are nearly alike."
@@ -293,7 +294,7 @@ def _measures(found: Counted) -> str:
 
     with_truth = {(one.question, one.measure): one for one in found.measures if one.with_truth}
     what = "says the same" if pairs else "correlation"
-    columns = ("question", "measure", what, "of", "left out", "with the truth", "what it is")
+    columns = ("question", "measure", what, "of", "left out", "with the truth")
     rows = [
         (
             one.question,
@@ -302,7 +303,6 @@ def _measures(found: Counted) -> str:
             one.answers,
             one.left_out,
             measure_value(with_truth[one.question, one.measure], found.key.method),
-            MEASURES.get(one.measure, ""),
         )
         for own in ranked.values()
         for one in own
@@ -323,11 +323,12 @@ def _measures(found: Counted) -> str:
         _picture(draw, alt) if rows else _paragraph("Without the truth there is nothing to compare them by."),
         _paragraph(meaning, "faint"),
         _table(columns, rows, ("of", "left out")) if rows else "",
+        _list(f"{text(name)}: {text(MEASURES.get(name, name))}" for name in dict.fromkeys(row[1] for row in rows)),
     )
 
 
 def _not_told(found: Counted) -> str:
-    lines = [f"{text(line)}." for line in more_of(found.passed)]
+    lines = [f"{text(line)}." for line in found.more]
     if found.side is not None and found.side.told:
         lines.append(f"{text(_first_up(side_sentence(found.side)))}.")
     if not lines:
@@ -348,11 +349,11 @@ def _how(found: Counted) -> str:
     lines = [
         "Judges and clips are both taken as drawn by chance, since an answer is meant for others of both. "
         "Intervals that take every answer as independent are too narrow: in simulations where people and clips differ "
-        "they held in 57 to 89 of 100 studies instead of 95.",
+        "they held in 55 to 90 of 100 studies instead of 95.",
         f"A preference is told if it is so after the correction for all {counted(several, 'comparison')} of this study "
         "(Holm 1979): the chance that any of them is false is about 5 % at most.",
-        "The people who answered were not drawn from all people, and the clips not from all clips. Who is like "
-        "neither may think otherwise.",
+        "The people who answered were not drawn from all people, and the clips not from all clips. Of others "
+        "these numbers say less.",
         "Every answer is in counted.csv, by judge number. No names are in it or here.",
     ]
     return _section("How this was reckoned", _list(map(text, lines)))

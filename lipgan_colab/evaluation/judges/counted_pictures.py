@@ -18,10 +18,10 @@ from lipgan_colab.evaluation.judges.preference import Preference, Strength
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, DPI = 4.2, 200  # inches; letters are still read where the page is 360 pixels wide
+WIDTH, DPI = 3.8, 200  # inches; letters are still read where the page is 360 pixels wide
 LETTERS, SMALL = 9, 8  # points
 ROW, TALL_ROW = 0.27, 0.4  # inches; with a name of one line, and of two
-FRAME = 0.8  # inches of what is above and below the rows of a panel
+FRAME = 0.9  # inches of what is above and below the rows of a panel
 MOST_ROWS = 60  # of a panel: more are not drawn, and the table has them
 TOLD = ("#0072B2", "#56B4E9")  # on a light page and on a dark one (Okabe and Ito's colours)
 FAILED = ("#D55E00", "#E69F00")
@@ -42,6 +42,7 @@ class _Sheet:
         self.dark = dark
         heights = [FRAME + row * count for count in rows]
         self._figure: Figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained", facecolor=self.of(GROUND))
+        self._figure.get_layout_engine().set(h_pad=0.1)
         self.panels: list[Axes] = list(self._figure.subplots(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0])
         for panel, title, count in zip(self.panels, titles, rows, strict=True):
             panel.set_facecolor(self.of(GROUND))
@@ -159,6 +160,7 @@ def difference_picture(found: Sequence[OpinionDifference], titles: dict[str, str
         for row, one in enumerate(rows):
             sheet.dot(panel, row, one.difference, one.low, one.high, one.told)
         sheet.names(panel, [f"{short(one.first)}\nagainst {short(one.second)}" for one in rows])
+        panel.locator_params(axis="x", nbins=5)
         sheet.write(panel.set_xlabel, "points more (right) or fewer (left) than the other")
     return sheet.png()
 
@@ -176,6 +178,7 @@ def judges_picture(answered: Sequence[int], attention: Sequence[Attention], dark
     sheet = _Sheet(dark, [f"Answers by judge{more}"], [count])
     (panel,) = sheet.panels
     most = max(answered)
+    panel.grid(False)
     for row, (number, one) in enumerate(zip(answered[:count], attention, strict=False)):
         panel.barh(row, number, height=0.62, color=sheet.of(TOLD if one.passed else FAILED))
         said = f"checks {one.right}/{one.asked}" if one.asked else "no checks"
@@ -227,5 +230,6 @@ def measures_picture(
             panel.set_xticks([0, 25, 50, 75, 100], ["0 %", "25 %", "chance", "75 %", "100 %"])
         else:
             panel.set_xlim(-1.03, 1.03)
+            panel.set_xticks([-1, -0.5, 0, 0.5, 1])
         sheet.write(panel.set_xlabel, said + dashes)
     return sheet.png()
