@@ -19,7 +19,10 @@ from lipgan_colab.evaluation.judges.answers import Choice
 from lipgan_colab.evaluation.judges.crossed import Share, in_cells, share_of, spread
 
 PREFERRED, CANNOT_TELL = "preferred", "cannot tell yet"
-RIDGE = 1e-3  # of the squares of strengths, taken off the log-likelihood: one who always wins stays finite
+# Of the squares of strengths, taken off the log-likelihood: as if they were normal, with a standard deviation of 4 logits,
+# which weighs a fortieth of ten answers. One who always wins stays finite, and something can be said: of 120 of 120
+# answers the share's interval is .97 to 1 (with .001 it is .09 to 1).
+RIDGE = 0.03
 MOST_STEPS, NEAR_ENOUGH = 100, 1e-10  # of Newton's method
 ROUNDING = 1e-12  # of the log-likelihood
 

@@ -150,15 +150,16 @@ def test_newtons_steps_that_are_too_long_are_shortened():
     wins = {(0, 1): 500, (4, 1): 30, (2, 0): 30, (4, 3): 30, (1, 0): 1, (3, 2): 1}
     pairs = [pair for pair, count in wins.items() for _ in range(count)]
     expected = choix.opt_pairwise(5, pairs, alpha=1e-3, tol=1e-12)
-    assert bradley_terry(5, np.array(pairs)) == pytest.approx(expected, abs=1e-6)
+    assert bradley_terry(5, np.array(pairs), 1e-3) == pytest.approx(expected, abs=1e-6)
 
 
 def test_strengths_are_hardly_pulled_together_and_never_certain():
     won = np.tile([1, 1, 1, 0], (8, 1))
     found = strengths(choices_of(won) + choices_of(np.ones((8, 4)), ("b", "c")), list("abc"), ["sync"])
-    assert found[0].strength - found[1].strength == pytest.approx(np.log(3), abs=0.005)
+    assert found[0].strength - found[1].strength == pytest.approx(np.log(3), abs=0.04)
     assert all(one.high - one.low > 0.01 for one in found)  # c lost every time
-    assert found[2].high > 1.5 * found[2].share
+    always = strengths(choices_of(np.ones((8, 4))) + choices_of(np.ones((8, 4)), ("b", "c")), list("abc"), ["sync"])[0]
+    assert 0.7 < always.low < 0.9 < always.share < 1
 
 
 def test_known_strengths_are_within_their_intervals():
