@@ -19,8 +19,12 @@ from lipgan_colab.evaluation.judges.answers import Choice
 from lipgan_colab.evaluation.judges.crossed import Share, in_cells, share_of, spread
 
 PREFERRED, CANNOT_TELL = "preferred", "cannot tell yet"
-RIDGE = 1e-3  # of the squares of strengths, taken off the log-likelihood: one who always wins stays finite
+# Of the squares of strengths, taken off the log-likelihood: as if they were normal, with a standard deviation of 4 logits,
+# which weighs a fortieth of ten answers. One who always wins stays finite, and something can be said: of 120 of 120
+# answers the share's interval is .97 to 1 (with .001 it is .09 to 1).
+RIDGE = 0.03
 MOST_STEPS, NEAR_ENOUGH = 100, 1e-10  # of Newton's method
+ROUNDING = 1e-12  # of the log-likelihood
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ def _strengths(own: Sequence[Choice], question: str, group: tuple[str, ...]) -> 
 
 
 def bradley_terry(systems: int, pairs: np.ndarray, ridge: float = RIDGE) -> np.ndarray:
-    """Strengths (systems,), around 0, by Newton's method.
+    """Strengths (systems,), around 0 (the ridge sees to that), by Newton's method.
 
     Args:
         systems: how many.
@@ -181,12 +185,12 @@ def bradley_terry(systems: int, pairs: np.ndarray, ridge: float = RIDGE) -> np.n
     for _ in range(MOST_STEPS):
         slope, curve = _derivatives(found, pairs, ridge)
         step = np.linalg.solve(curve, slope)
-        while (new := _penalised(found + step, pairs, ridge)) < value and np.abs(step).max() > NEAR_ENOUGH:
-            step /= 2  # where one always wins, Newton's step is too long
+        while (new := _penalised(found + step, pairs, ridge)) < value - ROUNDING * abs(value):
+            step /= 2  # where one nearly always wins, Newton's step may be far too long
         found, value = found + step, new
         if np.abs(step).max() < NEAR_ENOUGH:
             break
-    return found - found.mean()
+    return found
 
 
 def _penalised(strengths: np.ndarray, pairs: np.ndarray, ridge: float) -> float:

@@ -9,7 +9,7 @@ from simulated import made_answers, made_key
 
 from lipgan_colab.evaluation.judges.answers import Judge, read_answers
 from lipgan_colab.evaluation.judges.attention import BY_COIN, asked_of_anybody, attention, least
-from lipgan_colab.evaluation.judges.key import PAIRS, SCALE
+from lipgan_colab.evaluation.judges.key import PAIRS, SCALE, TRUTH
 
 
 def judged(folder, key, **about) -> list[Judge]:
@@ -59,3 +59,15 @@ def test_a_study_without_checks_asks_nobody(tmp_path):
     key = made_key(checks=())
     (found,) = attention(judged(tmp_path, key, judges=1, careless=[0]), key)
     assert found.passed and not found.asked and not asked_of_anybody(key) and asked_of_anybody(made_key())
+
+
+def test_a_bad_film_that_gets_as_many_points_as_true_ones_is_not_right(tmp_path):
+    """Points are those of the same question: for sync all are alike, for natural the bad ones get fewer."""
+    key = made_key(clips=1, method=SCALE)
+    (content,) = made_answers(key, 1)
+    for answer in content["answers"]:
+        film = key.films[key.forms[0][answer["trial"]].films[0]]
+        answer["answer"] = 2 if answer["question"] == "sync" else 5 if film.system == TRUTH else 3
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    (found,) = attention(read_answers([tmp_path], key)[0], key)
+    assert (found.right, found.asked) == (2, 6)  # the two still ones, of natural

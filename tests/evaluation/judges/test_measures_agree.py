@@ -58,6 +58,7 @@ def test_the_truth_flatters_and_does_not_decide():
     found = measures_agree(chosen, measured, ["sync"])
     assert of(found, "psnr", with_truth=True).agrees == pytest.approx(2 / 3)
     assert of(found, "psnr").agrees == 0 == best(found, "sync")[0].agrees
+    assert (of(found, "psnr").answers, of(found, "psnr").left_out) == (8, 0)
     only = [one for one in chosen if TRUTH in (one.preferred, one.other)]
     assert best(measures_agree(only, measured, ["sync"]), "sync") == []
 

@@ -1,5 +1,6 @@
 """How many judges it takes."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -64,6 +65,8 @@ def test_after_a_study_as_many_more_as_are_missing():
     more = more_for_preference(found)
     assert more.judges >= 1 and more.answers == more.judges * 20 and f"about {more.answers} more answers" in more.why
     assert more_for_preference(found, comparisons=10).judges > more.judges
+    alike = replace(found, judges_differ=0.0, clips_differ=0.0)
+    assert more_for_preference(alike).judges == judges_needed(20, found.share, 0, 0) - 6
 
 
 @pytest.mark.parametrize(

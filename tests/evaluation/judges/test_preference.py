@@ -90,6 +90,15 @@ def test_the_more_is_compared_the_less_is_told():
     assert among[0].p == alone.p and not any(one.told for one in among)
 
 
+def test_variances_are_those_of_judges_and_of_clips_where_everybody_answers_everything():
+    wins = np.random.default_rng(5).random((7, 9)) < 0.6
+    found = share_of(wins * 1.0, np.ones((7, 9)))
+    single = wins.mean() * (1 - wins.mean()) / wins.size
+    expected = [wins.mean(axis=axis).var(ddof=1) / wins.shape[1 - axis] for axis in (1, 0)]
+    assert found.spread.variances[:2] * single == pytest.approx(np.array(expected))
+    assert list(found.spread.freedom[:2]) == [6, 8]
+
+
 @pytest.mark.parametrize("shape", [(1, 24), (24, 1), (1, 1)])
 def test_of_one_judge_or_one_clip_nothing_is_told(shape):
     (found,) = preferences(choices_of(np.ones(shape)), ["a", "b"], ["sync"])
@@ -134,6 +143,23 @@ def test_who_always_wins_stays_finite():
     pairs = np.array([(0, 1)] * 30 + [(1, 2)] * 30)
     expected = choix.opt_pairwise(3, [tuple(map(int, pair)) for pair in pairs], alpha=1e-3, tol=1e-12)
     assert bradley_terry(3, pairs, 1e-3) == pytest.approx(expected, abs=1e-5)
+
+
+def test_newtons_steps_that_are_too_long_are_shortened():
+    """As they are they lead to strengths of 250 000 here."""
+    wins = {(0, 1): 500, (4, 1): 30, (2, 0): 30, (4, 3): 30, (1, 0): 1, (3, 2): 1}
+    pairs = [pair for pair, count in wins.items() for _ in range(count)]
+    expected = choix.opt_pairwise(5, pairs, alpha=1e-3, tol=1e-12)
+    assert bradley_terry(5, np.array(pairs), 1e-3) == pytest.approx(expected, abs=1e-6)
+
+
+def test_strengths_are_hardly_pulled_together_and_never_certain():
+    won = np.tile([1, 1, 1, 0], (8, 1))
+    found = strengths(choices_of(won) + choices_of(np.ones((8, 4)), ("b", "c")), list("abc"), ["sync"])
+    assert found[0].strength - found[1].strength == pytest.approx(np.log(3), abs=0.04)
+    assert all(one.high - one.low > 0.01 for one in found)  # c lost every time
+    always = strengths(choices_of(np.ones((8, 4))) + choices_of(np.ones((8, 4)), ("b", "c")), list("abc"), ["sync"])[0]
+    assert 0.7 < always.low < 0.9 < always.share < 1
 
 
 def test_known_strengths_are_within_their_intervals():
