@@ -74,7 +74,8 @@ def by_mouse(page, key, trial):
 
 def by_keyboard(page, key, trial):
     right, wrong = ("a", "b") if better(key, trial) == "left" else ("b", "a")
-    page.keyboard.press("Enter")  # nothing is answered yet: it stays
+    for key_pressed in ("a", "b", "Enter"):  # nothing was seen yet: nothing happens
+        page.keyboard.press(key_pressed)
     page.keyboard.press(" ")
     page.locator("[data-answer]:not([disabled])").first.wait_for()
     page.keyboard.press(wrong)

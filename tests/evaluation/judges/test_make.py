@@ -13,6 +13,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.judges.key import KEY, LATE, STILL, TRUTH, read_key
 from lipgan_colab.evaluation.judges.make import make_study
 from lipgan_colab.evaluation.judges.page import read_page
+from lipgan_colab.evaluation.judges.sources import find_sources, true_films
 from lipgan_colab.evaluation.judges.words import ENGLISH
 
 
@@ -160,4 +161,7 @@ def test_weights_make_their_films_and_all_are_measured(drawn_videos, tmp_path):
     assert values.keys() == {"starter", TRUTH} and len(lines) == 3 and not made.skipped
     assert float(values[TRUTH]["correlation"]) > 0.9 > float(values["starter"]["correlation"])
     assert float(values["starter"]["psnr"]) > 20
-    assert len(list((tmp_path / "out/made/starter").glob("*.mp4"))) == 1
+    (film,) = (tmp_path / "out/made/starter").glob("*.mp4")
+    written = film.stat().st_mtime_ns
+    (starter,) = find_sources(["starter"], true_films(drawn_videos), tmp_path / "out/made")
+    assert starter.film(one[0].removesuffix(".mp4")) == film and film.stat().st_mtime_ns == written  # it is there
