@@ -19,7 +19,7 @@ from lipgan_colab.evaluation.judges.answers import Choice
 from lipgan_colab.evaluation.judges.crossed import Share, in_cells, share_of, spread
 
 PREFERRED, CANNOT_TELL = "preferred", "cannot tell yet"
-# Of the squares of strengths, taken off the log-likelihood: as if they were normal, with a standard deviation of 4 logits,
+# Of the squares of strengths, taken off the log-likelihood: as if they were normal, with a standard deviation of 4,
 # which weighs a fortieth of ten answers. One who always wins stays finite, and something can be said: of 120 of 120
 # answers the share's interval is .97 to 1 (with .001 it is .09 to 1).
 RIDGE = 0.03
