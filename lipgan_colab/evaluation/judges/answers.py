@@ -133,7 +133,9 @@ def _judge(path: Path, key: Key) -> Judge:
 
 
 def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():
+    if not path.exists():
+        raise InputError("there is no such file")
+    if not path.is_file():
         raise InputError("it is no file")  # reading from a pipe would wait for ever
     if path.stat().st_size > MOST_BYTES:
         raise InputError(f"damaged: it is larger than {MOST_BYTES / 1e6:g} MB, which no answers are")

@@ -1,8 +1,9 @@
 """Who looked and listened: the checks, whose answer nobody misses who does.
 
 A pair that is a check shows the truth beside itself 8 frames late, or beside one still frame. A judge passes with so
-many right answers that somebody who tosses a coin has them at most one time in ten. With three checks or fewer even all
-right is likelier than that (one in eight); then all must be right, and the checks catch fewer.
+many right answers that somebody who tosses a coin has them at most one time in nine: of six checks, the usual number,
+one may be missed. With three or fewer even all right is likelier than that (one in eight); then all must be right, and
+the checks catch fewer.
 
 On a scale a check is one bad film, and is right if it got fewer points than the judge's true films have on average.
 Somebody who gives points blindly is right less often than a coin, about .4 for all five points alike, since equal
@@ -18,7 +19,7 @@ from scipy import stats
 from lipgan_colab.evaluation.judges.answers import Judge
 from lipgan_colab.evaluation.judges.key import ANSWERED_BY, PAIRS, SIDES, TRUTH, Key
 
-BY_COIN = 0.1  # the most likely that a coin may pass
+BY_COIN = 1 / 9  # the most likely that a coin may pass
 
 
 @dataclass(frozen=True)

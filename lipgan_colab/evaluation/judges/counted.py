@@ -10,7 +10,7 @@ from lipgan_colab.evaluation.judges.agreement import Agreement, agreement_of_cho
 from lipgan_colab.evaluation.judges.answers import Judge, Refused, choices, ratings
 from lipgan_colab.evaluation.judges.attention import Attention
 from lipgan_colab.evaluation.judges.crossed import in_cells, share_of
-from lipgan_colab.evaluation.judges.key import PAIRS, SCALE, SIDES, Key
+from lipgan_colab.evaluation.judges.key import PAIRS, SIDES, Key
 from lipgan_colab.evaluation.judges.measures_agree import MeasureAgrees, best
 from lipgan_colab.evaluation.judges.more_answers import more_for_difference, more_for_preference
 from lipgan_colab.evaluation.judges.opinion import Opinion, OpinionDifference, opinion_differences, opinions
@@ -19,13 +19,6 @@ from lipgan_colab.evaluation.judges.preference import Preference, Strength, pref
 LONGEST = 22  # letters of a system's name in a table
 PAGE, DATA = "counted.html", "counted.csv"
 BEST = 3  # measures that the terminal names
-ASKED = {  # in few words; the page of the judges has its own
-    (PAIRS, "sync"): "In which film do lips and sound go together better?",
-    (PAIRS, "natural"): "Which film looks more natural?",
-    (SCALE, "sync"): "How well do lips and sound go together?",
-    (SCALE, "natural"): "How natural does it look?",
-}
-
 Comparison = Preference | OpinionDifference
 
 

@@ -10,7 +10,6 @@ from lipgan_colab.errors import CONTROL, counted
 from lipgan_colab.evaluation.judges import counted_pictures as pictures
 from lipgan_colab.evaluation.judges.attention import BY_COIN
 from lipgan_colab.evaluation.judges.counted import (
-    ASKED,
     Comparison,
     Counted,
     agreement_sentence,
@@ -29,6 +28,7 @@ from lipgan_colab.evaluation.judges.crossed import SURE
 from lipgan_colab.evaluation.judges.key import PAIRS
 from lipgan_colab.evaluation.judges.measures_agree import best
 from lipgan_colab.evaluation.judges.preference import Preference
+from lipgan_colab.evaluation.judges.words import read_words
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.files import written_whole
 
@@ -121,8 +121,9 @@ def _section(title: str, *parts: str) -> str:
 
 
 def _asked(found: Counted) -> dict[str, str]:
-    """What the questions ask."""
-    return {question: ASKED.get((found.key.method, question), question) for question in found.key.questions}
+    """What the questions ask, in the words of the judges' page."""
+    words = read_words()[found.key.method]
+    return {question: words[question] for question in found.key.questions}
 
 
 def _said(one: Comparison) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 WIDTH, DPI = 3.8, 200  # inches; letters are still read where the page is 360 pixels wide
 LETTERS, SMALL = 9, 8  # points
+LINE = 36  # letters of a title's line: it stands above the rows, beside their names
 ROW, TALL_ROW = 0.27, 0.4  # inches; with a name of one line, and of two
-FRAME = 0.9  # inches of what is above and below the rows of a panel
+FRAME = 1.05  # inches of what is above and below the rows of a panel
 MOST_ROWS = 60  # of a panel: more are not drawn, and the table has them
 TOLD = ("#0072B2", "#56B4E9")  # on a light page and on a dark one (Okabe and Ito's colours)
 FAILED = ("#D55E00", "#E69F00")
@@ -53,7 +55,7 @@ class _Sheet:
             panel.spines["bottom"].set_color(self.of(INK))
             panel.grid(axis="y", color=self.of(LINES), linewidth=0.6)
             panel.set_axisbelow(True)
-            self.write(panel.set_title, title, LETTERS)
+            self.write(panel.set_title, textwrap.fill(title, LINE), LETTERS)
 
     def of(self, colours: tuple[str, str]) -> str:
         """The colour for this page."""

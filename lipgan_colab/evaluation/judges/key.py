@@ -99,6 +99,17 @@ def read_key(path: str | Path) -> Key:
         films = {name: ShownFilm(**film) for name, film in told["films"].items()}
         forms = tuple(tuple(Trial(tuple(t["films"]), t["check"]) for t in form) for form in told["forms"])
         names = {field: told[field] for field in ("study", "title", "method")}
-        return Key(
-            **names, questions=tuple(told["questions"]), systems=tuple(told["systems"]), films=films, forms=forms
-        )
+        names |= {field: tuple(told[field]) for field in ("questions", "systems")}
+        key = Key(**names, films=films, forms=forms)
+        _check(key)
+        return key
+
+
+def _check(key: Key) -> None:
+    """InputError where a study asks or shows what is not there."""
+    strange = [question for question in key.questions if question not in QUESTIONS]
+    if key.method not in METHODS or strange:
+        raise InputError(f"it asks for {strange[0] if strange else key.method!r}, which this version does not know")
+    shown = {name for form in key.forms for trial in form for name in trial.films}
+    if not key.forms or not shown <= key.films.keys():
+        raise InputError("it shows films that it does not list")

@@ -14,7 +14,7 @@ from lipgan_colab.errors import CONTROL, InputError, check_range, counted
 from lipgan_colab.evaluation.judges import design
 from lipgan_colab.evaluation.judges.key import KEY, METHODS, PAIRS, QUESTIONS, Key, write_key
 from lipgan_colab.evaluation.judges.measured import MEASURED, write_measures
-from lipgan_colab.evaluation.judges.more_answers import MOST_JUDGES, judges_needed
+from lipgan_colab.evaluation.judges.more_answers import judges_needed, said_of
 from lipgan_colab.evaluation.judges.page import INDEX, Told, write_page
 from lipgan_colab.evaluation.judges.shown_films import trials, usable_clips, write_films
 from lipgan_colab.evaluation.judges.sources import find_sources, in_common, true_films
@@ -66,7 +66,7 @@ class MadeStudy:
         if not self.checks:
             lines.append("No checks: nothing will show who looked and listened (they are made of true clips: `videos`)")
         if self.key.method == PAIRS and len(self.key.systems) == 2 and self.clips > 1:
-            lines.append(f"How many judges: {_enough(self.clips)}")
+            lines.append(f"How many judges? About {_enough(self.clips)}")
         if not self.consent:
             lines.append(f"{CONSENT}, with `consent`")
         return "\n".join([*lines, *(f"skipped {error.line}" for error in self.skipped)])
@@ -74,12 +74,9 @@ class MadeStudy:
 
 def _enough(pairs: int) -> str:
     """How many judges see preferences of some sizes."""
-    said = []
-    for share in SHARES:
-        needed = judges_needed(pairs, share)
-        count = f"more than {MOST_JUDGES}" if needed > MOST_JUDGES else f"about {needed}"
-        said.append(f"{count} to see that {share:.0%} of the answers prefer one")
-    return ", ".join(said)
+    return "; ".join(
+        f"{said_of(judges_needed(pairs, share))} see that {share:.0%} of all answers prefer one" for share in SHARES
+    )
 
 
 def make_study(
