@@ -34,7 +34,7 @@ from lipgan_colab.media.h264 import (
     streamed_units,
 )
 from lipgan_colab.media.video import Screen, video_stream
-from lipgan_colab.media.writing import Finish, as_channels, finished_film, mux_together, sound_of
+from lipgan_colab.media.writing import Finish, as_channels, finished_film, mux_together, sound_of, synthetic_metadata
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def splice_video(
     if any(splice.widened([range_]) != [range_] for range_ in ranges):
         raise ValueError(f"{path}: the ranges {ranges} are not those that can be replaced")
     new, speech = _Encoder(splice, encoding, iter(frames)), as_channels(speech)
-    with finished_film(path, comment, splice.format.timecode, finish) as container:
+    with finished_film(path, synthetic_metadata(comment), splice.format.timecode, finish) as container:
         with opened(splice.path) as film:
             stream = container.add_stream_from_template(video_stream(film, splice.path))
         stream.codec_context.extradata = splice.sets.joined(new.sets).header()

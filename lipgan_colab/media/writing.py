@@ -41,6 +41,7 @@ def write_video(
     encoding: Encoding = Encoding(),  # noqa: B008 (it is frozen)
     like: FilmFormat | None = None,
     finish: Finish | None = None,
+    description: str | None = None,
 ) -> None:
     """Write RGB uint8 frames (H, W, 3) and speech (n,) in [-1, 1] as a film, both from time 0.
 
@@ -56,6 +57,7 @@ def write_video(
             square pixels, BT.709.
         finish: is called with the finished file, which still has another name, or for PNG with the folder; what it
             raises leaves nothing behind.
+        description: what the film says of itself in words; None says that it is synthetic.
 
     Raises:
         InputError: there is no frame, the frames differ in size, or the name does not end as it must.
@@ -63,19 +65,20 @@ def write_video(
     path, fps, frames = Path(path), as_fraction(fps), iter(frames)
     check_video_name(path, encoding)
     speech = as_channels(speech)
+    said = {"description": description} if description else synthetic_metadata(comment)
     first = next(frames, None)
     if first is None:
         raise InputError(f"{path}: there is no frame to write")
     frames = _alike(path, chain([first], frames), first.shape)
     height, width = first.shape[:2]
     if encoding.codec == "png":
-        _write_folder(path, frames, speech, sample_rate, comment, finish)
+        _write_folder(path, frames, speech, sample_rate, said, finish)
         return
     if like is None:
         like = FilmFormat(width, height)
     elif encoding.keeps_pixels:
         like = FilmFormat(width, height, primaries=like.primaries, transfer=like.transfer, timecode=like.timecode)
-    with finished_film(path, comment, like.timecode, finish) as container:
+    with finished_film(path, said, like.timecode, finish) as container:
         picture = add_picture(container, fps, encoding, like)
         pictures = picture_packets(picture, frames, fps, encoding, like)
         mux_together(container, pictures, sound_of(container, speech, sample_rate, encoding))
@@ -93,14 +96,16 @@ def as_channels(speech: np.ndarray | None) -> np.ndarray | None:
 
 @contextmanager
 def finished_film(
-    path: Path, comment: str, timecode: str | None, finish: Finish | None
+    path: Path, said: dict[str, str], timecode: str | None, finish: Finish | None
 ) -> Iterator[av.container.OutputContainer]:
-    """A file to put streams into, which takes its name when the block ends well and `finish` has seen it."""
+    """A file to put streams into, which takes its name when the block ends well and `finish` has seen it.
+
+    `said` are its metadata."""
     with written_whole(path) as unfinished:
         # As a file, or what stands before a colon in its name would be taken for a protocol.
         name, kind = f"file:{unfinished}", path.suffix.lower().removeprefix(".")
         with av.open(name, "w", format=kind, options={"movflags": "+faststart"}) as container:
-            container.metadata.update(synthetic_metadata(comment))
+            container.metadata.update(said)
             if timecode is not None:  # FFmpeg leaves it out where there is none such at this rate
                 container.metadata["timecode"] = timecode
             yield container
@@ -150,10 +155,9 @@ def _write_folder(
     frames: Iterable[np.ndarray],
     speech: np.ndarray | None,
     sample_rate: int,
-    comment: str,
+    said: dict[str, str],
     finish: Finish | None,
 ) -> None:
-    said = synthetic_metadata(comment)
     with folder_written_whole(path) as folder:
         write_pngs(folder, frames, {name.capitalize(): text for name, text in said.items()})
         if speech is not None and speech.size:

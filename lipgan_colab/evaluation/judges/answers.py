@@ -6,7 +6,7 @@ Files come from strangers, by mail and by messengers. Whatever is in them, readi
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,8 +16,8 @@ from lipgan_colab.evaluation.judges.key import ANSWERS_FORMAT, KEY, PAIRS, POINT
 ENDINGS = (".json", ".txt")
 MOST_BYTES = 1_000_000  # a hundred trials with two questions each are 20 000
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # what editors put before a text
-FENCE = re.compile(r"\A\s*(?:```|~~~)[^\n]*\n(.*?)\n?\s*(?:```|~~~)\s*\Z", re.DOTALL)
 JUDGE = re.compile(r"[0-9a-f]{32}")
+MOST_PLAYS = 10_000
 MOST_SECONDS = 1e7  # four months: a page may be left open
 SHORTEST = 0.95  # of its films' length: a player may end a film a little early
 LIKE = 0.5  # a file of which more than this is another's, to the tenth of a second, is a copy of it
@@ -75,7 +75,7 @@ def read_answers(paths: Sequence[str | Path], key: Key) -> tuple[list[Judge], li
     are found, and tells nothing of their names.
 
     Args:
-        paths: files, and folders of such (.json and .txt in them; others are passed over).
+        paths: files, and folders of such (.json and .txt below them; others are passed over).
         key: the study's.
     """
     judges, refused, seen = [], [], set()
@@ -95,10 +95,10 @@ def read_answers(paths: Sequence[str | Path], key: Key) -> tuple[list[Judge], li
 def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
     for path in map(Path, paths):
         try:
-            inside = sorted(path.iterdir()) if path.is_dir() else [path]
+            below = sorted(one for one in path.rglob("*") if _may_be_answers(one)) if path.is_dir() else [path]
         except OSError:
-            inside = [path]  # which then says why it cannot be read
-        yield from (one for one in inside if one == path or _may_be_answers(one))
+            below = [path]  # which then says why it cannot be read
+        yield from below
 
 
 def _may_be_answers(path: Path) -> bool:
@@ -109,7 +109,7 @@ def _may_be_answers(path: Path) -> bool:
 def _judge(path: Path, key: Key) -> Judge:
     """Raises InputError where it cannot be counted."""
     with reading(path, NO_ANSWERS, CURE):
-        told = json.loads(_text(path), parse_constant=_no_number)
+        told = _parsed(_text(path))
         if not isinstance(told, dict) or told.get("format") != ANSWERS_FORMAT:
             raise InputError(f"{NO_ANSWERS}: its format is not {ANSWERS_FORMAT}")
         if told.get("study") != key.study:
@@ -141,9 +141,17 @@ def _text(path: Path) -> str:
         raise InputError(f"damaged: it is larger than {MOST_BYTES / 1e6:g} MB, which no answers are")
     data = path.read_bytes()
     text = data.decode(next((coding for mark, coding in BOMS.items() if data.startswith(mark)), "utf-8"))
-    text = text.replace("\ufeff", "").replace("\xa0", " ").strip()  # what messengers make of blanks
-    fenced = FENCE.fullmatch(text)
-    return fenced[1] if fenced else text
+    text = text.replace("\ufeff", "").replace("\xa0", " ")  # what messengers make of blanks
+    return text[max(text.find("{"), 0) : text.rfind("}") + 1]  # a mail has words around it
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # in words that are not the judge's
+        raise InputError(f"{NO_ANSWERS}; {CURE}") from error
 
 
 def _no_number(name: str) -> NoReturn:
@@ -168,7 +176,7 @@ def _answer(told: object, form: Sequence[Trial], key: Key) -> Answer:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise InputError(f"damaged: trial {trial} took {str(seconds)[:20]} seconds")
     films = len(form[trial].films)
-    if not isinstance(plays, list) or len(plays) != films or not all(_whole(n) and n >= 0 for n in plays):
+    if not isinstance(plays, list) or len(plays) != films or not all(_whole(n) and 0 <= n <= MOST_PLAYS for n in plays):
         raise InputError(f"damaged: it does not say how often each film of trial {trial} was seen")
     return Answer(trial, question, answer, float(seconds), tuple(plays))
 
@@ -190,10 +198,10 @@ def _check_times(answers: Sequence[Answer], form: Sequence[Trial], key: Key) -> 
 def _without_copies(judges: Sequence[Judge]) -> tuple[list[Judge], list[Refused]]:
     """Of each judge the file with the most answers, of equal ones the first; and what became of the others."""
     kept: dict[str, Judge] = {}
-    given: dict[int, list[tuple[Judge, frozenset[Answer]]]] = {}  # by form
+    given: dict[int, list[tuple[Judge, frozenset[Answer]]]] = {}  # by form; how often a film was seen does not matter
     refused = []
     for judge in sorted(judges, key=lambda one: -len(one.answers)):  # sorted keeps the order of equal ones
-        own, others = frozenset(judge.answers), given.setdefault(judge.form, [])
+        own, others = frozenset(replace(one, plays=()) for one in judge.answers), given.setdefault(judge.form, [])
         same = kept.get(judge.id)
         copied = next((one for one, theirs in others if _alike(theirs, own)), None)
         if same is not None:
@@ -239,7 +247,7 @@ class Rating:
     clip: str
     question: str
     system: str
-    points: int
+    points: float
     anchor: bool
 
 

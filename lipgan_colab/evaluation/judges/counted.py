@@ -232,7 +232,7 @@ def people(found: Counted) -> str:
 def _heading(found: Counted) -> list[str]:
     lines = [f"{CONTROL.sub(' ', found.key.title)}: {people(found)}"]
     lines += [
-        f"  judge {number}: {one.right} of {one.asked} checks right, {one.needed} are needed; not counted"
+        f"  judge {number}: {one.right} of {one.asked} answers to checks right, {one.needed} are needed; not counted"
         for number, one in enumerate(found.attention, 1)
         if not one.passed
     ]
@@ -257,7 +257,21 @@ def comparison_lines(found: Counted) -> list[str]:
         )
     if found.passed.judges == len(found.judges):
         rows = [row[:-1] for row in rows]
-    return _aligned(rows)
+    return _aligned(rows) + ([by_chance(len(own))] if any(map(leans, own)) else [])
+
+
+def leans(found: Comparison) -> bool:
+    """Whether a difference would be told if it were the only comparison, and is not among so many."""
+    middle = 0.5 if isinstance(found, Preference) else 0
+    return not found.told and math.isfinite(found.low) and not found.low <= middle <= found.high
+
+
+def by_chance(comparisons: int) -> str:
+    """Why an interval that leaves out the middle may tell nothing."""
+    return (
+        "(An interval that leaves out no difference, and cannot tell yet: alone it would be told; among "
+        f"{counted(comparisons, 'comparison')} it may be chance, after Holm 1979.)"
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

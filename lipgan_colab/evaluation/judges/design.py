@@ -81,8 +81,6 @@ def check_size(clips: int, checks: int, method: str, systems: Sequence[str]) -> 
         raise InputError(
             f"{there} can be shown, and `checks={checks}` take {wanted} of them; give more clips, or fewer checks"
         )
-    if method == PAIRS and len(systems) < 2:
-        raise InputError("a pair takes two to compare; give another folder, run or weights, or the truth")
 
 
 def _in_turn(

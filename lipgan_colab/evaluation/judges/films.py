@@ -4,6 +4,7 @@ The films of a clip get one size in pixels, one frame rate, one length, one soun
 the same words about themselves: each says that it may be synthetic, the true ones too.
 """
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -30,6 +31,7 @@ LATE_BY = Fraction(8, 25)  # s
 MOST_PIXELS = 640 * 480  # of a picture
 MOST_LAG = 0.5  # s by which a film's sound may be off the clip's, as encoders shift it
 ALIKE = 0.5  # correlation of two sounds that are one
+LEAST_FILLED = 4096  # bytes, at most, by which the largest film of a clip is filled up
 SAME_SHAPE = 0.03  # by how much a picture's ratio of sides may differ
 SAID = (
     "A film of a blind study, which may be synthetic or not: which it is, only the study's key tells. All films of the "
@@ -72,6 +74,9 @@ def footage(films: Mapping[str, Path]) -> Footage:
     """
     first = next(iter(films.values()))
     about = {whose: probe_video(path) for whose, path in films.items()}
+    silent = next((films[whose] for whose in films if not about[whose].has_sound), None)
+    if silent is not None:
+        raise InputError(f"{silent}: there is no sound in this film; give films with their speech")
     fps = fast_enough(min(about[next(iter(films))].fps, Fraction(30)))
     speech = read_speech(first)
     lags = {whose: 0.0 if path == first else lag(speech, read_speech(path), path) for whose, path in films.items()}
@@ -179,7 +184,7 @@ def _write(path: str | Path, frames: Iterator[np.ndarray], seen: Footage, start:
     """The frames from number `start` on, with the sound from number `late` on, as many as there are from there."""
     count = seen.frames - late
     sound = _of(seen.sound, seen.rate, late / seen.fps, count / seen.fps)
-    write_video(path, islice(frames, start, start + count), seen.fps, sound, seen.rate, SAID, finish=_mark)
+    write_video(path, islice(frames, start, start + count), seen.fps, sound, seen.rate, description=SAID, finish=_mark)
     return float(count / seen.fps)
 
 
@@ -195,10 +200,11 @@ def _mark(film: Path) -> None:
 
 
 def make_equally_large(films: Iterable[Path]) -> None:
-    """Fill films up, with a box that players pass over ("free", ISO/IEC 14496-12, 8.1.2), until all have one size."""
+    """Fill films up, with a box that players pass over ("free", ISO/IEC 14496-12, 8.1.2), until all have one size. What
+    is in it looks like a film's data, where zeros would be seen in a text editor."""
     films = list(films)
     sizes = [film.stat().st_size for film in films]
-    most = max(sizes, default=0) + SHORT_BOX.size
+    most = max(sizes, default=0) + SHORT_BOX.size + secrets.randbelow(LEAST_FILLED)
     for film, size in zip(films, sizes, strict=True):
         with film.open("ab") as file:
-            file.write(SHORT_BOX.pack(most - size, b"free") + bytes(most - size - SHORT_BOX.size))
+            file.write(SHORT_BOX.pack(most - size, b"free") + secrets.token_bytes(most - size - SHORT_BOX.size))

@@ -1,6 +1,5 @@
 """A study for people is made: films chosen and made alike, shown by a plan, on one page; the key stays behind."""
 
-import math
 import secrets
 import tempfile
 from collections.abc import Sequence
@@ -14,19 +13,18 @@ from lipgan_colab.errors import CONTROL, InputError, check_range, counted
 from lipgan_colab.evaluation.judges import design
 from lipgan_colab.evaluation.judges.key import KEY, METHODS, PAIRS, QUESTIONS, Key, write_key
 from lipgan_colab.evaluation.judges.measured import MEASURED, write_measures
-from lipgan_colab.evaluation.judges.more_answers import judges_needed, said_of
-from lipgan_colab.evaluation.judges.page import INDEX, Told, write_page
+from lipgan_colab.evaluation.judges.more_answers import MOST_JUDGES, judges_needed, said_of
+from lipgan_colab.evaluation.judges.page import INDEX, Told, minutes_of, write_page
 from lipgan_colab.evaluation.judges.shown_films import trials, usable_clips, write_films
 from lipgan_colab.evaluation.judges.sources import find_sources, in_common, true_films
 from lipgan_colab.evaluation.judges.words import read_words
-from lipgan_colab.files import check_place, make_folder
+from lipgan_colab.files import check_place
 
 PAGE = "page"  # folder of what the judges get
 TITLE = "Whose lips fit?"
 CHECKS = 4  # of a study that has true clips
 LARGE_PAGE = 100 << 20  # bytes of films that go into a page; beyond, phones give up
 SHARES = (0.6, 0.75)  # preferences for which it is said how many judges see them
-WATCHED, ANSWERING = 1.5, 8  # how often a film is watched, and seconds for an answer: to say how long it takes
 CONSENT = "Show the faces of people who agreed to it. If those of this study did, say so to the judges"
 
 
@@ -53,30 +51,31 @@ class MadeStudy:
     skipped: list[InputError] = field(default_factory=list)
 
     def __str__(self) -> str:
-        page, form = self.folder / PAGE, self.key.forms[0]
+        page, count = self.folder / PAGE, len(self.key.forms[0])
         what = "pair" if self.key.method == PAIRS else "film"
-        seconds = sum(self.key.films[name].seconds for trial in form for name in trial.films)
-        minutes = (WATCHED * seconds + ANSWERING * len(form)) / 60
         lines = [
-            f"{page / INDEX}: {counted(len(form), what)} for each judge, about {math.ceil(minutes)} min. Give the "
+            f"{page / INDEX}: {counted(count, what)} for each judge, about {minutes_of(self.key)} min. Give the "
             f"judges {'the whole folder' if self.beside else 'that one file'}; it works without a network",
             f"{self.folder / KEY}: which film is whose. Keep it to yourself",
             f"then: lipgan-colab judge count --study {self.folder} FILE …",
         ]
         if not self.checks:
             lines.append("No checks: nothing will show who looked and listened (they are made of true clips: `videos`)")
-        if self.key.method == PAIRS and len(self.key.systems) == 2 and self.clips > 1:
-            lines.append(f"How many judges? About {_enough(self.clips)}")
+        if self.key.method == PAIRS:
+            lines.append(f"How many judges? {_enough(self.clips, len(self.key.systems), len(self.key.questions))}")
         if not self.consent:
             lines.append(f"{CONSENT}, with `consent`")
         return "\n".join([*lines, *(f"skipped {error.line}" for error in self.skipped)])
 
 
-def _enough(pairs: int) -> str:
-    """How many judges see preferences of some sizes."""
-    return "; ".join(
-        f"{said_of(judges_needed(pairs, share))} see that {share:.0%} of all answers prefer one" for share in SHARES
-    )
+def _enough(clips: int, systems: int, questions: int) -> str:
+    """How many judges see preferences of some sizes, of every two systems by every question."""
+    if clips < 2:
+        return "However many: of one clip nothing can be told of others"
+    pairs = systems * (systems - 1) // 2  # a judge sees so many times fewer clips of each
+    needed = [(share, pairs * judges_needed(clips, share, comparisons=pairs * questions)) for share in SHARES]
+    said = "; ".join(f"{said_of(count)} see that {share:.0%} of all answers prefer one" for share, count in needed)
+    return f"About {said}" + ("; more clips would help more than more judges" if needed[0][1] > MOST_JUDGES else "")
 
 
 def make_study(
@@ -126,11 +125,10 @@ def make_study(
     Raises:
         InputError: there is nothing to compare, too few clips, or the study cannot be written.
     """
-    _check(method, ask, clips, checks)
-    out, words = make_folder(out), read_words(texts)
+    _check(compare, method, ask, clips, checks)
+    out, words = Path(out), read_words(texts)
     if (out / KEY).exists():
         raise InputError(f"{out}: a study lies there, and answers to it would lose their key; choose another folder")
-    check_place(out / KEY)
     truth = true_films(videos, ids) if videos is not None else {}
     sources = find_sources(compare, truth, out / "made", device)
     systems = [source.name for source in sources]
@@ -139,10 +137,11 @@ def make_study(
         raise InputError(f"`checks={checks}`: they are made of true clips; give `videos`, or no checks")
     there, skipped = in_common(sources, truth, ids)
     design.check_size(min(clips, len(there)), checks, method, systems)
+    check_place(out / KEY)
     rng = np.random.default_rng(secrets.randbits(128) if seed is None else seed)
     usable = usable_clips([there[k] for k in rng.permutation(len(there))], clips, sources, truth, skipped)
     if not usable:
-        raise skipped[-1]
+        raise InputError(f"none of {counted(len(there), 'clip')} can be shown: {skipped[-1].line}")
     design.check_size(len(usable), checks, method, systems)
     taken = design.clips_for_checks(checks, method, systems)
     checked, judged = list(usable)[:taken], list(usable)[taken:]
@@ -161,11 +160,13 @@ def make_study(
     return MadeStudy(out, key, len(judged), checks, beside, consent, skipped)
 
 
-def _check(method: str, ask: Sequence[str], clips: int, checks: int | None) -> None:
+def _check(compare: Sequence[str], method: str, ask: Sequence[str], clips: int, checks: int | None) -> None:
     if method not in METHODS:
         raise InputError(f"`method` {method!r}: choose one of {', '.join(METHODS)}")
     wrong = next((question for question in ask if question not in QUESTIONS), None)
     if wrong is not None or not ask or len(set(ask)) < len(ask):
         raise InputError(f"`ask` {' '.join(ask)}: choose one or more of {', '.join(QUESTIONS)}, each once")
+    if method == PAIRS and len(compare) < 2:
+        raise InputError("a pair takes two to compare; give another folder, run or weights, or the truth")
     check_range("clips", clips, 1, 1000)
     check_range("checks", checks, 0, 100)

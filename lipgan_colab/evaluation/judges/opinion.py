@@ -2,7 +2,9 @@
 
 Points are ranks rather than lengths, and their mean is usual all the same (ITU-T P.910 and P.1401). Intervals are
 Student's, with the variances of crossed.py: for other judges and other clips. A difference's interval knows that the
-same judges and the same clips are on both sides, and is narrower than those of the two means suggest.
+same judges and the same clips are on both sides, and is narrower than those of the two means suggest. Some judges give
+more points than others whatever they see, and hardly any two see the same films: from differences that is taken off
+(the subject bias of ITU-T P.913), and where it cannot be told from the systems it is left.
 """
 
 from collections.abc import Sequence
@@ -120,21 +122,40 @@ def opinion_differences(
     """Each two systems by each question, by question and in the order of the systems."""
     found = []
     for question in questions:
+        own, widened = _without_bias([one for one in given if one.question == question])
         for pair in combinations(systems, 2):
-            parts = [
-                [r for r in given if r.question == question and r.system == system and not r.anchor] for system in pair
-            ]
-            found.append(_difference(*parts, question, pair))
+            parts = [[one for one in own if one.system == system and not one.anchor] for system in pair]
+            found.append(_difference(*parts, question, pair, widened))
     told = holm(np.array([one.p for one in found]))
     return [replace(one, told=bool(yes)) for one, yes in zip(found, told, strict=True)]
 
 
-def _difference(a: Sequence[Rating], b: Sequence[Rating], question: str, pair: tuple[str, str]) -> OpinionDifference:
+def _without_bias(own: Sequence[Rating]) -> tuple[list[Rating], float]:
+    """The ratings less what their judges give more than others to the same systems (least squares), and how much wider
+    intervals get because that was estimated from them. As they are where it cannot be told: nobody rated two systems.
+    """
+    judges, of_judge = np.unique([one.judge for one in own], return_inverse=True)
+    systems, of_system = np.unique([one.system for one in own], return_inverse=True)
+    freedom = len(judges) + len(systems) - 1
+    shown = np.concatenate([np.eye(len(judges))[of_judge], np.eye(len(systems))[of_system]], axis=1)
+    if not own or len(own) <= freedom or np.linalg.matrix_rank(shown) < freedom:
+        return list(own), 1.0
+    points = np.array([one.points for one in own], float)
+    bias = np.linalg.lstsq(shown, points, rcond=None)[0][: len(judges)]
+    fair = np.round(points - (bias - bias.mean())[of_judge], 9)  # a trace of a difference would be taken for one
+    return [replace(one, points=float(p)) for one, p in zip(own, fair, strict=True)], (
+        len(own) / (len(own) - freedom)
+    ) ** 0.5
+
+
+def _difference(
+    a: Sequence[Rating], b: Sequence[Rating], question: str, pair: tuple[str, str], widened: float
+) -> OpinionDifference:
     if not a or not b:
         return OpinionDifference(question, *pair, *[float("nan")] * 4, False, 0, 0, len(a) + len(b), (np.nan, np.nan))
     (mean_a, moved_a), (mean_b, moved_b) = _moved(a), _moved(b)
     rounding = ROUNDED / len(a) + ROUNDED / len(b)
-    found = _spread([*a, *b], np.concatenate([moved_a, -moved_b]), rounding)
+    found = _spread([*a, *b], widened * np.concatenate([moved_a, -moved_b]), rounding)
     difference, half = mean_a - mean_b, float(found.reach())
     vj, _, both = found.variances
     p = float(found.chance(difference)) if difference else 1.0 if found.known else float("nan")

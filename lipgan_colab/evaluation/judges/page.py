@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import math
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from lipgan_colab.evaluation.judges.words import PAGE
 from lipgan_colab.files import make_folder, written_whole
 
 INDEX, FILMS = "index.html", "films"
+WATCHED, ANSWERING = 1.5, 8  # how often a film is watched, and seconds for an answer: to say how long it takes
 INSIDE = re.compile(r'<script type="text/plain" id="film-(\w+)">([^<]*)</script>')
 DATA = r'<script type="application/json" id="{}">([^<]*)</script>'
 
@@ -86,7 +88,7 @@ def shown_to_judges(key: Key, told: Told = Told()) -> dict:
         "send_to": _line(told.send_to),
         "credit": _line(told.credit),
         "agreed": told.agreed,
-        "seconds": {name: round(key.films[name].seconds, 2) for name in sorted(key.films)},
+        "minutes": minutes_of(key),
         "forms": [[list(trial.films) for trial in form] for form in key.forms],
     }
 
@@ -111,7 +113,8 @@ class JudgesPage:
         if name in self.inside:
             return base64.b64decode(self.inside[name])
         path = self.folder / FILMS / f"{name}.mp4"
-        if name not in self.study["seconds"] or not path.is_file():
+        shown = {film for form in self.study["forms"] for trial in form for film in trial}
+        if name not in shown or not path.is_file():
             raise InputError(f"{path}: the study's film is gone; copy its folder again, whole")
         return path.read_bytes()
 
@@ -127,6 +130,13 @@ def read_page(folder: str | Path) -> JudgesPage:
         text = path.read_text(encoding="utf-8")
         told = [json.loads(re.search(DATA.format(name), text)[1]) for name in ("study", "words")]
         return JudgesPage(Path(folder), *told, dict(INSIDE.findall(text)))
+
+
+def minutes_of(key: Key) -> int:
+    """How long a judge is busy with a study, about."""
+    form = key.forms[0]
+    seconds = sum(key.films[name].seconds for trial in form for name in trial.films)
+    return math.ceil((WATCHED * seconds + ANSWERING * len(form)) / 60)
 
 
 def as_script(value: dict | Sequence) -> str:

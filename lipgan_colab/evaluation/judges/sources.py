@@ -16,9 +16,10 @@ from lipgan_colab.files import file_sha256
 from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.setting import ready_generator
+from lipgan_colab.models.pretrained import PRETRAINED
 from lipgan_colab.models.weights import EXPORT
 
-NAMED = re.compile(r"([\w.+ -]{1,40})=(.+)", re.DOTALL)
+NAMED = re.compile(r"([^=/\\]{1,60})=(.+)", re.DOTALL)
 MOST_NAMED = 5  # of clips that not everybody has
 MAKING = GenerateOptions(crf=10)  # they are encoded once more for the page, as everybody else's are
 FilmOf = Callable[[str], Path]  # the film of a clip; InputError where it cannot be had
@@ -96,7 +97,7 @@ def _named(text: str) -> tuple[str, str]:
     """A name and what it names; where no name is given, the last part of the path."""
     found = NAMED.fullmatch(text)
     if found and not os.path.exists(text):
-        return found[1].strip(), found[2]
+        return CONTROL.sub(" ", found[1]).strip(), found[2]
     return CONTROL.sub(" ", Path(text).name or text), text
 
 
@@ -112,6 +113,8 @@ def _source(name: str, place: str, truth: Mapping[str, Path], made: Path, device
         return Source(name, frozenset(films), films.__getitem__)
     if not truth:
         raise InputError(f"{place}: no folder of films; if these are weights, give `videos`, of which they make theirs")
+    if not os.path.exists(place) and place not in PRETRAINED:
+        raise InputError(f"{place}: no such folder of films, run or weights; NAME=… says how one is called")
     return Source(name, frozenset(truth), _maker(name, place, truth, made, device))
 
 

@@ -1,6 +1,7 @@
 """The words of a study's page: English, or another language's file with the same entries."""
 
 import json
+import re
 from pathlib import Path
 
 from lipgan_colab.errors import InputError, reading
@@ -25,6 +26,9 @@ def read_words(path: str | Path | None = None) -> dict:
             raise InputError("it holds no texts by their names")
         for name in english:
             _check(words, name)
+            strange = _blanks(words[name]) - _blanks(english[name])
+            if strange:
+                raise InputError(f"the text {name!r} has {min(strange)}, which nothing is put in for")
         return {name: words[name] for name in english}
 
 
@@ -40,6 +44,11 @@ def _check(words: dict, name: str) -> None:
             raise InputError(f"'points' are the {len(POINTS)} words of the scale, the worst first")
     elif not _is_text(text):
         raise InputError(f"the text {name!r} is missing")
+
+
+def _blanks(text: object) -> set[str]:
+    """What the page fills in: {minutes}."""
+    return set(re.findall(r"\{\w+\}", text)) if isinstance(text, str) else set()
 
 
 def _is_text(text: object) -> bool:

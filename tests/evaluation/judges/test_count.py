@@ -60,7 +60,9 @@ def test_a_known_preference_is_told(study):
     said = str(found)
     assert "8 judges, of whom 7 passed the checks and 1 did not" in said and "ours preferred" in said
     assert "<b>bad.json: it is no file of answers" in said and "the same judge as" in said
-    assert "\x1b" not in said and re.search(r"judge \d: \d of 6 checks right, 5 are needed; not counted", said)
+    assert "\x1b" not in said and re.search(
+        r"judge \d: \d of 6 answers to checks right, 5 are needed; not counted", said
+    )
 
 
 def test_the_page_has_all_in_one_file_and_takes_names_for_text(study):

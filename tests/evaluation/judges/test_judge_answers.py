@@ -52,6 +52,7 @@ def test_judges_are_read_in_an_order_that_tells_nothing_of_their_files(tmp_path)
         lambda text: f"\n\n  {text} \r\n\t",
         lambda text: f"```json\n{text}\n```\n",
         lambda text: f"~~~\n{text}\n~~~",
+        lambda text: f"Hello,\nmy answers:\n{text}\n-- \nJo",
         lambda text: text.replace(", ", ",\xa0"),
     ],
 )
@@ -64,6 +65,26 @@ def test_text_that_was_copied_is_read(tmp_path, worn):
 def test_an_editors_unicode_is_read(tmp_path):
     (tmp_path / "a.txt").write_bytes(json.dumps(FILES[0]).encode("utf-16"))
     assert len(read_answers([tmp_path], KEY)[0]) == 1
+
+
+def test_folders_in_folders_are_looked_into_and_what_is_gone_is_named(tmp_path):
+    (tmp_path / "judge 1").mkdir()
+    put(tmp_path / "judge 1", FILES[0])
+    (tmp_path / "judge 1" / "around").symlink_to(tmp_path)
+    judges, refused = read_answers([tmp_path, tmp_path / "gone.json"], KEY)
+    assert len(judges) == 1 and [(one.path.name, one.why) for one in refused] == [
+        ("gone.json", "there is no such file")
+    ]
+
+
+def test_a_copy_is_known_whatever_it_says_of_plays(tmp_path):
+    copied = copy.deepcopy(FILES[0]) | {"judge": "f" * 32}
+    for answer in copied["answers"]:
+        answer["plays"] = [7, 7]
+    judges, refused = read_answers([put(tmp_path, FILES[0], copied)], KEY)
+    assert len(judges) == 1 and "a copy of 0.json" in refused[0].why
+    put(tmp_path, changed(FILES[1], 0, plays=[10**400, 1]), names=["many.json"])
+    assert "how often each film" in read_answers([tmp_path / "many.json"], KEY)[1][0].why
 
 
 def test_what_is_unknown_is_passed_over_and_other_files_of_a_folder_too(tmp_path):

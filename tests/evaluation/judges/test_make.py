@@ -57,7 +57,7 @@ def test_the_page_does_not_tell_which_is_which(study, makers):
     source = re.sub(r'(id="film-\w+">)[^<]*<', r"\1<", text)  # without what is in the films
     told = read_page(folder).study
     assert told.keys() == {
-        *("study", "title", "method", "questions", "send_to", "credit", "agreed", "seconds", "forms")
+        *("study", "title", "method", "questions", "send_to", "credit", "agreed", "minutes", "forms")
     }
     source = source.replace("the yak corpus", "")  # this its maker has said
     tells = [
@@ -129,6 +129,10 @@ def test_films_can_lie_beside_the_page_in_another_language(makers, tmp_path):
     (tmp_path / "fr.json").write_text(json.dumps(words), encoding="utf-8")
     with pytest.raises(InputError, match=r"fr\.json: the text 'go_on' is missing"):
         make_study(compare, tmp_path / "other", texts=tmp_path / "fr.json")
+    (tmp_path / "fr.json").write_text(json.dumps(words | {"go_on": "{trails} left"}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"'go_on' has \{trails\}, which nothing is put in for"):
+        make_study(compare, tmp_path / "other", texts=tmp_path / "fr.json")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -137,6 +141,7 @@ def test_films_can_lie_beside_the_page_in_another_language(makers, tmp_path):
         ({"compare": ["zebra"]}, "a pair takes two"),
         ({"compare": ["zebra", "zebra"]}, "'zebra' is compared already"),
         ({"compare": ["zebra", "nothing-here"]}, "nothing-here: no folder of films; if these are weights, give videos"),
+        ({"compare": ["zebra", "gone"], "videos": "videos"}, "gone: no such folder of films, run or weights"),
         ({"compare": ["zebra", "truth"]}, "where the true clips lie is missing; give videos"),
         ({"compare": ["late=zebra", "yak"]}, "'late' is what the true clips are called, or a check"),
         ({"compare": ["zebra", "yak"], "checks": 2}, "made of true clips"),

@@ -73,3 +73,19 @@ def test_where_all_points_are_the_same_it_depends_on_how_many_they_are():
     assert many.told and not few.told and few.low < 0 < few.high
     (none,) = opinion_differences(ratings_of({"a": np.full((8, 8), 3), "b": np.full((8, 8), 3)}), ["a", "b"], ["sync"])
     assert none.difference == 0 and not none.told and none.favourite == ""
+
+
+def test_who_gives_fewer_points_whatever_is_shown_moves_no_difference():
+    """Judges of whom half are strict, and see more films of one system."""
+    given = []
+    for judge in range(6):
+        strict = judge % 2
+        for clip in range(6):
+            system = "a" if clip < (4 if strict else 2) else "b"
+            points = (5 if system == "a" else 3) - strict
+            given.append(Rating(judge, f"clip {clip}", "sync", system, points, False))
+    (found,) = opinion_differences(given, ["a", "b"], ["sync"])
+    assert found.difference == pytest.approx(2) and found.low > 1 and found.told
+    alone = [one for one in given if (one.system == "a") == (one.judge % 2 == 0)]  # nobody rates both
+    (found,) = opinion_differences(alone, ["a", "b"], ["sync"])
+    assert found.difference == pytest.approx(3)  # strictness or system: nobody knows, so it is left

@@ -5,8 +5,21 @@
 // and knows nothing of what the films are.
 function judgeStudy(root, study, words, films, keep) {
   const trialsOf = (state) => study.forms[state.form];
-  let state = keep.load();
+  let state = usable(keep.load());
   let drop = () => {}; // ends what the screen before has begun
+
+  // What was kept may be of another program, or damaged.
+  function usable(kept) {
+    const form = kept && study.forms[kept.form];
+    const whole = form && /^[0-9a-f]{32}$/.test(kept.judge) && Array.isArray(kept.answers);
+    return whole && kept.answers.every((answer) => answer && form[answer.trial]) ? kept : null;
+  }
+
+  // Another tab may have gone on with the same judge: what was answered there counts.
+  function takeOver() {
+    const kept = usable(keep.load());
+    if (kept && kept.judge === state.judge && kept.answers.length > state.answers.length) state = kept;
+  }
 
   function element(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
@@ -62,8 +75,6 @@ function judgeStudy(root, study, words, films, keep) {
   function welcome() {
     if (state === null) state = newState(keep.form === null ? random(study.forms.length) : keep.form);
     const trials = trialsOf(state);
-    const seconds = trials.flatMap((trial) => trial).reduce((sum, film) => sum + study.seconds[film], 0);
-    const minutes = Math.ceil((1.5 * seconds + 8 * trials.length) / 60);
     const boxes = ["consent_judge", "consent_faces"].map((name) =>
       element("label", {}, element("input", { type: "checkbox", onchange: check }), " ", say(name)),
     );
@@ -82,7 +93,7 @@ function judgeStudy(root, study, words, films, keep) {
     if (study.agreed) lines.push("faces_agreed");
     show(
       element("h1", {}, study.title),
-      ...lines.map((line) => element("p", {}, say(line, { trials: trials.length, minutes }))),
+      ...lines.map((line) => element("p", {}, say(line, { trials: trials.length, minutes: study.minutes }))),
       element("p", {}, say("sound"), " ", element("button", { onclick: testSound }, say("test_sound"))),
       ...boxes,
       element("label", { class: "judge-name" }, say("name"), " ", name),
@@ -102,6 +113,7 @@ function judgeStudy(root, study, words, films, keep) {
   }
 
   function trial() {
+    takeOver();
     const trials = trialsOf(state);
     const answered = new Set(state.answers.map((answer) => answer.trial));
     const number = trials.findIndex((_, place) => !answered.has(place));
@@ -125,7 +137,9 @@ function judgeStudy(root, study, words, films, keep) {
       video.addEventListener("ended", () => {
         let seen = 0;
         for (let k = 0; k < video.played.length; k++) seen += video.played.end(k) - video.played.start(k);
+        const before = plays.every((count) => count > 0);
         if (seen > 0.9 * video.duration) plays[place]++;
+        if (!before && plays.every((count) => count > 0)) asked[asked.length - 1].box.scrollIntoView({ block: "nearest" });
         const following = queue.shift();
         if (following !== undefined) play([following, ...queue]);
         update();
@@ -141,6 +155,10 @@ function judgeStudy(root, study, words, films, keep) {
       videos.forEach((video) => video.pause());
       videos.forEach((video, place) => video.parentElement.classList.toggle("judge-playing", place === places[0]));
       queue = places.slice(1);
+      for (const place of queue) {
+        videos[place].play().catch(() => {}); // iPhones play with sound only what a finger has started once
+        videos[place].pause();
+      }
       const video = videos[places[0]];
       video.currentTime = 0;
       video.play().catch(() => {}); // another was pressed before it began
@@ -216,7 +234,9 @@ function judgeStudy(root, study, words, films, keep) {
 
     function goOn() {
       if (waiting() !== undefined) return;
-      for (const question of study.questions)
+      takeOver();
+      const isNew = !state.answers.some((answer) => answer.trial === number);
+      for (const question of isNew ? study.questions : [])
         state.answers.push({ trial: number, question, ...chosen[question], plays: [...plays] });
       keep.save(state);
       trial();
