@@ -153,10 +153,10 @@ def make_study(
         study, heading = rng.bytes(8).hex(), CONTROL.sub(" ", title)
         key = Key(study, heading, method, tuple(ask), tuple(systems), known, trials(forms, written))
         beside = beside or sum(path.stat().st_size for path in films.values()) > LARGE_PAGE
-        write_page(out / PAGE, key, words, films, Told(send_to, credit, consent), beside)
         if truth and measures:
             skipped += write_measures(out / MEASURED, judged, usable, sources, truth)
-        write_key(out / KEY, key)
+        write_page(out / PAGE, key, words, films, Told(send_to, credit, consent), beside)
+        write_key(out / KEY, key)  # at once, or there would be a page whose films nobody knows
     return MadeStudy(out, key, len(judged), checks, beside, consent, skipped)
 
 
