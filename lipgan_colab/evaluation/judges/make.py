@@ -74,8 +74,9 @@ def _enough(clips: int, systems: int, questions: int) -> str:
         return "However many: of one clip nothing can be told of others"
     pairs = systems * (systems - 1) // 2  # a judge sees so many times fewer clips of each
     needed = [(share, pairs * judges_needed(clips, share, comparisons=pairs * questions)) for share in SHARES]
-    said = "; ".join(f"{said_of(count)} see that {share:.0%} of all answers prefer one" for share, count in needed)
-    return f"About {said}" + ("; more clips would help more than more judges" if needed[0][1] > MOST_JUDGES else "")
+    said = ", ".join(f"{share:.0%}: {said_of(count)}" for share, count in needed)
+    hint = "; more clips would help more than more judges" if needed[0][1] > MOST_JUDGES else ""
+    return f"To tell that so many answers prefer one, about: {said}{hint}"
 
 
 def make_study(
