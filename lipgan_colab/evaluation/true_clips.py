@@ -140,18 +140,24 @@ def read_clip(speech: Speech, finder: FaceFinder, size: int) -> Clip:
 class Listener:
     """What is known of a clip before any generator is judged by it, and how others of its frames are measured.
 
+    Args:
+        clip: as it truly is.
+        judges: who listens.
+        variants: clips of its frames by their names; None takes those that are made of the truth (`scores.VARIANTS`).
+
     Attributes:
-        scores, sync: of the variants that are made of the truth (see `scores.VARIANTS`), as `ClipScores` has them.
+        scores, sync: of the variants, as `ClipScores` has them.
     """
 
-    def __init__(self, clip: Clip, judges: Judges):
+    def __init__(self, clip: Clip, judges: Judges, variants: dict[str, FaceClip] | None = None):
         self._judges, self._wave, frames = judges, clip.speech.wave, len(clip.crops.frames)
         self._silent, self._spectrum = silent_frames(self._wave, frames), mel(self._wave)
         self._heard = min(frames, len(self._wave) * FPS // SAMPLE_RATE)
         self._sounds = None
         if judges.expert is not None and self._heard >= FRAMES:
             self._sounds = sound_heard(judges.expert, self._wave, self._heard)
-        self.scores, self.sync = self.of(_made_of_the_truth(clip), clip.crops)
+        variants = _made_of_the_truth(clip) if variants is None else variants
+        self.scores, self.sync = self.of(variants, clip.crops)
 
     def of(
         self, variants: dict[str, FaceClip], true: FaceClip

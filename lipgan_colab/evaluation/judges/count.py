@@ -10,9 +10,8 @@ from lipgan_colab.evaluation.judges.answers import Judge, Refused, choices, rati
 from lipgan_colab.evaluation.judges.attention import Attention, asked_of_anybody, attention
 from lipgan_colab.evaluation.judges.counted import DATA, PAGE, Counted, findings, more_of, side_bias
 from lipgan_colab.evaluation.judges.counted_page import write_page
-from lipgan_colab.evaluation.judges.key import PAIRS, SIDES, Key, read_key
+from lipgan_colab.evaluation.judges.key import MEASURED, PAIRS, SIDES, Key, read_key
 from lipgan_colab.evaluation.judges.measures_agree import (
-    FILE,
     MeasureAgrees,
     judges_agree,
     measures_agree,
@@ -44,7 +43,7 @@ def count_answers(study: str | Path, answers: Sequence[str | Path], out: str | P
     out = make_folder(folder / "counted" if out is None else out)
     seen = attention(judges, key)
     passed = [judge for judge, one in zip(judges, seen, strict=True) if one.passed]
-    measures, why, another = _measures(folder / FILE, passed, key)
+    measures, why, another = _measures(folder / MEASURED, passed, key)
     told = findings(passed, key)
     found = Counted(
         out,
@@ -77,7 +76,7 @@ def _none_counts(refused: Sequence[Refused]) -> str:
 def _measures(path: Path, judges: Sequence[Judge], key: Key) -> tuple[list[MeasureAgrees], str, dict[str, float]]:
     """How well measures go with the judges; why that is not known, or ""; and how well another judge does."""
     if not path.exists():
-        return [], f"{FILE} is not beside the study's key, so they are not compared with people", {}
+        return [], f"{MEASURED} is not beside the study's key, so they are not compared with people", {}
     try:
         measured = read_measures(path)
     except InputError as error:
@@ -91,7 +90,7 @@ def _measures(path: Path, judges: Sequence[Judge], key: Key) -> tuple[list[Measu
         found = measures_correlate(given, measured, key.questions)
         another = {question: one_judge_correlates(given, question, with_truth=False) for question in key.questions}
     if not any(math.isfinite(one.agrees) for one in found):
-        return [], f"{FILE} has no measures of the films that were judged", {}
+        return [], f"{MEASURED} has no measures of the films that were judged", {}
     return found, "", another
 
 

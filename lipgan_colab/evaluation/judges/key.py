@@ -12,6 +12,7 @@ from lipgan_colab.errors import InputError, reading
 from lipgan_colab.files import written_whole
 
 KEY = "key.json"
+MEASURED = "measures.csv"  # beside it: columns clip and system, and a column for each measure
 FORMAT = "lipgan_colab/judge-study/1"
 ANSWERS_FORMAT = "lipgan_colab/judge-answers/1"
 

@@ -11,8 +11,8 @@ import torch
 
 from lipgan_colab.errors import CONTROL, InputError, check_range, counted
 from lipgan_colab.evaluation.judges import design
-from lipgan_colab.evaluation.judges.key import KEY, METHODS, PAIRS, QUESTIONS, Key, write_key
-from lipgan_colab.evaluation.judges.measured import MEASURED, write_measures
+from lipgan_colab.evaluation.judges.key import KEY, MEASURED, METHODS, PAIRS, QUESTIONS, Key, write_key
+from lipgan_colab.evaluation.judges.measured import write_measures
 from lipgan_colab.evaluation.judges.more_answers import MOST_JUDGES, judges_needed, said_of
 from lipgan_colab.evaluation.judges.page import INDEX, Told, minutes_of, write_page
 from lipgan_colab.evaluation.judges.shown_films import trials, usable_clips, write_films

@@ -27,8 +27,6 @@ from lipgan_colab.media.video import resample_frames
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.weights import load_expert
 
-MEASURED = "measures.csv"  # beside the key
-
 
 def write_measures(
     path: str | Path,
@@ -66,7 +64,7 @@ def write_measures(
 
 
 def _measured(
-    clip: str, films: Mapping[str, Path], seen: Footage, judges: Judges, finder: FaceFinder
+    name: str, films: Mapping[str, Path], seen: Footage, judges: Judges, finder: FaceFinder
 ) -> dict[str, dict[str, float]]:
     """A clip's measures by system, the truth's among them. InputError where no face can be judged."""
     true = _at_25(films[TRUTH], seen, TRUTH)
@@ -74,12 +72,13 @@ def _measured(
     full = upright_clip(true, followed, CROP)
     crops = detected_clip(full.frames, finder)
     face_shape(crops)  # raises where nothing is seen
-    speech = Speech(Utterance(clip, films[TRUTH]), read_speech(films[TRUTH]))
-    listener = Listener(Clip(speech, float(np.mean([face.yaw for face in followed])), crops, full), judges)
-    others: dict[str, FaceClip] = {TRUTH: full}
+    speech = Speech(Utterance(name, films[TRUTH]), read_speech(films[TRUTH]))
+    variants: dict[str, FaceClip] = {TRUTH: full}
     for system in films.keys() - {TRUTH}:
-        others[system] = detected_clip(upright_clip(_at_25(films[system], seen, system), followed, CROP).frames, finder)
-    return listener.of(others, crops)[0]
+        shown = upright_clip(_at_25(films[system], seen, system), followed, CROP)
+        variants[system] = detected_clip(shown.frames, finder)
+    clip = Clip(speech, float(np.mean([face.yaw for face in followed])), crops, full)
+    return Listener(clip, judges, variants).scores
 
 
 def _at_25(film: Path, seen: Footage, whose: str) -> list[np.ndarray]:

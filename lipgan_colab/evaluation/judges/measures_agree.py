@@ -22,7 +22,6 @@ from lipgan_colab.evaluation.judges.answers import Choice, Rating
 from lipgan_colab.evaluation.judges.crossed import SURE
 from lipgan_colab.evaluation.judges.key import TRUTH
 
-FILE = "measures.csv"  # beside the key
 DRAWS = 1000  # of the bootstrap over clips
 FEWEST_CLIPS = 5  # for an interval: of fewer a bootstrap tells too little
 FEWEST_FILMS = 4  # for a rank correlation
