@@ -32,6 +32,34 @@ os.environ |= {
 }
 
 
+# The files that take longest come first: one that is begun last lets the other process wait for it.
+LONGEST = (
+    "test_notebooks.py",
+    "training/test_train.py",
+    "browser/test_generate_notebook.py",
+    "cli/test_verbs.py",
+    "evaluation/test_ablation.py",
+    "generation/test_generate.py",
+    "generation/test_dubbing.py",
+    "generation/test_starter.py",
+    "shards/test_preprocess.py",
+    "speech/test_sync.py",
+    "training/test_distributed.py",
+    "training/test_two_trainers.py",
+    "training/test_train_motion.py",
+    "training/test_bad_drive.py",
+    "browser/test_judges_page.py",
+    "evaluation/test_evaluate.py",
+    "evaluation/judges/test_make.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """In the order of LONGEST, then the others as they were."""
+    places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
 def pytest_configure(config):
     """Only tests that are asked for as such (`-m gpu`) see the GPUs; LIPGAN_TEST_GPUS shows some to the others too."""
     if config.option.markexpr != "gpu":

@@ -16,6 +16,8 @@ VERBS = (
     "generate_voices",
     "evaluate",
     "ablate",
+    "make_study",
+    "count_answers",
     "open_workspace",
     "load_generator",
 )
