@@ -17,13 +17,13 @@ from notebook_runs import NAMES, all_five, errors_in, execute, pictures_in, smal
 ROOT = Path(__file__).resolve().parents[1]
 # What the package imports of Colab's image, and what that needs.
 PACKAGES = """
-    absl-py backcall beautifulsoup4 certifi cffi charset-normalizer contourpy cryptography cycler debugpy decorator
-    filelock flatbuffers fonttools fsspec gdown h5py idna imageio ipykernel ipython ipython-genutils ipywidgets jinja2
-    jupyter-client jupyter-core jupyterlab-widgets kiwisolver lazy-loader markupsafe matplotlib matplotlib-inline
-    mpmath nest-asyncio networkx numpy opencv-contrib-python opencv-python opencv-python-headless packaging parso
-    pexpect pickleshare pillow platformdirs prompt-toolkit protobuf psutil ptyprocess pycparser pygments pyparsing
-    pysocks python-dateutil pyzmq requests safetensors scikit-image scipy setuptools six soupsieve sympy tifffile
-    tornado tqdm traitlets typing-extensions urllib3 wcwidth widgetsnbextension xxhash
+    absl-py anywidget backcall beautifulsoup4 certifi cffi charset-normalizer contourpy cryptography cycler debugpy
+    decorator filelock flatbuffers fonttools fsspec gdown h5py idna imageio ipykernel ipython ipython-genutils
+    ipywidgets jinja2 jupyter-client jupyter-core jupyterlab-widgets kiwisolver lazy-loader markupsafe matplotlib
+    matplotlib-inline mpmath nest-asyncio networkx numpy opencv-contrib-python opencv-python opencv-python-headless
+    packaging parso pexpect pickleshare pillow platformdirs prompt-toolkit protobuf psutil psygnal ptyprocess
+    pycparser pygments pyparsing pysocks python-dateutil pyzmq requests safetensors scikit-image scipy setuptools
+    six soupsieve sympy tifffile tornado tqdm traitlets typing-extensions urllib3 wcwidth widgetsnbextension xxhash
 """
 
 IMPORTS = """
