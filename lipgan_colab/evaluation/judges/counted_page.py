@@ -15,6 +15,7 @@ from lipgan_colab.evaluation.judges.counted import (
     agreement_sentence,
     between,
     conclusion,
+    leans,
     measure_value,
     people,
     percent,
@@ -24,7 +25,6 @@ from lipgan_colab.evaluation.judges.counted import (
     side_sentence,
     value,
 )
-from lipgan_colab.evaluation.judges.crossed import SURE
 from lipgan_colab.evaluation.judges.key import PAIRS
 from lipgan_colab.evaluation.judges.measures_agree import best
 from lipgan_colab.evaluation.judges.preference import Preference
@@ -173,7 +173,7 @@ def _comparisons(found: Counted) -> str:
         "clips, would probably be. Filled and blue: told. Hollow and grey: cannot tell yet; the difference may still "
         "be as large as the bar reaches."
     )
-    if any(not one.told and math.isfinite(one.p) and one.p <= SURE for one in own):
+    if any(map(leans, own)):
         meaning += (
             " A hollow one whose bar leaves out the line would be told if it were the only comparison; among so many "
             "it may well be chance."

@@ -7,7 +7,7 @@ import math
 import textwrap
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lipgan_colab.evaluation.judges.attention import Attention
 from lipgan_colab.evaluation.judges.counted import percent, short
@@ -101,6 +101,43 @@ def _by_question(found: Sequence) -> dict[str, list]:
     }
 
 
+def _dotted(
+    found: dict[str, list],
+    titles: dict[str, str],
+    dark: bool,
+    row: float,
+    line: float | None,
+    dot: Callable[[Any], tuple[float, float, float, bool]],
+    name: Callable[[Any], str],
+) -> tuple[_Sheet, list[tuple[Axes, str, list]]]:
+    """A sheet with a panel for each question, and in it a row for each thing; and the panels with what is in them.
+
+    Args:
+        found: the things, by question.
+        titles: of the questions.
+        dark: for which page.
+        row: its height in inches.
+        line: with what values are compared; None draws none.
+        dot: a thing's value, the ends of its interval, and whether something is told by it.
+        name: what stands before its row.
+    """
+    sheet = _Sheet(dark, [titles[question] for question in found], [len(rows) for rows in found.values()], row)
+    panels = [(panel, *of) for panel, of in zip(sheet.panels, found.items(), strict=True)]
+    for panel, _, rows in panels:
+        if line is not None:
+            sheet.line(panel, line)
+        for place, one in enumerate(rows):
+            sheet.dot(panel, place, *dot(one))
+        sheet.names(panel, [name(one) for one in rows])
+    return sheet, panels
+
+
+def _shares(panel: Axes, middle: str = "half") -> None:
+    """An axis of shares in percent."""
+    panel.set_xlim(-2, 102)
+    panel.set_xticks([0, 25, 50, 75, 100], ["0 %", "25 %", middle, "75 %", "100 %"])
+
+
 def preference_picture(found: Sequence[Preference], titles: dict[str, str], dark: bool) -> bytes:
     """How often the first of two systems was chosen.
 
@@ -109,15 +146,16 @@ def preference_picture(found: Sequence[Preference], titles: dict[str, str], dark
         titles: of the questions.
         dark: for which page.
     """
-    panels = _by_question(found)
-    sheet = _Sheet(dark, [titles[question] for question in panels], [len(rows) for rows in panels.values()], TALL_ROW)
-    for panel, rows in zip(sheet.panels, panels.values(), strict=True):
-        sheet.line(panel, 50)
-        for row, one in enumerate(rows):
-            sheet.dot(panel, row, 100 * one.share, 100 * one.low, 100 * one.high, one.told)
-        sheet.names(panel, [f"{short(one.first)}\nor {short(one.second)}" for one in rows])
-        panel.set_xlim(-2, 102)
-        panel.set_xticks([0, 25, 50, 75, 100], ["0 %", "25 %", "half", "75 %", "100 %"])
+
+    def dot(one: Preference) -> tuple[float, float, float, bool]:
+        return 100 * one.share, 100 * one.low, 100 * one.high, one.told
+
+    def name(one: Preference) -> str:
+        return f"{short(one.first)}\nor {short(one.second)}"
+
+    sheet, panels = _dotted(_by_question(found), titles, dark, TALL_ROW, 50, dot, name)
+    for panel, _, rows in panels:
+        _shares(panel)
         right = f"{short(rows[0].first)} chosen" if len(rows) == 1 else "the upper name chosen"
         sheet.write(panel.set_xlabel, f"{right}, part of the answers")
     return sheet.png()
@@ -125,28 +163,28 @@ def preference_picture(found: Sequence[Preference], titles: dict[str, str], dark
 
 def strength_picture(found: Sequence[Strength], titles: dict[str, str], dark: bool) -> bytes:
     """How often each system would be chosen against an average one. Arguments as of `preference_picture`."""
-    panels = _by_question(found)
-    sheet = _Sheet(dark, [titles[question] for question in panels], [len(rows) for rows in panels.values()])
-    for panel, rows in zip(sheet.panels, panels.values(), strict=True):
-        sheet.line(panel, 50)
-        for row, one in enumerate(rows):
-            told = one.low > 0.5 or one.high < 0.5
-            sheet.dot(panel, row, 100 * one.share, 100 * one.low, 100 * one.high, told)
-        sheet.names(panel, [short(one.system) for one in rows])
-        panel.set_xlim(-2, 102)
-        panel.set_xticks([0, 25, 50, 75, 100], ["0 %", "25 %", "half", "75 %", "100 %"])
+
+    def dot(one: Strength) -> tuple[float, float, float, bool]:
+        return 100 * one.share, 100 * one.low, 100 * one.high, one.low > 0.5 or one.high < 0.5
+
+    sheet, panels = _dotted(_by_question(found), titles, dark, ROW, 50, dot, lambda one: short(one.system))
+    for panel, _, _ in panels:
+        _shares(panel)
         sheet.write(panel.set_xlabel, "chosen against an average system")
     return sheet.png()
 
 
 def opinion_picture(found: Sequence[Opinion], titles: dict[str, str], dark: bool) -> bytes:
     """Mean points. Arguments as of `preference_picture`."""
-    panels = _by_question(found)
-    sheet = _Sheet(dark, [titles[question] for question in panels], [len(rows) for rows in panels.values()], TALL_ROW)
-    for panel, rows in zip(sheet.panels, panels.values(), strict=True):
-        for row, one in enumerate(rows):
-            sheet.dot(panel, row, one.mean, one.low, one.high, not one.anchor)
-        sheet.names(panel, [short(one.system) + (" (beside\nthe checks)" if one.anchor else "") for one in rows])
+
+    def dot(one: Opinion) -> tuple[float, float, float, bool]:
+        return one.mean, one.low, one.high, not one.anchor
+
+    def name(one: Opinion) -> str:
+        return short(one.system) + (" (beside\nthe checks)" if one.anchor else "")
+
+    sheet, panels = _dotted(_by_question(found), titles, dark, TALL_ROW, None, dot, name)
+    for panel, _, _ in panels:
         panel.set_xlim(POINTS[0] - 0.1, POINTS[-1] + 0.1)
         panel.set_xticks(POINTS, [f"{POINTS[0]}\nbad", *map(str, POINTS[1:-1]), f"{POINTS[-1]}\nexcellent"])
         sheet.write(panel.set_xlabel, "mean points")
@@ -155,13 +193,15 @@ def opinion_picture(found: Sequence[Opinion], titles: dict[str, str], dark: bool
 
 def difference_picture(found: Sequence[OpinionDifference], titles: dict[str, str], dark: bool) -> bytes:
     """By how many points two systems differ. Arguments as of `preference_picture`."""
-    panels = _by_question(found)
-    sheet = _Sheet(dark, [titles[question] for question in panels], [len(rows) for rows in panels.values()], TALL_ROW)
-    for panel, rows in zip(sheet.panels, panels.values(), strict=True):
-        sheet.line(panel, 0)
-        for row, one in enumerate(rows):
-            sheet.dot(panel, row, one.difference, one.low, one.high, one.told)
-        sheet.names(panel, [f"{short(one.first)}\nagainst {short(one.second)}" for one in rows])
+
+    def dot(one: OpinionDifference) -> tuple[float, float, float, bool]:
+        return one.difference, one.low, one.high, one.told
+
+    def name(one: OpinionDifference) -> str:
+        return f"{short(one.first)}\nagainst {short(one.second)}"
+
+    sheet, panels = _dotted(_by_question(found), titles, dark, TALL_ROW, 0, dot, name)
+    for panel, _, _ in panels:
         panel.locator_params(axis="x", nbins=5)
         sheet.write(panel.set_xlabel, "points more (right) or fewer (left) than the other")
     return sheet.png()
@@ -212,14 +252,13 @@ def measures_picture(
         dark: for which page.
     """
     found = {question: rows[:MOST_ROWS] for question, rows in found.items() if rows}
-    sheet = _Sheet(dark, [titles[question] for question in found], [len(rows) for rows in found.values()])
-    for panel, (question, rows) in zip(sheet.panels, found.items(), strict=True):
-        scale = 100 if pairs else 1
-        sheet.line(panel, 50 if pairs else 0)
-        for row, one in enumerate(rows):
-            told = one.low > (0.5 if pairs else 0)
-            sheet.dot(panel, row, scale * one.agrees, scale * one.low, scale * one.high, told)
-        sheet.names(panel, [short(one.measure) for one in rows])
+    scale, middle = (100, 0.5) if pairs else (1, 0)
+
+    def dot(one: MeasureAgrees) -> tuple[float, float, float, bool]:
+        return scale * one.agrees, scale * one.low, scale * one.high, one.low > middle
+
+    sheet, panels = _dotted(found, titles, dark, ROW, scale * middle, dot, lambda one: short(one.measure))
+    for panel, question, _ in panels:
         judge = beside.get(question, float("nan"))
         if math.isfinite(judge):
             panel.axvline(scale * judge, color=sheet.of(FAILED), linewidth=1.6, linestyle=(0, (4, 2)))
@@ -228,8 +267,7 @@ def measures_picture(
             f"\ndashes: another judge ({percent(judge) if pairs else f'{judge:+.2f}'})" if math.isfinite(judge) else ""
         )
         if pairs:
-            panel.set_xlim(-2, 102)
-            panel.set_xticks([0, 25, 50, 75, 100], ["0 %", "25 %", "chance", "75 %", "100 %"])
+            _shares(panel, "chance")
         else:
             panel.set_xlim(-1.03, 1.03)
             panel.set_xticks([-1, -0.5, 0, 0.5, 1])

@@ -17,6 +17,8 @@ from scipy.signal import correlate
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.judges.key import LATE, STILL, TRUTH
+from lipgan_colab.evaluation.true_clips import SHIFT
+from lipgan_colab.faces.face_clip import FPS
 from lipgan_colab.media import xmp
 from lipgan_colab.media.made import made_with
 from lipgan_colab.media.sound import read_sound, read_speech
@@ -27,7 +29,7 @@ from lipgan_colab.media.xmp import SHORT_BOX, SYNTHETIC_IN_PARTS, Mark
 
 LONGEST = 10  # s of a clip that are shown; ITU-T P.910 has sequences of about ten
 SHORTEST = 0.2  # s that are left of a film which is LATE_BY late
-LATE_BY = Fraction(8, 25)  # s
+LATE_BY = Fraction(SHIFT, FPS)  # s
 MOST_PIXELS = 640 * 480  # of a picture
 MOST_LAG = 0.5  # s by which a film's sound may be off the clip's, as encoders shift it
 ALIKE = 0.5  # correlation of two sounds that are one
@@ -159,25 +161,9 @@ def pictures(film: str | Path, seen: Footage, whose: str) -> Iterator[np.ndarray
 def _raw(film: str | Path, seen: Footage, whose: str) -> Iterator[np.ndarray]:
     """A film's frames as it has them, at the common rate, from where the common sound begins, LONGEST s at most."""
     behind = seen.lags[whose]
-    timed = ((time - behind, picture) for time, picture in read_video(film))
-    return islice(resample_frames(_from_zero(timed), seen.fps), int(LONGEST * seen.fps))
-
-
-def _from_zero(timed: Iterable[tuple[float, np.ndarray]]) -> Iterator[tuple[float, np.ndarray]]:
-    """Without what is shown before time 0; what is shown then comes first."""
-    waiting: tuple[float, np.ndarray] | None = None
-    timed = iter(timed)
-    for time, picture in timed:
-        if time > 0:
-            yield waiting or (0.0, picture)
-            if waiting is not None:
-                yield time, picture
-            break
-        waiting = (0.0, picture)
-    else:
-        if waiting is not None:
-            yield waiting
-    yield from timed
+    # What is shown before time 0 gives way to what comes last before it.
+    timed = ((max(time - behind, 0.0), picture) for time, picture in read_video(film))
+    return islice(resample_frames(timed, seen.fps), int(LONGEST * seen.fps))
 
 
 def _write(path: str | Path, frames: Iterator[np.ndarray], seen: Footage, start: int, late: int) -> float:

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -123,6 +124,7 @@ def _maker(name: str, weights: str, truth: Mapping[str, Path], made: Path, devic
     generator = ready_generator(weights, device)
     learnt = file_sha256(generator.file)
 
+    @cache  # each of a study's steps asks for it
     def film(clip: str) -> Path:
         of = hashlib.sha256(f"{learnt} {file_sha256(truth[clip])}".encode()).hexdigest()
         path = made / _as_file(name) / f"{_as_file(clip)}-{of[:12]}.mp4"
