@@ -51,8 +51,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from training import loader_rate, peak, random_batch
 
 from lipgan_colab.corpora.subset import read_ids
-from lipgan_colab.device import describe, fast_dtype, keep_freed_memory, pick_device, synchronize
+from lipgan_colab.device import describe, fast_dtype, pick_device, synchronize
 from lipgan_colab.errors import InputError
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.models.weights import EXPORT, load_generator, save_generator
 from lipgan_colab.shards.dataset import LipSyncDataset

@@ -17,7 +17,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lipgan_colab.device import keep_freed_memory, pick_device
+from lipgan_colab.device import pick_device
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.models.fusing import fuse
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
 from lipgan_colab.models.wav2lip import Wav2LipGenerator

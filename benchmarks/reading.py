@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lipgan_colab.device import keep_freed_memory
 from lipgan_colab.faces.mesh import kept_points
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.shards.augmentation import augmented
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.shards.film_clips import _jpeg

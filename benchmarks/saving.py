@@ -21,7 +21,8 @@ import time
 start = time.perf_counter()
 import sys, torch
 from lipgan_colab.training.checkpoint import load_newest_checkpoint
-from lipgan_colab.device import keep_freed_memory, pick_device, pick_dtype
+from lipgan_colab.device import pick_device, pick_dtype
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 from benchmarks.training import random_batch
 def lap(name):
@@ -60,7 +61,8 @@ def measure(args: argparse.Namespace, folder: Path) -> None:
     import torch
 
     from benchmarks.training import random_batch
-    from lipgan_colab.device import describe, keep_freed_memory, pick_device, pick_dtype
+    from lipgan_colab.device import describe, pick_device, pick_dtype
+    from lipgan_colab.memory import keep_freed_memory
     from lipgan_colab.training.async_checkpointer import AsyncCheckpointer
     from lipgan_colab.training.checkpoint import find_checkpoints
     from lipgan_colab.training.step import TrainConfig, build_networks, train_step

@@ -13,7 +13,8 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lipgan_colab.device import PRECISIONS, describe, fast_dtype, keep_freed_memory, pick_device
+from lipgan_colab.device import PRECISIONS, describe, fast_dtype, pick_device
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.training.step import TrainConfig, build_networks, train_step
 

@@ -1,12 +1,10 @@
-"""What this machine computes with: the device, the precision that is fast on it, and the CPU's memory allocator.
+"""What this machine computes with: the device, and the precision that is fast on it.
 
 GPUs are NVIDIA's (cuda) and Apple's (mps). The latter have no float64, answer wrongly to some layouts (see
 `memory_format`), and a copy to or from them that does not block is not there before `synchronize`.
 """
 
-import ctypes
 import os
-import platform
 
 import torch
 
@@ -120,17 +118,3 @@ def synchronize() -> None:
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that the device's memory is full."""
     return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in FULL)
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed memory instead of handing it back to the system after every layer.
-
-    By default each big activation is mapped anew, and its page faults cost up to half of the time on CPUs. To be
-    called before the first big tensor; does nothing on other C libraries.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    mmap_max, trim_threshold, top_pad = -4, -1, -2  # names of <malloc.h>
-    mallopt = ctypes.CDLL("libc.so.6").mallopt
-    for parameter, value in ((mmap_max, 0), (trim_threshold, -1), (top_pad, 256 << 20)):
-        mallopt(parameter, value)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 
-from lipgan_colab.device import describe, keep_freed_memory, pick_dtype, ran_out_of_memory
+from lipgan_colab.device import describe, pick_dtype, ran_out_of_memory
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.files import written_whole
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.models.wav2lip import SyncExpert
 from lipgan_colab.shards.dataset import LipSyncDataset, batches
 from lipgan_colab.training.feed import on_device

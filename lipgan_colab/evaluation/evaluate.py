@@ -14,7 +14,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.corpus import Utterance, folder, only
-from lipgan_colab.device import keep_freed_memory, pick_device
+from lipgan_colab.device import pick_device
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.heat_maps import FILM, NUMBERS, PICTURE, HeatMaps
 from lipgan_colab.evaluation.measures import MEASURES, face_shape, silent_frames
@@ -29,12 +29,14 @@ from lipgan_colab.files import NotWritten, make_folder, written_whole
 from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.setting import ready_generator
 from lipgan_colab.media.pipeline import ahead
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.fusing import fuse
+from lipgan_colab.models.interface import Generator
 from lipgan_colab.models.lipgan import check_face_size
-from lipgan_colab.models.motion import MotionNetwork
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.wav2lip import SyncExpert
-from lipgan_colab.models.weights import SYNC_EXPERT, Generator, load_expert
+from lipgan_colab.models.weights import SYNC_EXPERT, load_expert
 from lipgan_colab.speech.features import SpeechInput
 
 __all__ = ["MEASURES", "ClipScores", "Evaluation", "evaluate"]

@@ -13,7 +13,8 @@ from lipgan_colab.evaluation.true_clips import Clip
 from lipgan_colab.faces.face_clip import CROP, FPS
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.models.expert import sound_heard
-from lipgan_colab.models.motion import BOLDER, CRISP_OVER, CRISPER, STRIDE, MotionNetwork
+from lipgan_colab.models.motion import BOLDER, CRISP_OVER, CRISPER, STRIDE
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert, lower_halves
 
 

@@ -28,9 +28,9 @@ from lipgan_colab.evaluation.read_out import fitted
 from lipgan_colab.evaluation.report_page import at_landmarks, nanmean
 from lipgan_colab.evaluation.true_clips import Clip
 from lipgan_colab.faces.face_clip import FaceClip, resized
-from lipgan_colab.models.motion import MotionNetwork
+from lipgan_colab.models.interface import Generator
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert
-from lipgan_colab.models.weights import Generator
 
 SLOT = 30  # milliseconds of speech that are occluded at once, about
 BANDS = 5  # of a mel that are occluded at once

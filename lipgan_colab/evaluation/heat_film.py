@@ -21,8 +21,8 @@ from lipgan_colab.media.made import Made
 from lipgan_colab.media.marking import mark_file
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.media.writing import write_video
-from lipgan_colab.models.motion import MotionNetwork
-from lipgan_colab.models.weights import Generator
+from lipgan_colab.models.interface import Generator
+from lipgan_colab.models.motion_network import MotionNetwork
 
 PANEL = 288  # pixels of a face
 STRIP = 120  # pixels of the sound's height

@@ -23,9 +23,9 @@ from lipgan_colab.evaluation.true_clips import Clip
 from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.files import written_whole
 from lipgan_colab.media.made import shown
-from lipgan_colab.models.motion import MotionNetwork
+from lipgan_colab.models.interface import Generator
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.wav2lip import SyncExpert
-from lipgan_colab.models.weights import Generator
 from lipgan_colab.speech.features import mel_edges
 
 MOST = 6  # clips that are looked at, spread over all

@@ -11,9 +11,10 @@ from lipgan_colab.evaluation.measures import silent_frames
 from lipgan_colab.evaluation.true_clips import Clip
 from lipgan_colab.faces.face_clip import FPS, resized
 from lipgan_colab.media.timeline import SAMPLE_RATE
-from lipgan_colab.models.motion import MotionNetwork, as_heard
+from lipgan_colab.models.interface import Generator
+from lipgan_colab.models.motion import as_heard
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.wav2lip import FRAMES
-from lipgan_colab.models.weights import Generator
 from lipgan_colab.speech.features import MEL_RATE, WINDOWS
 
 RUNS = 2  # times that are looked at in a clip, each of FRAMES neighbouring frames, which the expert looks at together

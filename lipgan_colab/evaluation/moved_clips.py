@@ -12,7 +12,7 @@ from lipgan_colab.faces.face_clip import FPS, FaceClip, around
 from lipgan_colab.generation.moved_faces import spoken_parts
 from lipgan_colab.generation.own_pixels import Portrait, likeness, painted_inside, speaking_mesh, with_inside
 from lipgan_colab.generation.warp import warp
-from lipgan_colab.models.motion import MotionNetwork
+from lipgan_colab.models.motion_network import MotionNetwork
 
 SEAM = 1 / 24  # of the crop: rows over which its true upper half goes over into the lower
 

@@ -36,9 +36,9 @@ from lipgan_colab.media.image import is_image
 from lipgan_colab.media.pipeline import StageClock
 from lipgan_colab.media.sound import read_speech
 from lipgan_colab.media.timeline import SAMPLE_RATE
-from lipgan_colab.models.motion import MotionNetwork
+from lipgan_colab.models.interface import Generator
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.pretrained import ASSETS
-from lipgan_colab.models.weights import Generator
 from lipgan_colab.speech.pauses import PAUSE_RULES, speaking
 
 LONGEST = 10 * SAMPLE_RATE  # samples of the speech that are spoken

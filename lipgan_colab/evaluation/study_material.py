@@ -11,8 +11,9 @@ from lipgan_colab.evaluation.evaluate import chosen_clips
 from lipgan_colab.evaluation.study import Study, arms_of, table_of
 from lipgan_colab.evaluation.syncnet import SyncNet, load_syncnet
 from lipgan_colab.models.expert import fingerprint
+from lipgan_colab.models.interface import Generator
 from lipgan_colab.models.wav2lip import SyncExpert
-from lipgan_colab.models.weights import SYNC_EXPERT, Generator, load_expert, load_generator
+from lipgan_colab.models.weights import SYNC_EXPERT, load_expert, load_generator
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.step import check_start, generator_config
 from lipgan_colab.training.train import check_fits

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from lipgan_colab.device import autocast, memory_format
-from lipgan_colab.models.weights import Generator
+from lipgan_colab.models.interface import Generator
 
 
 @torch.no_grad()

@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm.auto import tqdm
 
-from lipgan_colab.device import keep_freed_memory
 from lipgan_colab.files import check_place, clear_abandoned, file_sha256
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
@@ -26,7 +24,8 @@ from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.png_folder import check_free
 from lipgan_colab.media.splicing import splice_video
 from lipgan_colab.media.writing import check_video_name, write_video
-from lipgan_colab.models.weights import Generator
+from lipgan_colab.memory import keep_freed_memory
+from lipgan_colab.models.interface import Generator
 
 
 def generate(
@@ -35,7 +34,7 @@ def generate(
     weights: str | Path | Generator,
     out: str | Path,
     options: GenerateOptions = GenerateOptions(),  # noqa: B008 (it is frozen)
-    device: str | torch.device | None = None,
+    device: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> GenerateReport:
     """Make the people in a photo or a film speak.

@@ -16,7 +16,7 @@ from lipgan_colab.faces.known_faces import KnownFaces
 from lipgan_colab.generation.face_frames import Film, cut_frames
 from lipgan_colab.generation.inner_mouth import Look
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
-from lipgan_colab.models.motion import MotionNetwork, components
+from lipgan_colab.models.motion import Motion, components
 from lipgan_colab.speech.pauses import RATE
 
 LIKENESS_FORMAT = 1  # to be raised whenever the same frames would tell something else of a person
@@ -24,7 +24,7 @@ LOOKED_AT, APART = 60, 4  # frames of a film that are looked at before it speaks
 
 
 def spoken_parts(
-    network: MotionNetwork,
+    network: Motion,
     features: np.ndarray,
     frames: int,
     fps: Fraction,

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-from lipgan_colab.device import keep_freed_memory
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.face import LIPS
 from lipgan_colab.files import check_place, written_whole
@@ -22,7 +20,8 @@ from lipgan_colab.generation.turns import Turn
 from lipgan_colab.media.film_format import film_format
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.writing import write_video
-from lipgan_colab.models.weights import Generator
+from lipgan_colab.memory import keep_freed_memory
+from lipgan_colab.models.interface import Generator
 
 SECONDS = 3.0  # of what is dubbed that are made
 MOMENTS = 6  # of these that are shown
@@ -39,7 +38,7 @@ def preview(
     weights: str | Path | Generator,
     out: str | Path,
     options: GenerateOptions = GenerateOptions(),  # noqa: B008 (it is frozen)
-    device: str | torch.device | None = None,
+    device: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> GenerateReport:
     """Make the first three seconds of what `generate` would dub, from the first word on, in the time that these take.

@@ -12,7 +12,6 @@ from lipgan_colab.faces import geometry, resting_mouth
 from lipgan_colab.faces.face import INNER_LIPS, LIPS, Face
 from lipgan_colab.faces.facts import Facts
 from lipgan_colab.generation.answers import Answers
-from lipgan_colab.generation.crops import generate_crops
 from lipgan_colab.generation.face_frames import Act, FaceFrame, Film, see_film
 from lipgan_colab.generation.moved_faces import Mover
 from lipgan_colab.generation.options import GenerateOptions
@@ -22,8 +21,8 @@ from lipgan_colab.generation.roles import Role, acts, stretch_at
 from lipgan_colab.generation.schedule import Schedule, is_within
 from lipgan_colab.media.pipeline import StageClock, ahead
 from lipgan_colab.media.video import VideoInfo
-from lipgan_colab.models.motion import MotionNetwork
-from lipgan_colab.models.weights import PAINTED_REFERENCES, Generator
+from lipgan_colab.models.interface import PAINTED_REFERENCES, Generator
+from lipgan_colab.models.motion import Motion
 
 
 @dataclass
@@ -114,7 +113,7 @@ def _batches(seen: Iterator[FaceFrame], scene: Scene) -> Iterator[list[FaceFrame
         while batch := list(islice(seen, scene.options.batch_size)):
             for frame in batch:
                 frame.acts = acts(frame, scene.cast, scene.schedule, scene.options)
-            if isinstance(scene.generator, MotionNetwork):
+            if isinstance(scene.generator, Motion):
                 for number, act in _speaking(batch):
                     act.parts = scene.said[act.stretch][number - scene.schedule.stretches[act.stretch].first]
             else:
@@ -129,6 +128,8 @@ def _speaking(batch: list[FaceFrame]) -> list[tuple[int, Act]]:
 
 def _generate(batch: list[FaceFrame], scene: Scene) -> None:
     """Generate the crops of those who speak."""
+    from lipgan_colab.generation.crops import generate_crops  # here, because it loads PyTorch
+
     generator, hears = scene.generator, scene.generator.speech_input
     pictures = {frame.number: frame.picture for frame in batch}
     speaking = _speaking(batch)

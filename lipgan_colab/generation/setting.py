@@ -10,9 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from lipgan_colab.device import pick_device
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.known_faces import KnownFaces
 from lipgan_colab.generation import speeches
@@ -33,9 +31,8 @@ from lipgan_colab.media.pipeline import StageClock
 from lipgan_colab.media.sound import read_sound
 from lipgan_colab.media.splicing import Splice
 from lipgan_colab.media.video import VideoInfo, fast_enough, probe_video
-from lipgan_colab.models.fusing import fuse
-from lipgan_colab.models.motion import MotionNetwork
-from lipgan_colab.models.weights import Generator, load_generator
+from lipgan_colab.models.interface import Generator
+from lipgan_colab.models.motion import Motion, load_motion
 from lipgan_colab.speech.features import OFFSET_RATE
 from lipgan_colab.speech.level import as_loud_as_usual
 from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking, without_noise
@@ -77,7 +74,7 @@ def set_scene(
     turns: Sequence[Turn],
     weights: str | Path | Generator,
     options: GenerateOptions,
-    device: str | torch.device | None,
+    device: str | None,
     report: GenerateReport,
     clock: StageClock,
     seconds: float | None = None,
@@ -119,11 +116,11 @@ def set_scene(
             find, wanted = clock.around("faces", find_in_photo), [role.wanted for role in cast]
             finding = None if film else pool.submit(find, photo, face, wanted, options.pads)
             with clock.stage("generator"):
-                generator = ready_generator(weights, device, options.window_offset)
+                generator = speaking_generator(weights, device, options.window_offset)
                 moves = _moves(generator, options)
             bounced = None if schedule.keeps_film else schedule.frames
             source = Film(face, report.fps, bounced, splice) if film else finding.result()
-            if isinstance(generator, MotionNetwork):
+            if isinstance(generator, Motion):
                 with clock.stage("likeness"):
                     _give_movers(cast, source, moves, facts)
             follow = listening.result()
@@ -181,9 +178,9 @@ def _all_spoken(waves: Sequence[np.ndarray], rule: PauseRule | None) -> list[np.
 
 def _moves(generator: Generator, options: GenerateOptions) -> np.ndarray | None:
     """How mouths move; None where nobody's has to but those that are painted."""
-    if isinstance(generator, MotionNetwork):
+    if isinstance(generator, Motion):
         return generator.moves
-    return load_generator(RESTING).moves if options.listeners == "rest" else None
+    return load_motion(RESTING).moves if options.listeners == "rest" else None
 
 
 def _give_movers(cast: Sequence[Role], source: FaceFrame | Film, moves: np.ndarray, facts: KnownFaces | None) -> None:
@@ -214,7 +211,7 @@ def _said(
     features = hears.features(heard)
     if follow is not None:
         told.spoken = float(follow.mean())
-    if isinstance(generator, MotionNetwork):
+    if isinstance(generator, Motion):
         if follow is not None:
             features = without_noise(features, follow)
         late = options.sync_offset / float(fps) + hears.offset / OFFSET_RATE
@@ -239,7 +236,7 @@ def heard_sound(heard: Sequence[Speech], scene: Scene) -> tuple[np.ndarray, int]
 def _idle(generator: Generator, options: GenerateOptions, is_photo: bool, has_times: bool) -> list[str]:
     """The options that are not as usual and change nothing."""
     usual = GenerateOptions()
-    names = ("detail", "reference_mouth", "pads", "sharpen") if isinstance(generator, MotionNetwork) else ()
+    names = ("detail", "reference_mouth", "pads", "sharpen") if isinstance(generator, Motion) else ()
     if options.detail == "own" and not names:
         names = ("sharpen",)
     if is_photo or has_times:
@@ -247,14 +244,28 @@ def _idle(generator: Generator, options: GenerateOptions, is_photo: bool, has_ti
     return [name for name in names if getattr(options, name) != getattr(usual, name)]
 
 
-def ready_generator(
-    weights: str | Path | Generator, device: str | torch.device | None = None, window_offset: int | None = None
+def speaking_generator(
+    weights: str | Path | Generator, device: str | None = None, window_offset: int | None = None
 ) -> Generator:
-    """The fastest form of a generator, for inference only; arguments as of `generate` and its options."""
-    generator = weights
-    if not isinstance(generator, torch.nn.Module):
-        generator = load_generator(weights, pick_device(device))
-    generator = fuse(generator)
+    """What is said is spoken with this: as `ready_generator`, and where the weights are a motion network's and no other
+    device than the CPU is asked for, without loading PyTorch, which takes longer than a photo to speak."""
+    motion = load_motion(weights) if isinstance(weights, str | os.PathLike) and device in (None, "cpu") else None
+    return ready_generator(weights, device, window_offset) if motion is None else _at_offset(motion, window_offset)
+
+
+def ready_generator(
+    weights: str | Path | Generator, device: str | None = None, window_offset: int | None = None
+) -> Generator:
+    """The fastest form of a network, for inference only; arguments as of `generate` and its options."""
+    from lipgan_colab.device import pick_device  # here, because they load PyTorch
+    from lipgan_colab.models.fusing import fuse
+    from lipgan_colab.models.weights import load_generator
+
+    loaded = load_generator(weights, pick_device(device)) if isinstance(weights, str | os.PathLike) else weights
+    return _at_offset(fuse(loaded), window_offset)
+
+
+def _at_offset(generator: Generator, window_offset: int | None) -> Generator:
     if window_offset is not None:
         generator.speech_input = replace(generator.speech_input, offset=window_offset)
     return generator

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
 from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.lists import COMMENT, read_lines
@@ -16,10 +15,10 @@ from lipgan_colab.files import fitting, make_folder, written_whole
 from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.report import GenerateReport
-from lipgan_colab.generation.setting import check_files, ready_generator
+from lipgan_colab.generation.setting import check_files, speaking_generator
 from lipgan_colab.generation.turns import beside
 from lipgan_colab.media.encoding import ENDINGS
-from lipgan_colab.models.weights import Generator
+from lipgan_colab.models.interface import Generator
 
 KNOWN = "made.json"  # in the folder of the results
 
@@ -53,7 +52,7 @@ def generate_voices(
     weights: str | Path | Generator,
     out: str | Path,
     options: GenerateOptions = GenerateOptions(),  # noqa: B008 (it is frozen)
-    device: str | torch.device | None = None,
+    device: str | None = None,
     on_made: Callable[[GenerateReport], None] = lambda report: None,
 ) -> VoicesReport:
     """Let one face speak many clips, each to a video of its own. Run again, it goes on.
@@ -74,7 +73,7 @@ def generate_voices(
         raise InputError(f"{voices if listed else out}: there is no voice; give at least one file with sound")
     check_files(face, [])
     out, report = make_folder(out), VoicesReport()
-    generator = ready_generator(weights, device, options.window_offset)
+    generator = speaking_generator(weights, device, options.window_offset)
     known = _read_known(out / KNOWN)
     for voice, path in zip(tqdm(files, desc="voices", unit="voice"), _results(files, out, options), strict=True):
         try:

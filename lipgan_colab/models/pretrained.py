@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from lipgan_colab.download import DownloadError, download, one_at_a_time, shown_address
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import file_sha256, written_whole
-from lipgan_colab.models.published import WAV2LIP_LICENCE
 
+EXPORT = "generator.safetensors"  # what a run folder holds for everybody else
 ASSETS = Path(__file__).parents[1] / "assets"  # what comes with the package
 FOLDER_VARIABLE = "LIPGAN_WEIGHTS"  # a folder that outlives the machine, such as one on Drive
 CACHE = Path("~/.cache/lipgan_colab/weights").expanduser()
@@ -19,6 +19,7 @@ WAV2LIP_PAGE = "https://huggingface.co/camenduru/Wav2Lip/tree/main/checkpoints" 
 _MIRROR = "https://huggingface.co/camenduru/Wav2Lip/resolve/main/checkpoints"
 _MIRROR_2 = "https://huggingface.co/numz/wav2lip_studio/resolve/main/Wav2lip"
 _MIRROR_3 = "https://huggingface.co/Nekochu/Wav2Lip/resolve/main"
+WAV2LIP_LICENCE = "Wav2Lip's weights are for personal, research and other non-commercial use only (trained on LRS2)"
 LIPGAN_LICENCE = (
     "LipGAN's code is under the MIT licence; its weights were trained on LRS2, "
     "which the BBC licenses for non-commercial research only"
@@ -139,6 +140,31 @@ PRETRAINED = {
         "b3f8f6f7e954af02f2ffe0f3ea11f3259af89bff6e70933001c7c6bc8c145d96",
     ),
 }
+
+
+def find_weights(source: str | Path, what: str = "generator", export: str = EXPORT) -> tuple[Path, str]:
+    """The file of weights that somebody names, and the licence that restricts its use ("" where none does).
+
+    Args:
+        source: a run folder, a file, or a name in `PRETRAINED`, which is downloaded once.
+        what: what is wanted, for the error's text.
+        export: the file in a run folder.
+
+    Raises:
+        InputError: there is no such thing.
+    """
+    path = Path(source)
+    if str(source) in PRETRAINED and not os.path.exists(path):
+        entry = PRETRAINED[str(source)]
+        return fetch(entry), "" if entry.bundled else entry.licence  # our own restrict nothing
+    if os.path.isdir(path):
+        if not (path / export).exists():
+            raise InputError(f"{source}: no {export} in this run folder; train until its first checkpoint")
+        return path / export, ""
+    if not os.path.exists(path):
+        names = ", ".join(name for name, entry in PRETRAINED.items() if what in entry.what or what == "network")
+        raise InputError(f"{source}: no such weights; give a run folder, a file of weights, or one of {names}")
+    return path, ""
 
 
 def weights_folder() -> Path:

@@ -13,10 +13,9 @@ from functools import partial
 from torch import Tensor, nn
 
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator, LipGANGenerator
+from lipgan_colab.models.pretrained import WAV2LIP_LICENCE
 from lipgan_colab.models.wav2lip import FRAMES, QualityDiscriminator, SyncExpert, Wav2LipGenerator
 from lipgan_colab.speech.features import SpeechInput
-
-WAV2LIP_LICENCE = "Wav2Lip's weights are for personal, research and other non-commercial use only (trained on LRS2)"
 
 
 @dataclass(frozen=True)

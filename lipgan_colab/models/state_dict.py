@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lipgan_colab.errors import InputError, reading
-from lipgan_colab.models.torchscript import check_opcodes, is_torchscript, read_torchscript
+from lipgan_colab.torchscript import check_opcodes, is_torchscript, read_torchscript
 
 UNPACKED = 4  # times as many bytes as a file has may come out of it; weights are hardly ever compressed
 LEGACY_PICKLES = 5  # one after the other, with which a file of torch before 1.6 begins
@@ -52,7 +52,7 @@ def read_plain(file: BinaryIO):
         with zipfile.ZipFile(file) as archive:
             check_size(sum(record.file_size for record in archive.infolist()), size)
             if is_torchscript(archive):
-                return read_torchscript(archive)
+                return {name: torch.from_numpy(value) for name, value in read_torchscript(archive).items()}
             for name in archive.namelist():
                 if name.endswith("data.pkl"):
                     check_opcodes(io.BytesIO(archive.read(name)), size)

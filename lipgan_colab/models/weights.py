@@ -1,7 +1,6 @@
 """Load and save networks: our own .safetensors, the authors' .h5 and .pth, and named weights."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -16,10 +15,12 @@ from lipgan_colab.device import memory_format
 from lipgan_colab.errors import InputError, reading
 from lipgan_colab.files import open_tensors, written_whole
 from lipgan_colab.models.generators import TrainedGenerator, build_generator
+from lipgan_colab.models.interface import Generator
 from lipgan_colab.models.keras_h5 import read_keras
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANDiscriminator
-from lipgan_colab.models.motion import MotionConfig, MotionNetwork
-from lipgan_colab.models.pretrained import PRETRAINED, fetch
+from lipgan_colab.models.motion import MotionConfig
+from lipgan_colab.models.motion_network import MotionNetwork
+from lipgan_colab.models.pretrained import EXPORT, find_weights
 from lipgan_colab.models.published import WAV2LIP, Published, to_our_channels
 from lipgan_colab.models.state_dict import read_state_dict
 from lipgan_colab.models.wav2lip import (
@@ -31,10 +32,9 @@ from lipgan_colab.models.wav2lip import (
 )
 from lipgan_colab.speech.features import SpeechInput
 
-EXPORT, EXPERT = "generator.safetensors", "expert.safetensors"  # what a run folder holds for everybody else
+EXPERT = "expert.safetensors"  # what the run folder of an expert holds for everybody else
 SYNC_EXPERT = "sync_expert"  # in `about`: fingerprints of the experts that a generator was trained to please
-PAINTED_REFERENCES = "painted_references"  # in `about`: whether a generator has learnt from such (see augmentation)
-Generator = TrainedGenerator | Wav2LipGenerator | MotionNetwork
+GENERATORS = (*get_args(TrainedGenerator), Wav2LipGenerator, MotionNetwork)
 
 
 def _generator_config(config: dict) -> GeneratorConfig:
@@ -75,7 +75,7 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Ge
     Raises:
         InputError: there is no such thing, or it is not a whole generator; the first misfit is named.
     """
-    return _load(source, device, get_args(Generator), "generator")
+    return _load(source, device, GENERATORS, "generator")
 
 
 def load_expert(source: str | Path, device: str | torch.device = "cpu") -> SyncExpert:
@@ -92,17 +92,7 @@ def load_network(source: str | Path, device: str | torch.device = "cpu") -> nn.M
 def _load(
     source: str | Path, device: str | torch.device, wanted: tuple[type, ...], what: str, export: str = EXPORT
 ) -> nn.Module:
-    path, licence = Path(source), ""
-    if str(source) in PRETRAINED and not os.path.exists(path):
-        entry = PRETRAINED[str(source)]
-        path, licence = fetch(entry), "" if entry.bundled else entry.licence  # our own restrict nothing
-    elif os.path.isdir(path):
-        path = path / export
-        if not path.exists():
-            raise InputError(f"{source}: no {export} in this run folder; train until its first checkpoint")
-    if not os.path.exists(path):
-        names = ", ".join(name for name, entry in PRETRAINED.items() if what in entry.what or what == "network")
-        raise InputError(f"{source}: no such weights; give a run folder, a file of weights, or one of {names}")
+    path, licence = find_weights(source, what, export)
     networks = _read(path)
     network = next((n for n in networks if isinstance(n, wanted)), None)
     if network is None:

@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import dct
 
 from lipgan_colab.errors import InputError
 
@@ -87,7 +86,7 @@ def mfcc(wave: np.ndarray) -> np.ndarray:
     InputError if there is no sample at all.
     """
     from python_speech_features import lifter  # here, because machines that only train need not have it
-    from python_speech_features.sigproc import magspec, preemphasis
+    from scipy.fft import dct  # and because both take long to load, and a mel needs neither
 
     wave = _checked(wave)
     filters = _mfcc_filters().T
@@ -99,10 +98,10 @@ def mfcc(wave: np.ndarray) -> np.ndarray:
         before = min(start, 1)  # the sample that pre-emphasis takes from
         samples = np.asarray(wave[start - before : start + piece + MFCC_WINDOW - MFCC_STEP], np.float64)
         # The authors' features come from samples in 16-bit range.
-        signal = preemphasis(samples * 32768.0, PREEMPHASIS)[before:]
+        signal = _preemphasised(samples * 32768.0)[before:]
         signal = np.pad(signal, (0, max(0, MFCC_WINDOW - len(signal))))
         frames = sliding_window_view(signal, MFCC_WINDOW)[::MFCC_STEP]
-        energy = magspec(frames * taper, MFCC_FFT) @ filters
+        energy = _magnitudes(frames * taper, MFCC_FFT) @ filters
         log_energy = np.log(np.maximum(energy, np.finfo(float).eps))
         cepstra = dct(log_energy, type=2, axis=1, norm="ortho")[:, :CEPSTRA]
         columns.append(lifter(cepstra, LIFTER)[:, 1:].astype(np.float32))
@@ -116,15 +115,13 @@ def mel(wave: np.ndarray, pad: str = "constant") -> np.ndarray:
     (librosa before 0.10, which the authors trained with) or "constant" silence (librosa since).
     InputError if there is no sample at all.
     """
-    from python_speech_features.sigproc import magspec, preemphasis
-
-    signal = preemphasis(np.float64(_checked(wave)), PREEMPHASIS)
+    signal = _preemphasised(np.float64(_checked(wave)))
     signal = np.pad(signal, MEL_WINDOW // 2, mode=pad)
     filters = _mel_filters().T
     taper = np.hanning(MEL_WINDOW + 1)[:-1]  # periodic
     columns = []
     for frames in _frames(signal, MEL_WINDOW, MEL_STEP):
-        magnitude = magspec(frames * taper, MEL_WINDOW) @ filters
+        magnitude = _magnitudes(frames * taper, MEL_WINDOW) @ filters
         decibels = 20 * np.log10(np.maximum(magnitude, 10 ** (MEL_FLOOR_DB / 20))) - MEL_REFERENCE_DB
         scaled = (decibels / -MEL_FLOOR_DB + 1) * 2 * MEL_RANGE - MEL_RANGE
         columns.append(np.clip(scaled, -MEL_RANGE, MEL_RANGE).astype(np.float32))
@@ -192,6 +189,16 @@ def _checked(wave: np.ndarray) -> np.ndarray:
     if wave.size == 0:
         raise InputError("there is no speech: the sound has no sample")
     return wave
+
+
+def _preemphasised(signal: np.ndarray) -> np.ndarray:
+    """What changes from sample to sample, which lifts the high frequencies; the first sample stays."""
+    return np.append(signal[0], signal[1:] - PREEMPHASIS * signal[:-1])
+
+
+def _magnitudes(frames: np.ndarray, size: int) -> np.ndarray:
+    """The magnitude spectra (frames, size // 2 + 1) of some frames, filled up with silence to so many samples."""
+    return np.abs(np.fft.rfft(frames, size))
 
 
 def _frames(signal: np.ndarray, window: int, step: int):

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import binary_opening
 
-from lipgan_colab.errors import InputError
 from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.speech.features import MEL_RANGE, MEL_RATE, WINDOWS, SpeechInput
 from lipgan_colab.speech.level import QUIET, as_loud_as_usual, evened_out, level
+from lipgan_colab.speech.voice_activity import CHUNK, speech_probability
 
-CHUNK = 512  # samples that the detector judges at once: 32 ms
 RATE = 100  # values a second of what is computed here
 SURE = 0.5  # how loud a voice is is told by where it is likelier than this that somebody speaks
 LASTS = 0.25  # s; what is shorter, a breath or a bang, changes little
@@ -42,32 +40,6 @@ PAUSE_RULES = {
     "strict": PauseRule(certainty=0.7, shortest=0.2),  # closes in every gap between sentences
     "off": None,  # every sound moves the lips
 }
-
-
-def speech_probability(wave: np.ndarray) -> np.ndarray:
-    """How likely somebody speaks, float32 (chunks of 32 ms,) in [0, 1] (Silero VAD, a small network that comes with
-    its package; it tells speech from music and noise).
-
-    Args:
-        wave: float32 (n,), mono, 16 kHz.
-
-    Raises:
-        InputError: the package is not installed.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    try:
-        from silero_vad import load_silero_vad
-    except ImportError as error:
-        raise InputError("pauses cannot be found: pip install silero-vad, or choose `pauses=off`") from error
-    finally:
-        torch.set_num_threads(threads)  # importing it leaves one
-    model = load_silero_vad()
-    padded = np.zeros(max(1, -(-len(wave) // CHUNK)) * CHUNK, np.float32)
-    padded[: len(wave)] = wave
-    with torch.no_grad():
-        return model.audio_forward(torch.from_numpy(padded)[None], sr=SAMPLE_RATE)[0].numpy()
 
 
 def speaking(wave: np.ndarray, rule: PauseRule) -> np.ndarray:
@@ -135,7 +107,12 @@ def without_noise(spectrum: np.ndarray, follow: np.ndarray) -> np.ndarray:
     part = follow[np.minimum(np.arange(spectrum.shape[1]) * RATE // MEL_RATE, len(follow) - 1)]
     fullness = spectrum.mean(axis=0)
     voice = np.median(fullness[part > 0.5]) if (part > 0.5).any() else np.inf
-    noise = binary_opening((part == 0) & (fullness > voice), np.ones(round(LASTS * MEL_RATE)))
+    noise = (part == 0) & (fullness > voice)
+    if not noise.any():
+        return spectrum
+    from scipy.ndimage import binary_opening  # only here: it takes long to load
+
+    noise = binary_opening(noise, np.ones(round(LASTS * MEL_RATE)))
     return np.where(noise, np.float32(-MEL_RANGE), spectrum) if noise.any() else spectrum
 
 

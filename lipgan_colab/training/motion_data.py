@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from lipgan_colab.corpora.corpus import draw_number
 from lipgan_colab.errors import InputError, check_ranges
 from lipgan_colab.faces import lips, mesh
-from lipgan_colab.models.motion import STRIDE, MotionNetwork, answer_times, as_heard, components
+from lipgan_colab.models.motion import STRIDE, answer_times, as_heard, components
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.shards.dataset import cumulative_shares
 from lipgan_colab.shards.held_out import held_out_ids
 from lipgan_colab.shards.manifest import needed_shards

@@ -12,8 +12,9 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.errors import InputError, counted
 from lipgan_colab.models.generators import build_generator
+from lipgan_colab.models.interface import PAINTED_REFERENCES
 from lipgan_colab.models.lipgan import GeneratorConfig
-from lipgan_colab.models.weights import EXPORT, PAINTED_REFERENCES, SYNC_EXPERT, save_generator
+from lipgan_colab.models.weights import EXPORT, SYNC_EXPERT, save_generator
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS, AsyncCheckpointer
 from lipgan_colab.training.checkpoint import PATIENCE, load_newest_checkpoint, patiently
 from lipgan_colab.training.lease import Lease

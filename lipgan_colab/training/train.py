@@ -13,15 +13,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lipgan_colab.device import (
-    describe,
-    keep_freed_memory,
-    pick_device,
-    pick_dtype,
-    ran_out_of_memory,
-    without_gpu,
-)
+from lipgan_colab.device import describe, pick_device, pick_dtype, ran_out_of_memory, without_gpu
 from lipgan_colab.errors import InputError, check_range
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.lipgan import FACE_SIZES
 from lipgan_colab.models.wav2lip import SyncExpert

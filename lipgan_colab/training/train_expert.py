@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from lipgan_colab.device import autocast, fast_dtype, keep_freed_memory, memory_format, pick_device
+from lipgan_colab.device import autocast, fast_dtype, memory_format, pick_device
 from lipgan_colab.errors import InputError, check_range, check_ranges
 from lipgan_colab.faces.face import INNER_LIPS, LIPS
 from lipgan_colab.faces.face_clip import FPS
 from lipgan_colab.files import not_written
+from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.models import losses
 from lipgan_colab.models.expert import accuracy, lips_seen
 from lipgan_colab.models.wav2lip import FRAMES, SyncExpert, SyncExpertConfig

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lipgan_colab.device import keep_freed_memory, pick_device
+from lipgan_colab.device import pick_device
 from lipgan_colab.errors import InputError, check_range
 from lipgan_colab.files import not_written
-from lipgan_colab.models.motion import MotionConfig, MotionNetwork
+from lipgan_colab.memory import keep_freed_memory
+from lipgan_colab.models.motion import MotionConfig
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.weights import EXPORT, save_network
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, prune, write_checkpoint

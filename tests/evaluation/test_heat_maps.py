@@ -32,7 +32,8 @@ from lipgan_colab.faces.face_clip import FaceClip
 from lipgan_colab.media.marking import told_by
 from lipgan_colab.models.expert import lips_seen, sound_heard
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
-from lipgan_colab.models.motion import MotionNetwork, components
+from lipgan_colab.models.motion import components
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.wav2lip import SyncExpert, SyncExpertConfig
 from lipgan_colab.models.weights import load_expert
 from lipgan_colab.speech.features import SpeechInput

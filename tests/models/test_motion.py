@@ -7,7 +7,8 @@ import torch
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import mesh
 from lipgan_colab.media.sound import read_speech
-from lipgan_colab.models.motion import BOLDER, MotionConfig, MotionNetwork, answer_times, as_heard, components
+from lipgan_colab.models.motion import BOLDER, MotionConfig, answer_times, as_heard, components
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.weights import load_expert, load_generator, save_network
 from lipgan_colab.speech.features import MEL_RATE, SpeechInput
 

@@ -10,7 +10,7 @@ from lipgan_colab.cli.verbs import main
 from lipgan_colab.corpora.corpus import Utterance
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import lips, mesh
-from lipgan_colab.models.motion import MotionNetwork
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.weights import load_generator, load_network
 from lipgan_colab.shards.preprocess import preprocess
 from lipgan_colab.shards.shard_file import Shard, UtteranceRecord, write_shard

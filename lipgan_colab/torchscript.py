@@ -1,7 +1,7 @@
-"""Read the tensors in a TorchScript archive, as which Wav2Lip's authors hand out its weights since 2025.
+"""Read the tensors in a TorchScript archive, as which Wav2Lip's weights are handed out since 2025, and Silero VAD's.
 
 `torch.jit.load` would build and run the program in the archive; here, its modules are unpickled as plain records of
-their attributes, and everything but tensors and plain values is refused.
+their attributes, and everything but tensors and plain values is refused. PyTorch is not needed for it.
 """
 
 import io
@@ -11,14 +11,13 @@ import zipfile
 from collections import OrderedDict
 from typing import BinaryIO
 
-import torch
-from torch import Tensor
+import numpy as np
 
 DTYPES = {
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "DoubleStorage": torch.float64,
-    "LongStorage": torch.int64,
+    "FloatStorage": np.dtype("<f4"),
+    "HalfStorage": np.dtype("<f2"),
+    "DoubleStorage": np.dtype("<f8"),
+    "LongStorage": np.dtype("<i8"),
 }
 
 
@@ -26,14 +25,14 @@ class Record:
     """A module of the archive: nothing but its attributes."""
 
 
-def _tensors(record: Record, prefix: str, seen: set[int]) -> dict[str, Tensor]:
+def _tensors(record: Record, prefix: str, seen: set[int]) -> dict[str, np.ndarray]:
     """The tensors in a module and in those below it, by the names of a state dict."""
     if id(record) in seen:  # modules within each other would have more names than memory can hold
         raise pickle.UnpicklingError("a module is in it twice")
     seen.add(id(record))
     found = {}
     for name, value in vars(record).items():
-        if isinstance(value, Tensor):
+        if isinstance(value, np.ndarray):
             found[prefix + name] = value
         elif isinstance(value, Record):
             found |= _tensors(value, f"{prefix}{name}.", seen)
@@ -45,7 +44,7 @@ def is_torchscript(archive: zipfile.ZipFile) -> bool:
     return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def read_torchscript(archive: zipfile.ZipFile) -> dict[str, Tensor]:
+def read_torchscript(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     """The state dict of the module in an archive. Its tensors are views of what the archive holds, and no larger; that
     the archive itself unpacks to what fits into memory has been looked at before.
 
@@ -75,7 +74,7 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, data: io.BytesIO, archive: zipfile.ZipFile, root: str):
         super().__init__(data)
         self.archive, self.root = archive, root
-        self.storages: dict[str, Tensor] = {}
+        self.storages: dict[str, np.ndarray] = {}
 
     def find_class(self, module: str, name: str):
         if module.startswith("__torch__"):
@@ -90,15 +89,16 @@ class _Unpickler(pickle.Unpickler):
             return DTYPES[name]
         raise pickle.UnpicklingError(f"Weights only: {module}.{name} is no tensor")
 
-    def persistent_load(self, pid: tuple) -> Tensor:
+    def persistent_load(self, pid: tuple) -> np.ndarray:
         _, dtype, key, *_ = pid
         if key not in self.storages:  # tensors may share one
-            self.storages[key] = torch.frombuffer(bytearray(self.archive.read(f"{self.root}data/{key}")), dtype=dtype)
+            self.storages[key] = np.frombuffer(bytearray(self.archive.read(f"{self.root}data/{key}")), dtype)
         return self.storages[key]
 
 
-def _rebuilt(storage: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
-    """A tensor in a storage, which torch checks that it lies in; a step of 0 would make it as large as it likes."""
+def _rebuilt(storage: np.ndarray, offset: int, size: tuple, stride: tuple, *_) -> np.ndarray:
+    """A tensor in a storage, which numpy checks that it lies in; a step of 0 would make it as large as it likes."""
     if any(step < 1 and count > 1 for step, count in zip(stride, size, strict=True)):
         raise pickle.UnpicklingError(f"a tensor of {tuple(size)} with steps of {tuple(stride)}")
-    return storage.as_strided(size, stride, offset)
+    each = storage.itemsize
+    return np.ndarray(size, storage.dtype, storage, offset * each, [step * each for step in stride])
