@@ -123,7 +123,7 @@ def read_study(path: str | Path) -> Study:
         InputError: it cannot be read, or says something that cannot be done; the message tells where.
     """
     path = Path(path)
-    with reading(path, "not a study", "give a TOML file, as README shows one"):
+    with reading(path, "not a study", "give a TOML file, as docs/verbs.md shows one"):
         told = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     table = _Table(path, "", told)
     wanted = [field.name for field in fields(Study) if field.name not in ("path", "amount")]
