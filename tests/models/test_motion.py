@@ -7,7 +7,7 @@ import torch
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces import mesh
 from lipgan_colab.media.sound import read_speech
-from lipgan_colab.models.motion import BOLDER, MotionConfig, answer_times, as_heard, components
+from lipgan_colab.models.motion import BOLDER, MotionConfig, answer_times, as_heard, components, load_motion
 from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.weights import load_expert, load_generator, save_network
 from lipgan_colab.speech.features import MEL_RATE, SpeechInput
@@ -123,6 +123,28 @@ def test_in_full_it_comes_back_as_it_was(network, tmp_path):
     assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
     with pytest.raises(InputError, match="holds a MotionNetwork, and a sync expert is wanted"):
         load_expert(path)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_without_pytorch_it_says_the_same(network, tmp_path, half):
+    path = tmp_path / "generator.safetensors"
+    save_network(path, network, {"step": 5}, half)
+    learns, speaks = load_generator(path), load_motion(tmp_path)
+    assert speaks.moves == pytest.approx(learns.moves) and (speaks.about, speaks.file) == (learns.about, path)
+    for columns in (1, 2, 59, 60):
+        heard = np.random.default_rng(0).normal(size=(80, columns)).astype(np.float32)
+        assert speaks.answers(heard) == pytest.approx(learns.answers(heard), abs=1e-4)
+
+
+def test_what_is_no_whole_motion_network_is_left_to_who_says_why(network, tmp_path):
+    path = tmp_path / "some.safetensors"
+    del network.last
+    save_network(path, network)
+    assert load_motion(path) is None and load_motion("lipgan-starter") is None and load_motion("wav2lip") is None
+    with pytest.raises(InputError, match=r"not a whole MotionNetwork: the weight last\.weight is missing"):
+        load_generator(path)
+    path.write_bytes(b"nothing")
+    assert load_motion(path) is None
 
 
 def test_the_starter_moves_the_lower_face_and_its_mouth_most():
