@@ -56,7 +56,7 @@ def test_a_photo_speaks_without_what_takes_long_to_load(shared, tmp_path):
     script = (
         "import sys; from lipgan_colab import generate\n"
         f"report = generate({str(photo)!r}, {str(speech)!r}, 'starter', {str(tmp_path / 'made.mp4')!r})\n"
-        "print(sorted(set(sys.modules) & {'torch', 'scipy', 'matplotlib', 'h5py'}), report.frames)\n"
+        "print(sorted(set(sys.modules) & {'torch', 'scipy', 'matplotlib', 'sounddevice'}), report.frames)\n"
         "import matplotlib.pyplot; print(matplotlib.pyplot.figure)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.faces.face import EYE_CORNERS, NOSE_TIP, SAME_FACE, Face, centres, far, sizes
-from lipgan_colab.faces.load_mediapipe import without_matplotlib
+from lipgan_colab.faces.load_mediapipe import without_unused
 from lipgan_colab.faces.model_file import find_model
 
 # The box by what speech does not move, fitted for IoU to dlib's boxes on seven speakers of GRID (mean IoU 0.857;
@@ -99,7 +99,7 @@ def _open_landmarker(model, max_faces, min_confidence):
     Its video mode saves a sixth of the time, and only for one face; it lags and remembers the clip before.
     """
     try:
-        with without_matplotlib():
+        with without_unused():
             from mediapipe import Image, ImageFormat
             from mediapipe.tasks.python import BaseOptions, vision
     except (ImportError, OSError) as error:

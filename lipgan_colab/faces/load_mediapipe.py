@@ -1,4 +1,4 @@
-"""Load MediaPipe without Matplotlib, which it loads to draw landmarks and which takes four fifths of its start."""
+"""Load MediaPipe without what it loads to draw landmarks and to record sound, which takes most of its start."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
-DRAWS = "matplotlib"
+UNUSED = ("matplotlib", "matplotlib.pyplot", "sounddevice")
 
 
 class _LoadedWhenUsed(ModuleType):
@@ -19,17 +19,16 @@ class _LoadedWhenUsed(ModuleType):
 
 
 @contextmanager
-def without_matplotlib() -> Iterator[None]:
-    """What is imported inside and imports `matplotlib.pyplot` gets something that loads it when it is first used.
+def without_unused() -> Iterator[None]:
+    """What is imported inside and imports one of `UNUSED` gets something that loads it when it is first used.
 
-    After it everybody gets Matplotlib itself, and where it is loaded already, nothing changes.
+    After it everybody gets the modules themselves; what is loaded already stays as it is.
     """
-    if DRAWS in sys.modules:
-        yield
-        return
-    package, pyplot = _LoadedWhenUsed(DRAWS), _LoadedWhenUsed(f"{DRAWS}.pyplot")
-    package.pyplot = pyplot
-    standing_in = {module.__name__: module for module in (package, pyplot)}
+    standing_in = {name: _LoadedWhenUsed(name) for name in UNUSED if name.split(".")[0] not in sys.modules}
+    for name, module in standing_in.items():
+        package, _, child = name.rpartition(".")
+        if package:
+            setattr(standing_in[package], child, module)
     sys.modules.update(standing_in)
     try:
         yield
