@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,11 +48,15 @@ class FaceFinder:
         """Free the detector's memory and threads; may be called twice."""
         self._landmarker.close()
 
-    def find(self, frame: np.ndarray) -> list[Face]:
-        """The faces in an RGB frame, uint8 (H, W, 3), largest first; [] where there are none."""
+    def find(self, frame: np.ndarray, near: Sequence[Face] | None = None) -> list[Face]:
+        """The faces in an RGB frame, uint8 (H, W, 3), largest first; [] where there are none.
+
+        near: faces of a frame shortly before. Small ones are then looked for where these were, as they would be found
+            without, and all over the frame only if one of these is not found. None looks all over the frame.
+        """
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(f"a frame is uint8 (height, width, 3), not {frame.dtype} {frame.shape}")
-        faces = self._find_landmarks(frame) or self._find_small(frame)
+        faces = self._find_landmarks(frame) or self._find_small(frame, near)
         return sorted(faces, key=lambda face: -sizes(face.box))[: self.max_faces]
 
     def _find_landmarks(self, frame: np.ndarray, left: int = 0, top: int = 0) -> list[Face]:
@@ -69,22 +74,42 @@ class FaceFinder:
             faces.append(Face(points[:, :2].copy(), _dlib_like_box(points), *pose, depth=points[:, 2].copy()))
         return faces
 
-    def _find_small(self, frame: np.ndarray) -> list[Face]:
+    def _find_small(self, frame: np.ndarray, near: Sequence[Face] | None) -> list[Face]:
         """Faces in tiles that overlap by half: the detector looks at 128 x 128 pixels and misses small ones."""
         side = max(min(frame.shape[:2]) // 2, SMALLEST_TILE)
         if side >= max(frame.shape[:2]):
             return []
+        tops, lefts = (_tile_starts(length, side) for length in frame.shape[:2])
+        tiles = [(left, top) for top in tops for left in lefts]
+        if near is None:
+            return self._find_in_tiles(frame, tiles, side)
+        looked, faces = set(), list(near)
+        while more := {_tile_of(face, tiles, side) for face in faces} - looked:
+            looked |= more  # a face that went over into another tile is seen better there
+            faces = self._find_in_tiles(frame, sorted(looked), side)
+        return faces if len(faces) >= len(near) else self._find_in_tiles(frame, tiles, side)
+
+    def _find_in_tiles(self, frame: np.ndarray, tiles: Iterable[tuple[int, int]], side: int) -> list[Face]:
+        """The faces in square parts of a frame, each (left, top)."""
         candidates = []
-        for top in _tile_starts(frame.shape[0], side):
-            for left in _tile_starts(frame.shape[1], side):
-                middle = np.float32([left, top]) + side / 2
-                for face in self._find_landmarks(frame[top : top + side, left : left + side], left, top):
-                    candidates.append((float(np.linalg.norm(centres(face.box) - middle)), face))
+        for left, top in tiles:
+            for face in self._find_landmarks(frame[top : top + side, left : left + side], left, top):
+                candidates.append((_from_middle(face, (left, top), side), face))
         faces: list[Face] = []
         for _, face in sorted(candidates, key=lambda candidate: candidate[0]):  # of two, the less cut by its tile
             if all(far(face.box, other.box) > SAME_FACE for other in faces):
                 faces.append(face)
         return faces
+
+
+def _from_middle(face: Face, tile: tuple[int, int], side: int) -> float:
+    """How far a face is from a tile's middle, in pixels."""
+    return float(np.linalg.norm(centres(face.box) - (np.float32(tile) + side / 2)))
+
+
+def _tile_of(face: Face, tiles: Sequence[tuple[int, int]], side: int) -> tuple[int, int]:
+    """The tile in whose middle a face is best."""
+    return min(tiles, key=lambda tile: _from_middle(face, tile, side))
 
 
 def _tile_starts(length: int, side: int) -> list[int]:

@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,10 +43,10 @@ DECIDING = "mediapipe", "av", "numpy"  # packages, beside OpenCV, another versio
 class KnownFaces(Facts):
     """The facts of one film, each looked up once: in this run or, with a folder, in any before it.
 
-    All of them are functions of a frame's picture, kept exactly: whoever asks gets what they would without. A context
-    manager; MediaPipe is only loaded once something is not known. What was found is kept when it ends, also by an
-    error or an interrupt, along with what other runs have kept meanwhile. Whatever goes wrong with keeping is a
-    warning. For one thread at a time.
+    All of them are kept exactly: whoever asks gets what they would without (see `Facts`). A context manager; MediaPipe
+    is only loaded once something is not known. What was found is kept when it ends, also by an error or an interrupt,
+    along with what other runs have kept meanwhile. Whatever goes wrong with keeping is a warning. For one thread at a
+    time.
 
     In the folder lies one file for each film, named by a hash of the film's content, the frame rate, the face model
     and all versions that matter; see `kept_facts`. It holds people's faces as geometry: it and a folder that is made
@@ -125,7 +125,7 @@ class KnownFaces(Facts):
             if self._kept is not None:
                 self._kept.close()
 
-    def find(self, index: int | None, picture: np.ndarray) -> list[Face]:
+    def find(self, index: int | None, picture: np.ndarray, near: Sequence[Face] | None = None) -> list[Face]:
         """The faces in the film's frame of this number: see `FaceFinder.find`."""
         known = None if index is None else self._records(index)
         faces = None if known is None else [face_of(record) for record in known]
@@ -133,7 +133,7 @@ class KnownFaces(Facts):
             if index not in self._faces:
                 self._from_before.add(index)
             return faces
-        faces = self._finder().find(picture)
+        faces = self._finder().find(picture, near)
         if index is not None:
             self._looked_at.add(index)
             self._remember(index, [face_record(face) for face in faces])

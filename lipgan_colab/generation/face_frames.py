@@ -1,7 +1,7 @@
 """Who is seen where: the frames of a photo or a film, each with the person's face in it."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -15,7 +15,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.face import LIPS, Face
 from lipgan_colab.faces.facts import Facts
-from lipgan_colab.faces.following import Followed, Sight, Wanted, asked_for, chosen, follow_all
+from lipgan_colab.faces.following import FORGET, Followed, Sight, Wanted, asked_for, chosen, follow_all
 from lipgan_colab.faces.tracking import smoothed
 from lipgan_colab.media.cuts import with_cuts
 from lipgan_colab.media.image import read_image
@@ -25,6 +25,7 @@ from lipgan_colab.media.video import read_video, resample_frames
 
 LARGEST_PHOTO = 1920  # pixels of the longer side; more makes files that players refuse
 REVERSE_BYTES = 256 << 20  # frames kept in memory while a video is played backward
+SEARCHED = 5  # every how many frames newcomers with small faces are looked for, and in a scene in which nobody is seen
 
 Pads = tuple[float, float, float, float]  # by which part of its side a box grows at the top, right, bottom and left
 
@@ -153,7 +154,7 @@ def see_film(
     most, is_there, anybody = 0, False, False
     find = clock.around("faces", facts.find)
     with closing(ahead(clock.timed("read", cut_frames(frames)))) as film:
-        sights = (Sight(picture, find(index, picture), cut, index) for index, picture, cut in film)
+        sights = seen_in(film, find)
         followed = _smoothed(follow_all(sights, wanted, facts, starts), len(wanted))
         for number, (seen, smooth) in enumerate(followed, first):
             faces = seen.sight.faces
@@ -218,6 +219,20 @@ def cut_frames(frames: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, 
 
     for picture, cut in with_cuts(pictures()):
         yield indices.popleft(), picture, cut
+
+
+def seen_in(
+    frames: Iterable[tuple[int, np.ndarray, bool]], find: Callable[[int, np.ndarray, list[Face] | None], list[Face]]
+) -> Iterator[Sight]:
+    """The frames, of `cut_frames`, with the faces that `Facts.find` finds in them: small ones where they were just
+    before, for looking all over a picture takes as long as looking into ten."""
+    faces: list[Face] = []
+    unseen = 0
+    for index, picture, cut in frames:
+        unseen = 0 if cut or faces else unseen + 1
+        everywhere = cut or index % SEARCHED == 0 or 0 < unseen <= FORGET
+        faces = find(index, picture, None if everywhere else faces)
+        yield Sight(picture, faces, cut, index)
 
 
 @dataclass(frozen=True)

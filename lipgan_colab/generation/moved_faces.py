@@ -11,9 +11,9 @@ import xxhash
 
 from lipgan_colab.faces.face import Face
 from lipgan_colab.faces.facts import Facts
-from lipgan_colab.faces.following import Sight, Wanted, follow_all
+from lipgan_colab.faces.following import Wanted, follow_all
 from lipgan_colab.faces.known_faces import KnownFaces
-from lipgan_colab.generation.face_frames import Film, cut_frames
+from lipgan_colab.generation.face_frames import Film, cut_frames, seen_in
 from lipgan_colab.generation.inner_mouth import Look
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
 from lipgan_colab.models.motion import Motion, components
@@ -58,9 +58,8 @@ def film_likenesses(
         facts: tells who is seen.
     """
     seen = [[] for _ in wanted]
-    some = cut_frames(islice(frames, 0, LOOKED_AT * APART, APART))
-    sights = (Sight(picture, facts.find(index, picture), cut, index) for index, picture, cut in some)
-    for one in follow_all(sights, wanted, facts):
+    some = seen_in(cut_frames(islice(frames, 0, LOOKED_AT * APART, APART)), facts.find)
+    for one in follow_all(some, wanted, facts):
         for pictures, same_as in zip(seen, one.same_as, strict=True):
             if one.faces[same_as] is not None:
                 pictures.append((one.sight.picture, one.faces[same_as]))

@@ -271,11 +271,12 @@ class _Encoder:
         codec.pix_fmt, codec.framerate = codec_pixels, self.splice.fps
         describe(codec, self.splice.fps, self.encoding, self.splice.format)
         codec.flags |= Flags.global_header
+        numbered = filter(None, (options.get("x264-params"), f"sps-id={self.number}"))
         codec.options = options | {
             "bf": "0",
             "profile": self.profile,
             "level": str(self.level),
-            "x264-params": f"sps-id={self.number}",
+            "x264-params": ":".join(numbered),
         }
         codec.open()
         return codec

@@ -107,11 +107,17 @@ def test_hard_pictures(shared, finder, clip):
 
 
 def test_small_face_is_found_in_tiles(shared, finder):
+    before = []
     for frame in frames_of(shared / "data" / "tricky" / "tinyface_1280x720_pwij3p.mp4", 30):
         (face,) = finder.find(frame)
+        again = finder.find(frame, before)  # only where it was, and not at all where nobody was
+        assert len(again) == len(before) and all((one.landmarks == face.landmarks).all() for one in again)
+        before = [face]
         assert 35 < face.box[2] - face.box[0] < 60
         assert np.abs(centres(face.box) - [670, 365]).max() < 12
         assert (face.landmarks[152, 1] > face.landmarks[10, 1]) and abs(face.roll) < 10
+    (moved,) = finder.find(frame[:, 300:], before)  # it is no more there, so it is looked for everywhere
+    assert abs(centres(moved.box) - [370, 365]).max() < 12
 
 
 @pytest.mark.parametrize("frame", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3))])

@@ -84,6 +84,15 @@ def test_crf_says_how_good(tmp_path, clip):
         assert sizes[0] > 1.5 * sizes[1] > 3 * sizes[2]
 
 
+def test_what_stands_still_does_not_flicker(tmp_path, clip):
+    frames = [clip[0][0].copy() for _ in range(25)]
+    for n, frame in enumerate(frames):  # only the mouth moves
+        frame[180:250, 130:230] = clip[0][n % 10][180:250, 130:230]
+    write_video(tmp_path / "a.mp4", frames, 25)
+    above = [rgb[:150].astype(float) for _, rgb in read_video(tmp_path / "a.mp4")]
+    assert np.abs(np.diff(above, axis=0)).mean() < 0.01  # grey levels
+
+
 def test_pictures_in_a_folder(tmp_path, clip):
     frames, speech, rate = clip
     seen = []
