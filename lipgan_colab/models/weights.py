@@ -32,6 +32,7 @@ from lipgan_colab.models.wav2lip import (
 from lipgan_colab.speech.features import SpeechInput
 
 EXPORT, EXPERT = "generator.safetensors", "expert.safetensors"  # what a run folder holds for everybody else
+OF_RUNS = ("config.json", "checkpoints")  # what tells that a folder is a run's
 SYNC_EXPERT = "sync_expert"  # in `about`: fingerprints of the experts that a generator was trained to please
 PAINTED_REFERENCES = "painted_references"  # in `about`: whether a generator has learnt from such (see augmentation)
 Generator = TrainedGenerator | Wav2LipGenerator | MotionNetwork
@@ -56,6 +57,14 @@ BUILD = {
     "SyncExpert": lambda config: SyncExpert(SyncExpertConfig(**config)),
     "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
+}
+# What they are to a person.
+IN_WORDS = {
+    **dict.fromkeys(("LipGANGenerator", "WarpingGenerator"), "a generator"),
+    "Wav2LipGenerator": "a generator of Wav2Lip",
+    **dict.fromkeys(("LipGANDiscriminator", "QualityDiscriminator"), "a discriminator"),
+    "SyncExpert": "a sync expert",
+    "MotionNetwork": "a motion network",
 }
 
 
@@ -98,15 +107,17 @@ def _load(
         path, licence = fetch(entry), "" if entry.bundled else entry.licence  # our own restrict nothing
     elif os.path.isdir(path):
         path = path / export
-        if not path.exists():
+        if not path.exists() and any(os.path.exists(Path(source, name)) for name in OF_RUNS):
             raise InputError(f"{source}: no {export} in this run folder; train until its first checkpoint")
+        if not path.exists():
+            raise InputError(f"{source}: this folder is no run, it has no {export}; give the one that train was given")
     if not os.path.exists(path):
         names = ", ".join(name for name, entry in PRETRAINED.items() if what in entry.what or what == "network")
         raise InputError(f"{source}: no such weights; give a run folder, a file of weights, or one of {names}")
     networks = _read(path)
     network = next((n for n in networks if isinstance(n, wanted)), None)
     if network is None:
-        raise InputError(f"{source}: holds a {type(networks[0]).__name__}, and a {what} is wanted; give another file")
+        raise InputError(f"{source}: this is {in_words(networks[0])}, and a {what} is wanted; give another file")
     network.source, network.file = str(source), path
     if licence:
         network.about["licence"] = licence
@@ -136,6 +147,11 @@ def save_network(path: str | Path, network: nn.Module, about: dict | None = None
 
 
 save_generator = save_network
+
+
+def in_words(network: nn.Module) -> str:
+    """What a network is, for a person: a generator, a motion network, …"""
+    return IN_WORDS[_kind(network)]
 
 
 def _kind(network: nn.Module) -> str:

@@ -33,7 +33,7 @@ from lipgan_colab.models.lipgan import (
 )
 from lipgan_colab.models.patchgan import PatchDiscriminator, lip_crops, lower_faces
 from lipgan_colab.models.wav2lip import SyncExpert, lower_halves
-from lipgan_colab.models.weights import SYNC_EXPERT, load_generator
+from lipgan_colab.models.weights import SYNC_EXPERT, in_words, load_generator
 from lipgan_colab.shards.dataset import REFERENCES, RUN
 from lipgan_colab.training import distributed
 
@@ -263,7 +263,7 @@ def start_from_weights(networks: Networks, source: str | Path) -> None:
 def check_start(weights: nn.Module, wanted: GeneratorConfig, source: str | Path) -> None:
     """InputError where a generator of this kind cannot begin with weights that were loaded from a source."""
     if not isinstance(weights, TrainedGenerator):
-        raise InputError(f"{source}: is no LipGAN generator, but a {type(weights).__name__}; give other weights")
+        raise InputError(f"{source}: is no LipGAN generator, but {in_words(weights)}; give other weights")
     if weights.config not in (wanted, replace(wanted, face_size=FACE_SIZE)):
         theirs, ours = asdict(weights.config), asdict(wanted)
         differences = ", ".join(f"{n} is {theirs[n]} there and {ours[n]} here" for n in ours if theirs[n] != ours[n])

@@ -31,6 +31,7 @@ from lipgan_colab.shards.dataset import cumulative_shares
 from lipgan_colab.shards.held_out import held_out_ids
 from lipgan_colab.shards.manifest import needed_shards, sync_by_group
 from lipgan_colab.shards.shard_file import FACE, Shard, fingerprint_of
+from lipgan_colab.shards.workers import MOST_WORKERS
 from lipgan_colab.speech.features import window_columns
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, prune, write_checkpoint
@@ -227,7 +228,7 @@ def train_expert(
         InputError: no usable shards, the run was begun with another configuration or other shards, another session is
             at work on it, or the disk takes nothing.
     """
-    check_range("workers", workers, 0)
+    check_range("workers", workers, 0, MOST_WORKERS)
     check_range("save_minutes", save_minutes, 0)
     keep_freed_memory()
     run, device = Path(run), pick_device(device)
