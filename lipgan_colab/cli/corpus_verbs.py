@@ -63,6 +63,8 @@ def _fetch(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], No
                 raise InputError("--speakers is missing: name those of GRID that you want, such as s1 s2 (3 s a clip)")
             print(fetch_grid(args.out, args.speakers))
             return
+        if args.speakers:
+            raise InputError("--speakers is for GRID, not for --corpus lrs2")
         if not args.parts:
             raise InputError("--parts is missing: LRS2's part files come from the BBC, after an agreement was signed")
         print(fetch_lrs2(args.parts, args.out, args.split, read_ids(args.only) if args.only else None))

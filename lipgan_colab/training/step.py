@@ -40,14 +40,16 @@ from lipgan_colab.training import distributed
 # The quality discriminators, and what each of them looks at of faces and the masks of their lips.
 QUALITY = {"quality": lambda faces, lips: lower_faces(faces), "lip_quality": lip_crops}
 DECIDING = ("cuda", "cpu")  # devices whose fused optimizers are known to decide by themselves
+MOST_SEED = 2**63 - 1  # that PyTorch takes
 RANGES = {  # of the configuration; batch_size depends on the number of processes
     "steps": (1, math.inf),
     "width": (0.01, 16),
     **dict.fromkeys(("lip_weight", "edge_weight", "adversarial_weight", "quality_weight"), (0, 1e6)),
     **dict.fromkeys(("lip_quality_weight", "feature_weight", "sync_weight"), (0, 1e6)),
     **dict.fromkeys(("learning_rate", "clip", "sync_bound"), (0, 1e6)),
-    "sync_runs": (1, math.inf),
-    **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
+    **dict.fromkeys(("most_channels", "sync_runs"), (1, math.inf)),
+    "warmup": (0, math.inf),
+    "seed": (0, MOST_SEED),
     **dict.fromkeys(("ema", "augment", "balance"), (0, 1)),
 }
 

@@ -38,7 +38,7 @@ from lipgan_colab.training.checkpoint import load_newest_checkpoint, prune, writ
 from lipgan_colab.training.feed import where_varied
 from lipgan_colab.training.lease import TakenOver
 from lipgan_colab.training.runs import check_config, held_run
-from lipgan_colab.training.step import learning_rate_factor
+from lipgan_colab.training.step import MOST_SEED, learning_rate_factor
 from lipgan_colab.training.train import stop_when_asked, undisturbed
 
 INNER_MIDDLE = [len(LIPS) + INNER_LIPS.index(point) for point in (13, 14)]  # of a shard's landmarks
@@ -54,7 +54,9 @@ RANGES = {  # of the configuration
     "width": (0.01, 16),
     "learning_rate": (0, 1e6),
     **dict.fromkeys(("balance", "same_clip"), (0, 1)),
-    **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
+    "warmup": (0, math.inf),
+    "seed": (0, MOST_SEED),
+    **dict.fromkeys(("clips", "moments"), (0, 4096)),
 }
 
 

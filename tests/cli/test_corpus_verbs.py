@@ -91,6 +91,7 @@ def test_fetch_lrs2_and_draw_before_it_is_there(tmp_path, capsys):
         (["fetch", "--corpus", "grid", "--out", "grid"], "--speakers is missing"),
         (["fetch", "--corpus", "grid", "--out", "grid", "--speakers", "s21"], "no video of s21"),
         (["fetch", "--corpus", "lrs2", "--out", "lrs2"], "--parts is missing"),
+        (["fetch", "--corpus", "lrs2", "--out", "lrs2", "--speakers", "s1"], "--speakers is for GRID"),
         (["fetch", "--corpus", "lrs2", "--out", "lrs2", "--parts", "missing"], "no such part file"),
         (["subset", "--videos", "missing", "--out", "ids.txt"], "no such folder"),
         (["subset", "--corpus", "lrs2", "--videos", ".", "--out", "ids.txt"], "train.txt is not there"),

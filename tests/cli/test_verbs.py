@@ -305,6 +305,13 @@ def test_what_is_not_a_command_is_one_line(arguments, said, tmp_path, monkeypatc
             "--workers 99999: it must be from 0",
         ),
         (["train", "--shards", "v", "--run", "r", "--lip-weight", "-5"], "--lip-weight -5: it must be from 0 to"),
+        (["train", "--shards", "v", "--run", "r", "--most-channels", "0"], "--most-channels 0: it must be 1 or more"),
+        (["train", "--shards", "v", "--run", "r", "--seed", "9" * 25], f"--seed {'9' * 25}: it must be from 0 to"),
+        (["train-expert", "--shards", "v", "--run", "r", "--clips", "9" * 25], f"--clips {'9' * 25}: it must be from"),
+        (
+            ["train-motion", "--shards", "v", "--run", "r", "--voices", "9" * 25],
+            f"--voices {'9' * 25}: it must be from",
+        ),
     ],
 )
 def test_a_file_or_number_of_another_kind_is_told_as_what_it_is(
