@@ -31,7 +31,8 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
     """Corpus, shards, a small network, and a talking video, all of it once, on a drawn face.
 
     Args:
-        out: folder for all that is made.
+        out: folder for all that is made: videos/, shards/, run/, drawn.png, drawn_speech.wav and drawn_talking.mp4, so
+            that it may be the one of `speaking_photo`.
         steps: of the training; 450 are enough for lips that follow the sound.
 
     Raises:
@@ -64,7 +65,8 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
     )
     weights = train(out / "shards", out / "run", config, preview_every=100)
     print("4/4 making a photo speak")
-    draw_photo(out / "photo.png")
-    write_speech(out / "speech.wav", seconds=4.0, seed=99)
+    photo, speech = out / "drawn.png", out / "drawn_speech.wav"
+    draw_photo(photo)
+    write_speech(speech, seconds=4.0, seed=99)
     options = GenerateOptions(pauses="off")  # no detector takes the drawn person's voice for speech
-    return generate(out / "photo.png", out / "speech.wav", weights, out / "talking.mp4", options)
+    return generate(photo, speech, weights, out / "drawn_talking.mp4", options)

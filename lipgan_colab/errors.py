@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")  # names in a file can hold line breaks, and what moves a cursor
 LONGEST = 2000  # characters of a line: names in a file can be as long as the file
+NOT_THERE = {FileNotFoundError: "there is no such file", IsADirectoryError: "this is a folder"}  # what is no damage
 OPTION = re.compile(r"(?<![^\s(])`(\w+)(?:=([^`\n]+))?`(?![^\s,;:.)]|\.\w)")
 
 
@@ -69,7 +70,8 @@ def check_range(name: str, value: float | None, least: float, most: float = floa
     """Raises InputError where a number is outside of its range, or not a number; None is nothing to check."""
     if value is not None and not least <= value <= most:
         limits = f"{least:g} or more" if most == float("inf") else f"from {least:g} to {most:g}"
-        raise InputError(f"`{name}` {value}: it must be {limits}")
+        given = f"{value:g}" if isinstance(value, float) else value
+        raise InputError(f"`{name}` {given}: it must be {limits}")
 
 
 @contextmanager
@@ -87,7 +89,9 @@ def reading(path: object, what: str, cure: str) -> Iterator[None]:
             raise
         raise InputError(f"{path}: {error.line}") from error
     except Exception as error:
-        raise InputError(f"{path}: {what} ({reason_of(error)}); {cure}") from error
+        here = isinstance(error, OSError) and error.filename is not None and str(error.filename) == str(path)
+        why = NOT_THERE.get(type(error)) if here else None
+        raise InputError(f"{path}: {why or f'{what} ({reason_of(error)})'}; {cure}") from error
 
 
 def reason_of(error: BaseException) -> str:

@@ -38,11 +38,22 @@ def not_written(path: str | Path, error: BaseException, what: str = "not written
     cure = "make room there, or choose another place"
     if number == errno.EROFS:
         cure = "choose another place"
+    if number in (errno.EEXIST, errno.ENOTDIR):
+        reason, cure = "a file of that name is in the way", "choose another place"
+    if number == errno.EISDIR:
+        reason, cure = "there is a folder of that name", "choose another name"
     if number == errno.ENAMETOOLONG:
         cure = f"give it a shorter name, of at most {LONGEST_NAME} bytes"
     told = NotWritten(f"{path}: {what} ({reason}); {cure}")
     told.errno, told.strerror = number, reason
     return told
+
+
+def check_folder(path: str | Path, cure: str) -> None:
+    """InputError where there is no such folder; `cure` is what to do, for a person."""
+    if not os.path.isdir(path):
+        why = "this is a file" if os.path.exists(path) else "there is no such folder"
+        raise InputError(f"{path}: {why}; {cure}")
 
 
 def make_folder(path: str | Path) -> Path:

@@ -24,6 +24,13 @@ def test_the_border_of_a_reader_makes_a_line_of_everything(error, reason):
     assert str(caught.value) == (f"a.pth: damaged ({reason}); fetch it again" if reason else f"a.pth: {error}")
 
 
+def test_a_file_that_is_not_there_is_not_damaged(tmp_path):
+    for path, said in ((tmp_path / "a", "there is no such file"), (tmp_path, "this is a folder")):
+        with pytest.raises(InputError) as caught, reading(path, "damaged", "fetch it again"):
+            path.read_bytes()
+        assert str(caught.value) == f"{path}: {said}; fetch it again"
+
+
 def test_what_names_the_file_already_passes_as_it_is():
     error = InputError("a.pth: an empty file")
     with pytest.raises(InputError) as caught, reading("a.pth", "damaged", "fetch it again"):

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lipgan_colab.cli.flags import add_flags, as_typed, given, made_of
+from lipgan_colab.cli.flags import add_flags, as_path, as_typed, given, made_of
 from lipgan_colab.corpora.corpus import CORPORA, LRS2_SPLITS, Utterance, lrs2, only, split, without
 from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import check_place, fitting
@@ -16,7 +16,7 @@ def _add_corpus(parser: argparse.ArgumentParser) -> None:
     from lipgan_colab.corpora.subset import BALANCES, subset
 
     parser.add_argument("--corpus", choices=sorted(CORPORA), default="folder", help="what lies there (default: folder)")
-    parser.add_argument("--videos", type=Path, required=True, help="folder of the corpus")
+    parser.add_argument("--videos", type=as_path, required=True, help="folder of the corpus")
     parser.add_argument("--speakers", nargs="+", metavar="S", help="of GRID: these speakers alone (default: all)")
     text = "train, val or test (or pretrain, of LRS2); of GRID and folders by speakers (default: all; of LRS2, train)"
     parser.add_argument("--split", help=text)
@@ -47,13 +47,13 @@ def _fetch(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], No
     from lipgan_colab.corpora.subset import read_ids
 
     parser.add_argument("--corpus", choices=["grid", "lrs2"], required=True, help="which corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
+    parser.add_argument("--out", type=as_path, required=True, help="folder of the corpus")
     parser.add_argument("--speakers", nargs="+", metavar="S", help="of GRID: s1 to s34 but s21 (default: none)")
     text = "of LRS2: folder of the parts lrs2_v1_partaa to ae; their paths, addresses or Drive links; or a whole .tar"
     parser.add_argument("--parts", nargs="+", metavar="PART", help=f"{text} (default: none)")
     parser.add_argument("--split", help=f"of LRS2: {', '.join(LRS2_SPLITS)}, or several with + (default: all)")
     text = "of LRS2: text file of ids that `subset` wrote; nothing else is unpacked (default: none)"
-    parser.add_argument("--only", type=Path, help=text)
+    parser.add_argument("--only", type=as_path, help=text)
 
     def run(args: argparse.Namespace) -> None:
         if args.corpus == "grid":
@@ -63,6 +63,8 @@ def _fetch(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], No
                 raise InputError("--speakers is missing: name those of GRID that you want, such as s1 s2 (3 s a clip)")
             print(fetch_grid(args.out, args.speakers))
             return
+        if args.speakers:
+            raise InputError("--speakers is for GRID, not for --corpus lrs2")
         if not args.parts:
             raise InputError("--parts is missing: LRS2's part files come from the BBC, after an agreement was signed")
         print(fetch_lrs2(args.parts, args.out, args.split, read_ids(args.only) if args.only else None))
@@ -74,7 +76,9 @@ def _subset(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], N
     from lipgan_colab.corpora.subset import measured, picture, table, write_ids
 
     _add_corpus(parser)
-    parser.add_argument("--out", type=Path, required=True, help="text file of ids to write; a picture goes beside it")
+    parser.add_argument(
+        "--out", type=as_path, required=True, help="text file of ids to write; a picture goes beside it"
+    )
 
     def run(args: argparse.Namespace) -> None:
         if args.out.suffix.lower() == ".png":
@@ -97,9 +101,9 @@ def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace
     from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
 
     _add_corpus(parser)
-    parser.add_argument("--only", type=Path, help="text file of ids that `subset` wrote (default: all)")
+    parser.add_argument("--only", type=as_path, help="text file of ids that `subset` wrote (default: all)")
     text = "text file of clip ids (paths below the folder) to keep back (default: none)"
-    parser.add_argument("--leave-out", type=Path, help=text)
+    parser.add_argument("--leave-out", type=as_path, help=text)
     names = add_flags(parser, preprocess, ("out", "workers", "timeout", "rank", "world_size", "scratch"))
     add_flags(parser, PreprocessConfig)
     add_flags(parser, Gates)
@@ -132,8 +136,10 @@ def _inspect(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], 
     from lipgan_colab.shards.inspection import contact_sheet, describe
     from lipgan_colab.shards.manifest import damaged_shards, set_aside
 
-    parser.add_argument("shards", type=Path, help="folder of shards")
-    parser.add_argument("--sheet", type=Path, help="the picture to make (default: contact_sheet.jpg beside the shards)")
+    parser.add_argument("shards", type=as_path, help="folder of shards")
+    parser.add_argument(
+        "--sheet", type=as_path, help="the picture to make (default: contact_sheet.jpg beside the shards)"
+    )
     text = "compare every shard with its checksum; reads them all (default: off)"
     parser.add_argument("--verify", action="store_true", help=text)
     text = "rename damaged shards, so that training goes on without (default: off)"

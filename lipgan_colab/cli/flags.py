@@ -11,7 +11,32 @@ from typing import Any, get_args, get_origin
 
 from lipgan_colab.errors import InputError, naming_options
 
-KINDS = (Path, float, int, str)  # of an argument that may be of several kinds, the first of these
+
+def as_path(text: str) -> Path:
+    """A file or folder as typed. An empty name, as of a shell's variable that is not set, would be this very folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("a name is missing")
+    return Path(text)
+
+
+def number(text: str) -> float:
+    """A number as typed."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def whole_number(text: str) -> int:
+    """A whole number as typed."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+# What reads an argument of each kind; of one that may be of several kinds, the first of these.
+KINDS = {Path: as_path, float: number, int: whole_number, str: str}
 
 
 def add_flags(
@@ -76,9 +101,9 @@ def _conversion(annotation: Any) -> dict[str, Any]:
     if annotation is bool:
         return {"action": "store_true"}
     if get_origin(annotation) is tuple:
-        return {"type": get_args(annotation)[0], "nargs": len(get_args(annotation))}
+        return {"type": KINDS[get_args(annotation)[0]], "nargs": len(get_args(annotation))}
     of = get_args(annotation) or (annotation,)
-    return {"type": next((kind for kind in KINDS if kind in of), str)}
+    return {"type": next((reads for kind, reads in KINDS.items() if kind in of), str)}
 
 
 def _flag(name: str) -> str:

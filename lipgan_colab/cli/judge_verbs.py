@@ -3,9 +3,8 @@
 import argparse
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 
-from lipgan_colab.cli.flags import add_flags, as_typed, given
+from lipgan_colab.cli.flags import add_flags, as_path, as_typed, given
 
 
 def _judge(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], None]:
@@ -35,7 +34,7 @@ def _make(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], Non
     )
     text = "do not measure the films as evaluate does (default: off)"
     parser.add_argument("--no-measures", dest="measures", action="store_false", help=text)
-    parser.add_argument("--only", type=Path, help="text file of clip ids: paths below the folder (default: all)")
+    parser.add_argument("--only", type=as_path, help="text file of clip ids: paths below the folder (default: all)")
 
     def run(args: argparse.Namespace) -> None:
         ids = read_ids(args.only) if args.only else None
@@ -48,7 +47,7 @@ def _count(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], No
     from lipgan_colab.evaluation.judges.count import count_answers
 
     text = "what judges sent back, and folders of such"
-    parser.add_argument("answers", metavar="FILE", nargs="+", type=Path, help=text)
+    parser.add_argument("answers", metavar="FILE", nargs="+", type=as_path, help=text)
     names = add_flags(parser, count_answers, ("study", "out"))
     return lambda args: print(as_typed(count_answers(**given(args, [*names, "answers"]))))
 

@@ -18,7 +18,8 @@ from typing import NoReturn
 from tqdm.auto import tqdm
 
 from lipgan_colab.cli import corpus_verbs, film_verbs, judge_verbs
-from lipgan_colab.cli.flags import add_flags, as_typed, documented, given, made_of
+from lipgan_colab.cli.flags import add_flags, as_path, as_typed, documented, given, made_of, whole_number
+from lipgan_colab.cli.named_files import check_named
 from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import check_place
@@ -82,14 +83,14 @@ def _generate(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.generation.options import CHOICES, GenerateOptions
 
     speech = "file with sound; given several times, each with its --person, they speak at once"
-    changes = {"speech": {"action": "append", "type": Path, "required": False, "default": None, "help": speech}}
+    changes = {"speech": {"action": "append", "type": as_path, "required": False, "default": None, "help": speech}}
     out = "the .mp4 (.mov) to make; with --voices, or --codec png, a folder; with --preview a .png, .jpg or .mp4"
     asked = ("face", "speech", "weights", "out", "device")
     names = add_flags(parser, generate, asked, weights=WEIGHTS, out={"help": out}, **changes)
     text = "text file with a line for each turn: person, from, to, speech; they speak one after the other"
-    parser.add_argument("--turns", type=Path, help=f"{text} (default: none)")
+    parser.add_argument("--turns", type=as_path, help=f"{text} (default: none)")
     text = "text file with the path of a speech in each line: each becomes a video in the folder --out"
-    parser.add_argument("--voices", type=Path, help=f"{text} (default: none)")
+    parser.add_argument("--voices", type=as_path, help=f"{text} (default: none)")
     text = "make only the first three seconds, as a film or on one sheet (default: off)"
     parser.add_argument("--preview", action="store_true", help=text)
     fields_shown = [field.name for field in fields(GenerateOptions) if field.name != "cache"]
@@ -168,8 +169,8 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.models.lipgan import FACE_SIZES
 
     asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert", "size", "heatmaps")
-    names = add_flags(parser, evaluate, asked, weights=WEIGHTS, size={"type": int, "choices": FACE_SIZES})
-    parser.add_argument("--only", type=Path, help="text file of clip ids: paths below the folder (default: all)")
+    names = add_flags(parser, evaluate, asked, weights=WEIGHTS, size={"type": whole_number, "choices": FACE_SIZES})
+    parser.add_argument("--only", type=as_path, help="text file of clip ids: paths below the folder (default: all)")
 
     def run(args: argparse.Namespace) -> None:
         ids = read_ids(args.only) if args.only else None
@@ -192,7 +193,7 @@ def _ablate(parser: argparse.ArgumentParser) -> Run:
 def _strangers(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.evaluation.strangers import strangers
 
-    names = add_flags(parser, strangers, weights=WEIGHTS, faces={"nargs": "+", "type": Path})
+    names = add_flags(parser, strangers, weights=WEIGHTS, faces={"nargs": "+", "type": as_path})
 
     def run(args: argparse.Namespace) -> None:
         made = strangers(**given(args, names))
@@ -204,8 +205,8 @@ def _strangers(parser: argparse.ArgumentParser) -> Run:
 def _weights(parser: argparse.ArgumentParser) -> Run:
     convert = parser.add_subparsers(metavar="ACTION").add_parser("convert", help="any weights to our .safetensors")
     convert.set_defaults(run_verb=_convert_weights)
-    convert.add_argument("source", metavar="IN", type=Path, help="LipGAN's .h5, Wav2Lip's .pth, or a name")
-    convert.add_argument("out", metavar="OUT", type=Path, help="the .safetensors file to make")
+    convert.add_argument("source", metavar="IN", type=as_path, help="LipGAN's .h5, Wav2Lip's .pth, or a name")
+    convert.add_argument("out", metavar="OUT", type=as_path, help="the .safetensors file to make")
     convert.add_argument("--half", action="store_true", help="as float16: half the size (default: off)")
     return _list_weights
 
@@ -234,10 +235,10 @@ def _convert_weights(args: argparse.Namespace) -> None:
 
 
 def _demo(parser: argparse.ArgumentParser) -> Run:
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results (default: demo)")
+    parser.add_argument("--out", type=as_path, default=Path("demo"), help="folder of the results (default: demo)")
     text = "all of it in minutes, training included, on a drawn face (default: off)"
     parser.add_argument("--train", action="store_true", help=text)
-    parser.add_argument("--steps", type=int, default=450, help="of the training, with --train (default: 450)")
+    parser.add_argument("--steps", type=whole_number, default=450, help="of the training, with --train (default: 450)")
 
     def run(args: argparse.Namespace) -> None:
         from lipgan_colab.demo import speaking_photo, trained_on_drawings
@@ -275,17 +276,19 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """As argparse does, which repeats what was typed; but not the secrets in addresses."""
-        super().error(shown_address(message))
+        """One line, in which what was typed is repeated, but not the secrets in addresses."""
+        message = message.removeprefix("argument ").replace("the following arguments are required:", "missing:")
+        self.exit(2, f"error: {shown_address(message)}; see {self.prog} --help\n")
 
 
 def _parser(called: str | None) -> argparse.ArgumentParser:
-    parser = _Parser(prog="lipgan-colab", description="A face and a speech clip to a talking video.")
+    prog = "python -m lipgan_colab" if Path(sys.argv[0]).name == "__main__.py" else "lipgan-colab"
+    parser = _Parser(prog=prog, description="A face and a speech clip to a talking video.")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, (add_verb, summary) in VERBS.items():
         sub = verbs.add_parser(name, help=summary, description=summary)
         if name == called:
-            sub.set_defaults(run_verb=add_verb(sub))
+            sub.set_defaults(run_verb=add_verb(sub), refuse=sub.error)
     return parser
 
 
@@ -313,7 +316,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with suppress(AttributeError):  # where stdout is somebody else's object
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
-        args = _parser(next(iter(arguments), None)).parse_args(_with_dashed_names(arguments))
+        arguments = _with_dashed_names(arguments)
+        check_named(arguments)
+        args, unknown = _parser(next(iter(arguments), None)).parse_known_args(arguments)
+        if unknown:
+            args.refuse(f"unknown: {' '.join(unknown)}")
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning
             args.run_verb(args)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lipgan_colab.corpora.lists import COMMENT, read_lines
 from lipgan_colab.errors import InputError, counted
+from lipgan_colab.files import check_folder
 
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv"]
@@ -67,8 +68,7 @@ def folder(root: str | Path, licence: str = "unknown") -> list[Utterance]:
         InputError: the folder does not exist or holds no video.
     """
     root = Path(root)
-    if not os.path.isdir(root):
-        raise InputError(f"{root}: no such folder; name the folder that holds the videos")
+    check_folder(root, "name the folder that holds the videos")
     paths = [p for p in _visible_files(root) if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
     unlisted = [p for p in paths if re.search(r"[\r\n]", p.relative_to(root).as_posix())]
     if unlisted:
@@ -174,8 +174,7 @@ def lrs2(root: str | Path, split: str = "train", unpacked: bool = True) -> list[
         InputError: no such folder or list, or nothing of the split has been unpacked.
     """
     root = Path(root)
-    if not os.path.isdir(root):
-        raise InputError(f"{root}: no such folder; name the folder that holds {LRS2_FOLDER}")
+    check_folder(root, f"name the folder that holds {LRS2_FOLDER}")
     videos = root if not (root / LRS2_FOLDER).is_dir() and (root / "main").is_dir() else root / LRS2_FOLDER
     names = split.split("+")
     unknown = set(names) - set(LRS2_SPLITS)

@@ -46,7 +46,10 @@ from lipgan_colab.evaluation.study_waiting import Waiting, wait_for_costs
 from lipgan_colab.evaluation.true_clips import TrueClips
 from lipgan_colab.files import NotWritten, check_place, make_folder
 from lipgan_colab.shards.preprocess import place_among
+from lipgan_colab.shards.workers import MOST_WORKERS
+from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.lease import InUse
+from lipgan_colab.training.runs import CONFIG
 from lipgan_colab.training.train import training_device
 
 
@@ -89,8 +92,15 @@ class Plan:
         lines = [self.title or "a study", f"on {self.device}; seconds of computing, judging not counted"]
         for arm, steps in self.steps.items():
             every = f"{counted(self.seeds, 'time')} {steps} steps, {self.seconds[arm] / steps:.3g} s each"
-            lines.append(f"{arm:{width}}  {every}: {self.seconds[arm] * self.seeds / 3600:.2f} h")
-        return "\n".join([*lines, f"{'all':{width}}  {sum(self.seconds.values()) * self.seeds / 3600:.2f} h"])
+            lines.append(f"{arm:{width}}  {every}: {lasting(self.seconds[arm] * self.seeds)}")
+        return "\n".join([*lines, f"{'all':{width}}  {lasting(sum(self.seconds.values()) * self.seeds)}"])
+
+
+def lasting(seconds: float) -> str:
+    """A time in the unit that suits it: 0.4 s, 12 s, 3.5 minutes, 2.10 h."""
+    if seconds < 90:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.2f} h"
 
 
 def ablate(
@@ -124,11 +134,13 @@ def ablate(
             written; or all of the runs failed.
     """
     check_range("max_hours", max_hours, 0)
+    check_range("workers", workers, 0, MOST_WORKERS)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
             "ablate: torchrun shares batches, and a study shares runs; start one for each GPU, with `rank` and `device`"
         )
     rank, world_size = place_among(rank, world_size)
+    _check_out(out)
     material = gather(read_study(study), Path(os.path.abspath(out)), training_device(device))
     means = Means(precision, workers, None if max_hours is None else time.monotonic() + 3600 * max_hours)
     made, stopped = _Made({}, {}, {}), ""
@@ -140,8 +152,7 @@ def ablate(
             mend_true_crops(material.out, own)
             _work(own, made, material, means, truth)
         except (Stopped, KeyboardInterrupt) as stop:
-            stopped = f"stopped {stop or 'between two runs'}; run the same again to go on"
-            tqdm.write(stopped)
+            stopped = f"stopped {stop or 'between two runs'}; run the same again to go on"  # told with the rest
     return _written(made, material, stopped)
 
 
@@ -156,6 +167,7 @@ def plan(
     Raises:
         InputError: as `ablate`.
     """
+    _check_out(out)
     material = gather(read_study(study), Path(os.path.abspath(out)), training_device(device))
     make_folder(material.out)
     asked = material.study
@@ -165,6 +177,13 @@ def plan(
     steps = {name: asked.config(name, 0, given.get(name, 0)).steps for name in arms}
     seconds = {name: steps[name] * costs[name] for name in arms}
     return Plan(asked.title, steps, seconds, len(asked.seeds), describe(material.device))
+
+
+def _check_out(out: str | Path) -> None:
+    """InputError where the folder for a study is something else's."""
+    for pattern, what in (("shard-*.safetensors", "shards"), (CONFIG, "a run"), (CHECKPOINTS, "a run")):
+        if next(Path(out).glob(pattern), None) is not None:
+            raise InputError(f"{out}: this folder holds {what}; give the study (`out`) one of its own")
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from lipgan_colab.media.timeline import SAMPLE_RATE
 from lipgan_colab.models.interface import Generator
 from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.pretrained import ASSETS
+from lipgan_colab.models.weights import in_words
 from lipgan_colab.speech.pauses import PAUSE_RULES, speaking
 
 LONGEST = 10 * SAMPLE_RATE  # samples of the speech that are spoken
@@ -116,10 +117,15 @@ def strangers(
     """
     network = ready_generator(weights, device)
     if not isinstance(network, MotionNetwork):
-        kind = type(network).__name__
-        raise InputError(f"strangers are moved by a motion network, and these weights are a {kind}; give others")
+        raise InputError(
+            f"strangers are moved by a motion network, and these weights are {in_words(network)}; give others"
+        )
     said = _said(network, read_speech(speech or ASSETS / "sample.wav")[:LONGEST])
-    out, files, found = make_folder(out), _files(faces), []
+    files, found = _files(faces), []
+    if not files:
+        raise InputError(f"{', '.join(map(str, faces))}: no file in there; give photos or videos of people")
+    out = make_folder(out)
+    why: InputError | None = None  # the first was skipped
     with FaceFinder() as finder:
         for path in tqdm(files, unit="face", desc="strangers"):
             try:
@@ -127,9 +133,10 @@ def strangers(
                 tqdm.write(str(found[-1]))
             except InputError as error:
                 tqdm.write(f"skipped {error}")
+                why = why or error
     if not found:
         many = counted(len(files), "file")
-        raise InputError(f"none of {many} has a face that can speak; give photos or videos of people")
+        raise InputError(f"none of {many} has a face that can speak ({why.line}); give photos or videos of people")
     _write(out, found, said.moments)
     return found
 

@@ -14,8 +14,6 @@ from lipgan_colab.media.image import PHOTO_BRANDS
 # Titles that are not UTF-8 are no reason to refuse a file. PyAV 19 thinks so by itself.
 ANY_TAGS = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
-
 TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders of transparency, which FFmpeg's own leave out
 
 FREE_SECONDS, LEAST_BYTES = 600.0, 200  # the sparest speech has 200 bytes a second, over all its pauses
@@ -36,8 +34,7 @@ def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
         # As a file, or what stands before a colon in its name would be taken for a protocol.
         container = av.open(f"file:{path}", **ANY_TAGS)
     except (av.FFmpegError, ValueError) as error:
-        kinds = "picture, video or sound" if Path(path).suffix.lower() in PICTURES else "video or sound"
-        raise InputError(f"{path}: this is no {kinds}, or it is cut off; use another copy") from error
+        raise InputError(f"{path}: this is no picture, video or sound, or it is cut off; use another copy") from error
     with reading(path, "damaged", "use another copy of it"), container:
         yield container
 

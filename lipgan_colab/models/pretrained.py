@@ -10,6 +10,7 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.files import file_sha256, written_whole
 
 EXPORT = "generator.safetensors"  # what a run folder holds for everybody else
+OF_RUNS = ("config.json", "checkpoints")  # what tells that a folder is a run's
 ASSETS = Path(__file__).parents[1] / "assets"  # what comes with the package
 FOLDER_VARIABLE = "LIPGAN_WEIGHTS"  # a folder that outlives the machine, such as one on Drive
 CACHE = Path("~/.cache/lipgan_colab/weights").expanduser()
@@ -158,9 +159,11 @@ def find_weights(source: str | Path, what: str = "generator", export: str = EXPO
         entry = PRETRAINED[str(source)]
         return fetch(entry), "" if entry.bundled else entry.licence  # our own restrict nothing
     if os.path.isdir(path):
-        if not (path / export).exists():
+        if (path / export).exists():
+            return path / export, ""
+        if any((path / name).exists() for name in OF_RUNS):
             raise InputError(f"{source}: no {export} in this run folder; train until its first checkpoint")
-        return path / export, ""
+        raise InputError(f"{source}: this folder is no run, it has no {export}; give the one that train was given")
     if not os.path.exists(path):
         names = ", ".join(name for name, entry in PRETRAINED.items() if what in entry.what or what == "network")
         raise InputError(f"{source}: no such weights; give a run folder, a file of weights, or one of {names}")

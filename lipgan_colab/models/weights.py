@@ -57,6 +57,14 @@ BUILD = {
     "MotionNetwork": lambda config: MotionNetwork(MotionConfig(**config)),
     "QualityDiscriminator": lambda config: QualityDiscriminator(),
 }
+# What they are to a person.
+IN_WORDS = {
+    **dict.fromkeys(("LipGANGenerator", "WarpingGenerator"), "a generator"),
+    "Wav2LipGenerator": "a generator of Wav2Lip",
+    **dict.fromkeys(("LipGANDiscriminator", "QualityDiscriminator"), "a discriminator"),
+    "SyncExpert": "a sync expert",
+    "MotionNetwork": "a motion network",
+}
 
 
 def load_generator(source: str | Path, device: str | torch.device = "cpu") -> Generator:
@@ -96,7 +104,7 @@ def _load(
     networks = _read(path)
     network = next((n for n in networks if isinstance(n, wanted)), None)
     if network is None:
-        raise InputError(f"{source}: holds a {type(networks[0]).__name__}, and a {what} is wanted; give another file")
+        raise InputError(f"{source}: this is {in_words(networks[0])}, and a {what} is wanted; give another file")
     network.source, network.file = str(source), path
     if licence:
         network.about["licence"] = licence
@@ -126,6 +134,11 @@ def save_network(path: str | Path, network: nn.Module, about: dict | None = None
 
 
 save_generator = save_network
+
+
+def in_words(network: nn.Module) -> str:
+    """What a network is, for a person: a generator, a motion network, …"""
+    return IN_WORDS[_kind(network)]
 
 
 def _kind(network: nn.Module) -> str:

@@ -75,16 +75,18 @@ def check_picture(track: Sequence[Face | None], boxes: Sequence[list[np.ndarray]
         gates: what it must come up to.
     """
     if len(track) < gates.min_frames:
-        raise Rejected("too short", f"only {counted(len(track), 'frame')}; {gates.min_frames} are needed")
+        raise Rejected("too short", f"it is only {counted(len(track), 'frame')} long; {gates.min_frames} are needed")
     found = np.array([face is not None for face in track])
     if found.mean() < gates.min_found or not found.any():
-        raise Rejected("face not seen", f"a face in only {found.sum()} of {counted(len(found), 'frame')}")
+        seen = f"{found.sum()} of {counted(len(found), 'frame')}"
+        raise Rejected("face not seen", f"a whole face is seen in only {seen}; {gates.min_found:.0%} are needed")
     side = float(np.median([_side(face.box) for face in track if face is not None]))
     if side < gates.min_face:
-        raise Rejected("face too small", f"its face is too small, {side:.0f} pixels; {gates.min_face:g} are needed")
+        needed = f"{gates.min_face:g} are needed"
+        raise Rejected("face too small", f"its face is too small, {side:.0f} pixels wide; {needed}")
     yaw = float(np.median([abs(face.yaw) for face in track if face is not None]))
     if yaw > gates.max_yaw:
-        raise Rejected("turned away", f"its face is turned away, {yaw:.0f} degrees")
+        raise Rejected("turned away", f"its face is turned away, {yaw:.0f} degrees; at most {gates.max_yaw:g} will do")
     rivals = np.mean([_has_rival(*pair, gates.rival_size) for pair in zip(track, boxes, strict=True)])
     if rivals > gates.max_rivals:
         raise Rejected("two faces", f"two faces in {rivals:.0%} of its frames; who speaks is not known")

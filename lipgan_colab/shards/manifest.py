@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lipgan_colab.errors import CONTROL, InputError, counted
-from lipgan_colab.files import file_sha256, written_whole
+from lipgan_colab.files import check_folder, file_sha256, written_whole
 from lipgan_colab.shards.provenance import settings_of
 from lipgan_colab.shards.shard_file import fingerprint_of, opened_shard
 from lipgan_colab.speech.sync import FEWEST, OFFSETS, GroupSync, group_sync
@@ -26,6 +26,7 @@ def shard_paths(folder: str | Path) -> list[Path]:
 
 def needed_shards(folder: str | Path) -> list[Path]:
     """The shards of a folder, in order; InputError where there is none."""
+    check_folder(folder, "give the folder that preprocess made")
     paths = shard_paths(folder)
     if not paths:
         raise InputError(f"{folder}: holds no shard-*.safetensors; preprocess videos into it first")

@@ -23,7 +23,7 @@ from lipgan_colab.shards.film_clips import PreprocessConfig, film_clips, skipped
 from lipgan_colab.shards.manifest import MANIFEST, shard_paths, write_manifest
 from lipgan_colab.shards.provenance import check_made_alike
 from lipgan_colab.shards.shard_writer import Kept, ShardWriter, keep, keep_part
-from lipgan_colab.shards.workers import Lost, as_done, core_count
+from lipgan_colab.shards.workers import MOST_WORKERS, Lost, as_done, core_count
 from lipgan_colab.speech.sync import group_sync
 from lipgan_colab.workspace import local_folder
 
@@ -79,7 +79,7 @@ def preprocess(
         InputError: the folder cannot be written to, or holds shards that were made of other clips or in another way,
             or nothing could be used.
     """
-    check_range("workers", workers, 0)
+    check_range("workers", workers, 0, MOST_WORKERS)
     if not timeout > 0:
         raise InputError(f"`timeout` {timeout}: it must be more than 0 seconds")
     out = Path(out)

@@ -30,6 +30,9 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+MOST_WORKERS = max(64, 4 * core_count())  # each takes memory, and too many bring the machine down
+
+
 def as_done(
     work: Callable[[Any, Any], Any],
     items: Sequence[Any],

@@ -24,6 +24,7 @@ from lipgan_colab.training.drive_mirror import Mirror, give_way
 from lipgan_colab.training.lease import LEASE, Lease, TakenOver
 
 CHECKPOINTS = "checkpoints"  # the folder's name in a run
+GOES_ON = ". Training goes on, and tries again next time; make room on that disk"
 
 
 class Snapshot:
@@ -67,6 +68,7 @@ class AsyncCheckpointer:
         local: where everything is written: another folder beside it once another session has taken it over, or, at the
             end, where it could not be written to.
         written: the last checkpoint on the local disk.
+        full: whether the end could not be saved where it belongs.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class AsyncCheckpointer:
         self.run, self.local, self.export, self.say, self.leases = run, local, export, say, leases
         self.mirror = Mirror(local, run, say, leases.get(run)) if local != run else None
         self.written: Checkpoint | None = None
+        self.full = False
         self._snapshot = Snapshot()
         self._thread = ThreadPoolExecutor(1, "checkpointer", initializer=give_way)
         self._moving = threading.Lock()  # the training's thread and the checkpointer's look
@@ -137,11 +140,11 @@ class AsyncCheckpointer:
         earlier = self._writing.exception() if self._writing is not None else None
         places = [place for place in (self.run, self._spare_folder()) if place != self.local]
         # In the thread, behind whatever it is still at: two exports at once would write into one file.
-        while not self._thread.submit(self._write, step, state).result():
+        while not self._thread.submit(self._write, step, state, "").result():
             if not places:
                 raise InputError(f"step {step} is NOT saved: no disk takes it (see above); make room, and run it again")
             self._move_to(places.pop(0))
-            self.say(f"saving in {self.local} instead")
+            self.full = True
         if earlier is not None:
             raise earlier
 
@@ -207,17 +210,15 @@ class AsyncCheckpointer:
         if self.mirror is not None and self.mirror.local == self.local:
             self.mirror.put(*names)
 
-    def _write(self, step: int, state: dict) -> bool:
-        """Write a checkpoint and what goes along with it; returns whether all is on the disk now."""
+    def _write(self, step: int, state: dict, then: str = GOES_ON) -> bool:
+        """Write a checkpoint and what goes along with it; returns whether all is on the disk now. `then` is what comes
+        of it where it is not."""
         self.stand_aside()
         try:
             if self.written is None or self.written.step != step:
                 self.written = write_checkpoint(self.folder, step, state)
         except OSError as error:
-            self.say(
-                f"step {step} was NOT saved in {self.folder}: {error.strerror or error}. "
-                "Training goes on, and tries again next time; make room on that disk"
-            )
+            self.say(f"step {step} was NOT saved in {self.folder}: {error.strerror or error}{then}")
             return False
         with contextlib.suppress(OSError):  # what is left over goes next time
             self._prune()

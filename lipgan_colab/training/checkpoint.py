@@ -32,6 +32,10 @@ KEEP = 2  # checkpoints in a folder: the newest, and one more in case it is dama
 NAME = re.compile(r"step-(\d{8,})-([0-9a-f]{16})\.pt")
 LASTING_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR}  # no time mends these
 PATIENCE = (1, 2, 4, 8)  # seconds between tries to read a folder that errs
+BEGIN_ANEW = (  # what to do where no checkpoint is whole
+    "put back an earlier copy of its checkpoints, if there is one, or choose another run folder "
+    "(start it from this one to begin with its weights)"
+)
 
 
 class DamagedCheckpoint(ValueError):
@@ -202,7 +206,7 @@ def load_newest_checkpoint(
     if damaged is not None:
         raise InputError(
             f"{folders[-1]}: nothing there that can be resumed from, and the run is not begun anew over it "
-            f"({damaged}); choose another run folder"
+            f"({damaged}); {BEGIN_ANEW}"
         )
     return None
 

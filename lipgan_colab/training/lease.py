@@ -235,10 +235,11 @@ def _wait_until_free(folder: Path, say: Callable[[str], None]) -> Holder | None:
         if listener.moved and listener.holder is not None:
             raise InUse(
                 f"{folder}: another session trains this run: {listener.holder}. Stop it there, or take the run over "
-                "(take_over, --take-over)"
+                "(`take_over`)"
             )
         if not told:
-            say(f"{folder}: was in use by {listener.holder or 'another session'}; listening whether it still is")
+            by = listener.holder or "another session"
+            say(f"{folder}: was in use by {by}; waiting up to {SILENT:.0f} s for a sign that it still is")
             told = True
         time.sleep(LISTENING)
     return listener.holder

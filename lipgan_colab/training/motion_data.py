@@ -26,6 +26,7 @@ from lipgan_colab.shards.manifest import needed_shards
 from lipgan_colab.shards.shard_file import Shard, fingerprint_of
 from lipgan_colab.speech.features import mel
 from lipgan_colab.speech.variation import varied, warped
+from lipgan_colab.training.step import MOST_SEED
 
 MIDDLE = (13, 14)  # of the inner lips, the upper one before the lower one
 STILLEST = 0.15  # of a clip's frames are its person at rest, the least open ones
@@ -36,8 +37,12 @@ SLOW = 13  # frames: slower changes of the opening than this tell little of the 
 
 
 RANGES = {  # of the configuration
-    **dict.fromkeys(("steps", "batch_size", "piece", "channels", "most_clips"), (1, math.inf)),
-    **dict.fromkeys(("voices", "warmup", "seed"), (0, math.inf)),
+    **dict.fromkeys(("steps", "most_clips"), (1, math.inf)),
+    **dict.fromkeys(("batch_size", "channels"), (1, 4096)),
+    "piece": (1, 24_000),  # ten minutes
+    "voices": (0, MOST_VOICES),
+    "warmup": (0, math.inf),
+    "seed": (0, MOST_SEED),
     **dict.fromkeys(("learning_rate", "velocity_weight"), (0, 1e6)),
     **dict.fromkeys(("balance", "warp", "dropout"), (0, 1)),
 }

@@ -70,6 +70,9 @@ class Recorder:
         """
         if not self.active:
             return None
+        for folder in (self.run, self.local):
+            if folder.is_file():
+                raise InputError(f"{folder}: this is a file; choose another folder")
         try:
             self.run.mkdir(parents=True, exist_ok=True)
             self.local.mkdir(parents=True, exist_ok=True)
@@ -197,9 +200,14 @@ class Recorder:
         if not self.active:
             return self.run
         missing = self._checkpointer.finish(seconds)
-        if self._checkpointer.local != self.local:  # another session's now, or full
-            self.say(f"this session's end is saved in {self._checkpointer.local}; to go on from it, give it as the run")
-            return self._checkpointer.local
+        if (aside := self._checkpointer.local) != self.local:  # the run is another session's now, or its disk is full
+            cure = "to go on from it, give it as the run"
+            if self._checkpointer.full:
+                cure = "make room, and run the same again"
+            if self._checkpointer.full and aside != self.run:
+                cure = f"that folder does not last: make room, copy what is in it to {self.run}, and run the same again"
+            self.say(f"this session's end is saved in {aside}; {cure}")
+            return aside
         if missing:
             self.say(
                 f"{counted(len(missing), 'file')} NOT in {self.run} yet ({', '.join(missing[:3])}, …), but in "

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from lipgan_colab.errors import InputError, counted, reading
-from lipgan_colab.files import is_alive, machine, not_written, open_tensors, written_whole
+from lipgan_colab.files import check_folder, is_alive, machine, not_written, open_tensors, written_whole
 from lipgan_colab.models.lipgan import FACE_SIZE
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
-from lipgan_colab.training.checkpoint import Checkpoint, clear_unfinished, find_checkpoints, is_whole
+from lipgan_colab.training.checkpoint import BEGIN_ANEW, Checkpoint, clear_unfinished, find_checkpoints, is_whole
 from lipgan_colab.training.lease import Lease, read_holder
 from lipgan_colab.training.step import TrainConfig
 
@@ -222,14 +222,15 @@ def status(run: str | Path, local: str | Path | None = None) -> str:
         InputError: there is no run.
     """
     run = Path(run)
-    if run.is_file():
-        raise InputError(f"{run}: is a file; give the run's folder")
+    if local is None or not os.path.isdir(local):
+        check_folder(run, "give the folder that train was given")
     places = [Path(local)] if local is not None and os.path.abspath(local) != os.path.abspath(run) else []
     places.append(run)
     about = next(filter(None, map(read_config, places)), None)
     found = {place: _checkpoints(place) for place in places}
     if about is None and not any(found.values()):
         raise InputError(f"{run}: no run here (neither {CONFIG} nor checkpoints); give the folder that train was given")
+    steps = (about or {}).get("steps")
     lines = [f"run      {run}", *_progress(about or {}, max((read_log(p / LOG) for p in places), key=len))]
     resumable = None
     for place in places:
@@ -239,10 +240,12 @@ def status(run: str | Path, local: str | Path | None = None) -> str:
                 resumable = checkpoint
             lines.append(f"saved    {text} in {checkpoint.path.parent}")
     lines += _held(run)
-    if resumable is not None:
+    if resumable is not None and isinstance(steps, int) and resumable.step >= steps:
+        lines.append(f"resume   done, at step {resumable.step} of {steps}; the same command with more steps goes on")
+    elif resumable is not None:
         lines.append(f"resume   yes: the same train command goes on from step {resumable.step}")
     elif any(found.values()):
-        lines.append("resume   no: none of its checkpoints is whole")
+        lines.append(f"resume   no: none of its checkpoints is whole; {BEGIN_ANEW}")
     else:
         lines.append("resume   nothing saved yet: the same train command begins at step 0")
     return "\n".join(lines)

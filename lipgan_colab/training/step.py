@@ -33,21 +33,23 @@ from lipgan_colab.models.lipgan import (
 )
 from lipgan_colab.models.patchgan import PatchDiscriminator, lip_crops, lower_faces
 from lipgan_colab.models.wav2lip import SyncExpert, lower_halves
-from lipgan_colab.models.weights import SYNC_EXPERT, load_generator
+from lipgan_colab.models.weights import SYNC_EXPERT, in_words, load_generator
 from lipgan_colab.shards.dataset import REFERENCES, RUN
 from lipgan_colab.training import distributed
 
 # The quality discriminators, and what each of them looks at of faces and the masks of their lips.
 QUALITY = {"quality": lambda faces, lips: lower_faces(faces), "lip_quality": lip_crops}
 DECIDING = ("cuda", "cpu")  # devices whose fused optimizers are known to decide by themselves
+MOST_SEED = 2**63 - 1  # that PyTorch takes
 RANGES = {  # of the configuration; batch_size depends on the number of processes
     "steps": (1, math.inf),
     "width": (0.01, 16),
     **dict.fromkeys(("lip_weight", "edge_weight", "adversarial_weight", "quality_weight"), (0, 1e6)),
     **dict.fromkeys(("lip_quality_weight", "feature_weight", "sync_weight"), (0, 1e6)),
     **dict.fromkeys(("learning_rate", "clip", "sync_bound"), (0, 1e6)),
-    "sync_runs": (1, math.inf),
-    **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
+    **dict.fromkeys(("most_channels", "sync_runs"), (1, math.inf)),
+    "warmup": (0, math.inf),
+    "seed": (0, MOST_SEED),
     **dict.fromkeys(("ema", "augment", "balance"), (0, 1)),
 }
 
@@ -263,7 +265,7 @@ def start_from_weights(networks: Networks, source: str | Path) -> None:
 def check_start(weights: nn.Module, wanted: GeneratorConfig, source: str | Path) -> None:
     """InputError where a generator of this kind cannot begin with weights that were loaded from a source."""
     if not isinstance(weights, TrainedGenerator):
-        raise InputError(f"{source}: is no LipGAN generator, but a {type(weights).__name__}; give other weights")
+        raise InputError(f"{source}: is no LipGAN generator, but {in_words(weights)}; give other weights")
     if weights.config not in (wanted, replace(wanted, face_size=FACE_SIZE)):
         theirs, ours = asdict(weights.config), asdict(wanted)
         differences = ", ".join(f"{n} is {theirs[n]} there and {ours[n]} here" for n in ours if theirs[n] != ours[n])

@@ -21,6 +21,7 @@ from lipgan_colab.models.lipgan import FACE_SIZES
 from lipgan_colab.models.wav2lip import SyncExpert
 from lipgan_colab.models.weights import EXPORT, SYNC_EXPERT, load_expert
 from lipgan_colab.shards.dataset import LipSyncDataset
+from lipgan_colab.shards.workers import MOST_WORKERS
 from lipgan_colab.training import distributed
 from lipgan_colab.training.feed import feed, hold_frames, of_held_out
 from lipgan_colab.training.recorder import Recorder, restore_random_state
@@ -101,7 +102,7 @@ def train(
             the training diverged; no disk took its end.
     """
     began = time.monotonic()
-    check_range("workers", workers, 0)
+    check_range("workers", workers, 0, MOST_WORKERS)
     check_range("log_every", log_every, 1)
     check_range("preview_every", preview_every, 1)
     for name, value in {"save_minutes": save_minutes, "drive_minutes": drive_minutes, "max_hours": max_hours}.items():
@@ -140,7 +141,7 @@ def train(
         recorder.start(step, config.steps, device, state)
         del state
         in_a_row = torch.zeros((), device=device)  # steps that were skipped
-        whole = False  # whether the networks are those of a finished step
+        whole = stop = False  # whether the networks are those of a finished step; whether it was stopped before the end
         with stop_when_asked() as asked:
             try:
                 networks.generator.train()
@@ -170,12 +171,15 @@ def train(
             finally:
                 try:
                     if whole or networks.roll_back():  # half an update is not worth saving
-                        with undisturbed():
+                        with undisturbed() as asked_late:
                             recorder.save_last(step, networks)
+                        asked += asked_late
                 finally:
                     folder = recorder.finish(drive_minutes * 60)
     if recorder.active and not (folder / EXPORT).is_file():
         raise InputError(f"{folder / EXPORT}: could not be written (see above); make room, and run the same again")
+    if asked and not stop:  # too late to stop this run, which is whole; but what would come next is not to begin
+        raise KeyboardInterrupt
     return folder / EXPORT
 
 
@@ -305,10 +309,17 @@ def stop_when_asked() -> Iterator[list[int]]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Lets no interrupt break into the block, in which the end of the training is saved; SIGKILL still does."""
-    with _signals_to(lambda _number, _frame: tqdm.write("the end is being saved; one moment")):
-        yield
+def undisturbed() -> Iterator[list[int]]:
+    """Lets no interrupt break into the block, in which the end of the training is saved, but collects them; SIGKILL
+    still does."""
+    asked: list[int] = []
+
+    def note(number: int, _frame) -> None:
+        asked.append(number)
+        tqdm.write("the end is being saved; one moment")
+
+    with _signals_to(note):
+        yield asked
 
 
 @contextmanager

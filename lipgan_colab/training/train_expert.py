@@ -32,13 +32,14 @@ from lipgan_colab.shards.dataset import cumulative_shares
 from lipgan_colab.shards.held_out import held_out_ids
 from lipgan_colab.shards.manifest import needed_shards, sync_by_group
 from lipgan_colab.shards.shard_file import FACE, Shard, fingerprint_of
+from lipgan_colab.shards.workers import MOST_WORKERS
 from lipgan_colab.speech.features import window_columns
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import load_newest_checkpoint, prune, write_checkpoint
 from lipgan_colab.training.feed import where_varied
 from lipgan_colab.training.lease import TakenOver
 from lipgan_colab.training.runs import check_config, held_run
-from lipgan_colab.training.step import learning_rate_factor
+from lipgan_colab.training.step import MOST_SEED, learning_rate_factor
 from lipgan_colab.training.train import stop_when_asked, undisturbed
 
 INNER_MIDDLE = [len(LIPS) + INNER_LIPS.index(point) for point in (13, 14)]  # of a shard's landmarks
@@ -54,7 +55,9 @@ RANGES = {  # of the configuration
     "width": (0.01, 16),
     "learning_rate": (0, 1e6),
     **dict.fromkeys(("balance", "same_clip"), (0, 1)),
-    **dict.fromkeys(("warmup", "seed"), (0, math.inf)),
+    "warmup": (0, math.inf),
+    "seed": (0, MOST_SEED),
+    **dict.fromkeys(("clips", "moments"), (0, 4096)),
 }
 
 
@@ -228,7 +231,7 @@ def train_expert(
         InputError: no usable shards, the run was begun with another configuration or other shards, another session is
             at work on it, or the disk takes nothing.
     """
-    check_range("workers", workers, 0)
+    check_range("workers", workers, 0, MOST_WORKERS)
     check_range("save_minutes", save_minutes, 0)
     keep_freed_memory()
     run, device = Path(run), pick_device(device)

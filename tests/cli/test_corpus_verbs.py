@@ -60,7 +60,7 @@ def test_clips_of_any_name_become_shards(drawn_videos, tmp_path, monkeypatch, ca
     assert "error: wrong.txt: nobody.mp4: not in the corpus" in capsys.readouterr().err
     assert main(["preprocess", *videos, "--leave-out", "list.txt", *out]) == 0
     told = capsys.readouterr().out
-    assert "2 clips, 50 frames" in told and r"skipped \udcc4\udce3/bad\udcff.mp4: this is no video" in told
+    assert "2 clips, 50 frames" in told and r"skipped \udcc4\udce3/bad\udcff.mp4: this is no picture" in told
     manifest = read_manifest("shards \udce9")
     assert manifest["fingerprint"] == fingerprint(read_ids("all: 100%.txt"))
     kept = {clip["id"] for clip in read_metadata(Path("shards \udce9/shard-00000.safetensors"))["utterances"]}
@@ -91,6 +91,7 @@ def test_fetch_lrs2_and_draw_before_it_is_there(tmp_path, capsys):
         (["fetch", "--corpus", "grid", "--out", "grid"], "--speakers is missing"),
         (["fetch", "--corpus", "grid", "--out", "grid", "--speakers", "s21"], "no video of s21"),
         (["fetch", "--corpus", "lrs2", "--out", "lrs2"], "--parts is missing"),
+        (["fetch", "--corpus", "lrs2", "--out", "lrs2", "--speakers", "s1"], "--speakers is for GRID"),
         (["fetch", "--corpus", "lrs2", "--out", "lrs2", "--parts", "missing"], "no such part file"),
         (["subset", "--videos", "missing", "--out", "ids.txt"], "no such folder"),
         (["subset", "--corpus", "lrs2", "--videos", ".", "--out", "ids.txt"], "train.txt is not there"),
@@ -105,7 +106,7 @@ def test_fetch_lrs2_and_draw_before_it_is_there(tmp_path, capsys):
         (["subset", "--videos", "videos", "--out", "ids.png"], "name it .txt"),
         (["inspect", "shards", "--sheet", "/proc/x.jpg"], "/proc/x.jpg: not written"),
         (["inspect", "shards", "--sheet", "corpus"], "corpus: not written"),
-        (["inspect", "missing"], "holds no shard"),
+        (["inspect", "missing"], "missing: there is no such folder"),
         (["inspect", "missing", "--verify"], "no manifest.json"),
     ],
 )

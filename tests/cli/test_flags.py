@@ -116,6 +116,8 @@ def test_every_field_of_a_configuration_has_its_flag(verb, config, capsys):
 
 def test_only_the_called_verb_loads_its_libraries():
     script = "import sys; from lipgan_colab.cli.verbs import main; main(sys.argv[1:]); print('torch' in sys.modules)"
-    command = [sys.executable, "-c", script, "fetch", "--corpus", "grid", "--out", "x"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "False"
+    generate = ["generate", "--face", "missing.jpg", "--speech", "x", "--out", "x.mp4"]  # said before it is loaded
+    for asked in (["fetch", "--corpus", "grid", "--out", "x"], generate):
+        done = subprocess.run([sys.executable, "-c", script, *asked], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "False"
+    assert done.stderr == "error: missing.jpg: there is no such file\n"

@@ -26,7 +26,7 @@ def test_preprocess_train_generate_one_after_the_other(drawn_videos, tmp_path, c
     small = ["--steps", "2", "--batch-size", "2", "--width", "0.25"]
     assert main(["train", "--shards", str(shards), "--run", str(run), *small]) == 0
     assert main(["status", "--run", str(run)]) == 0
-    assert "resume   yes: the same train command goes on from step 2" in capsys.readouterr().out
+    assert "resume   done, at step 2 of 2" in capsys.readouterr().out
     assert main(["generate", "--face", str(face), "--speech", str(face), "--weights", str(run), "--out", str(out)]) == 0
     assert "out.mp4: 25 frames, 1.00 s" in capsys.readouterr().out
     assert probe_video(out).has_sound
@@ -69,9 +69,13 @@ def test_a_photograph_speaks(shared, tmp_path, capsys):
 
 
 def test_a_drawn_person_is_learnt_and_speaks(tmp_path, capsys):
+    others = [tmp_path / name for name in ("photo.png", "talking.mp4")]  # of the demo without --train
+    for path in others:
+        path.write_bytes(b"mine")
     assert main(["demo", "--train", "--out", str(tmp_path), "--steps", "3"]) == 0
-    assert "talking.mp4" in capsys.readouterr().out
-    info = probe_video(tmp_path / "talking.mp4")
+    assert "drawn_talking.mp4" in capsys.readouterr().out
+    assert all(path.read_bytes() == b"mine" for path in others)
+    info = probe_video(tmp_path / "drawn_talking.mp4")
     assert info.has_sound
     assert info.duration == pytest.approx(4, abs=0.08)
 
@@ -115,7 +119,7 @@ def one_line(capsys) -> str:
         (["demo", "--out", "FILE"], "FILE: the folder cannot be made"),
         (["demo", "--train", "--steps", "0"], "0 steps"),
         (["demo", "--train", "--out", "FILE", "--steps", "9"], "FILE: the folder cannot be made"),
-        (["status", "--run", "FILE"], "is a file; give the run's folder"),
+        (["status", "--run", "FILE"], "FILE: this is a file; give the folder that train was given"),
         (["weights", "convert", "expert", "/proc/x.safetensors"], "/proc/x.safetensors: not written"),
         (["weights", "convert", "expert", "FILE/x.safetensors"], "not written"),
         (["evaluate", "--videos", "videos", "--out", "FILE"], "FILE: the folder cannot be made"),
@@ -149,6 +153,7 @@ def test_a_place_or_a_number_that_cannot_be_is_one_line(arguments, said, drawn_v
 )
 def test_options_are_named_as_they_are_typed(arguments, said, shared, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "s").mkdir()
     (tmp_path / "v").mkdir()
     (tmp_path / "v" / "a.mp4").touch()
     for name, of in (("face.jpg", "photos/obama_240p.jpg"), ("speech.wav", "speech/very_short_0.1s.wav")):
@@ -199,6 +204,8 @@ def test_a_result_whose_name_is_too_long_is_refused_before_the_work(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "v").symlink_to(drawn_videos)
     (tmp_path / "shards").symlink_to(drawn_shards)
+    for name in ("face.jpg", "speech.wav"):
+        (tmp_path / name).touch()
     before = sorted(tmp_path.iterdir())
     assert main(arguments) == 1
     told = capsys.readouterr()
@@ -249,6 +256,73 @@ def test_what_the_system_fails_at_is_one_line_and_a_bug_is_not(error, said, monk
     error = AttributeError("a bug")
     with pytest.raises(AttributeError):
         main(["weights"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train"], "missing: --shards, --run; see "),
+        (["subset", "--videos", "v", "--out", "o", "--fast"], "unknown: --fast; see "),
+        (["subset", "--videos", "v", "--out", "o", "--hours", "two"], "--hours: 'two' is no number; see"),
+        (
+            ["subset", "--videos", "v", "--out", "o", "--utterances", "2.5"],
+            "--utterances: '2.5' is no whole number; see",
+        ),
+        (["subset", "--videos", "v", "--out", ""], "--out: a name is missing; see"),
+    ],
+)
+def test_what_is_not_a_command_is_one_line(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in "vs":
+        (tmp_path / name).mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and line.startswith(f"error: {said}") and line.endswith(f" {arguments[0]} --help")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["generate", "--face", "TEXT", "--speech", "TEXT", "--out", "o.mp4"],
+            "TEXT: this is no picture, video or sound",
+        ),
+        (["evaluate", "--videos", "TEXT", "--out", "o"], "TEXT: this is a file; name the folder that holds the videos"),
+        (["train", "--shards", "TEXT", "--run", "r"], "TEXT: this is a file; give the folder that preprocess made"),
+        (["inspect", "TEXT"], "TEXT: this is a file; give the folder that preprocess made"),
+        (["ablate", "--study", "v", "--out", "o"], "v: this is a folder; give a TOML file"),
+        (["judge", "count", "--study", "v", "TEXT"], "v/key.json: there is no such file; name the folder of"),
+        (
+            ["preprocess", "--videos", "videos", "--out", "TEXT"],
+            "(a file of that name is in the way); choose another place",
+        ),
+        (["status", "--run", "missing"], "missing: there is no such folder; give the folder that train was given"),
+        (["strangers", "--faces", "v", "--out", "o"], "v: no file in there; give photos or videos of people"),
+        (["train", "--shards", "v", "--run", "r", "--workers", "99999"], "--workers 99999: it must be from 0 to "),
+        (
+            ["preprocess", "--videos", "videos", "--out", "o", "--workers", "99999"],
+            "--workers 99999: it must be from 0",
+        ),
+        (["train", "--shards", "v", "--run", "r", "--lip-weight", "-5"], "--lip-weight -5: it must be from 0 to"),
+        (["train", "--shards", "v", "--run", "r", "--most-channels", "0"], "--most-channels 0: it must be 1 or more"),
+        (["train", "--shards", "v", "--run", "r", "--seed", "9" * 25], f"--seed {'9' * 25}: it must be from 0 to"),
+        (["train-expert", "--shards", "v", "--run", "r", "--clips", "9" * 25], f"--clips {'9' * 25}: it must be from"),
+        (
+            ["train-motion", "--shards", "v", "--run", "r", "--voices", "9" * 25],
+            f"--voices {'9' * 25}: it must be from",
+        ),
+    ],
+)
+def test_a_file_or_number_of_another_kind_is_told_as_what_it_is(
+    arguments, said, drawn_videos, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "TEXT").write_text("hello")
+    (tmp_path / "v").mkdir()
+    (tmp_path / "videos").symlink_to(drawn_videos)
+    assert main(arguments) == 1
+    assert said in one_line(capsys)
 
 
 def test_secrets_that_were_typed_are_not_repeated(capsys):

@@ -17,7 +17,7 @@ from sessions import at_step, kill, start_process, study_session
 
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation import ablation_pictures, arm_costs, study_judging, study_training, study_waiting
-from lipgan_colab.evaluation.ablation import BASE, Ablation, ablate, plan
+from lipgan_colab.evaluation.ablation import BASE, Ablation, ablate, lasting, plan
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.scores import VARIANTS, ClipScores, Evaluation, write_csv
 from lipgan_colab.evaluation.shown_crops import read_crops
@@ -269,7 +269,7 @@ def test_nobody_is_judged_by_whom_he_learns_from(place, drawn_videos, clips, tmp
     [
         ("[arms.large]\nface_size = 192", r"study\.toml: \[arms\.large\]: .*holds faces of 96 pixels"),
         ("[arms.many]\nbatch_size = 1000000000", r"study\.toml: \[arms\.many\]: .*frames; take at most"),
-        ("start_from = 'starter'", r"study\.toml: \[base\]: starter: is no LipGAN generator, but a MotionNetwork"),
+        ("start_from = 'starter'", r"study\.toml: \[base\]: starter: is no LipGAN generator, but a motion network"),
         ("start_from = 'lipgan-starter'", r"study\.toml: \[base\]: lipgan-starter: does not fit the run: width"),
         ("syncnet = 'nowhere'", r"study\.toml: .*nowhere"),
         ("held_out = ['0', '1', '2', '3']", r"study\.toml: held_out: "),
@@ -283,6 +283,15 @@ def test_what_cannot_be_trained_or_judged_is_said_before_anything_is_trained(pla
         with pytest.raises(InputError, match=told):
             ask()
     assert not others.begun
+
+
+@pytest.mark.parametrize(("name", "told"), [("shard-00000.safetensors", "shards"), ("checkpoints", "a run")])
+def test_a_folder_of_something_else_is_not_taken_for_a_study(place, name, told):
+    asked = place()
+    (make_folder(asked.out) / name).touch()
+    for ask in (asked.run, lambda: plan(asked.study, asked.out, "cpu")):
+        with pytest.raises(InputError, match=rf"out: this folder holds {told}; give the study"):
+            ask()
 
 
 def test_seconds_become_steps_once(place, others, monkeypatch):
@@ -299,6 +308,7 @@ def test_seconds_become_steps_once(place, others, monkeypatch):
     costs = json.loads((asked.out / "costs.json").read_text())["arms"]
     assert planned.steps == {name: round(3 / cost["seconds_per_step"]) for name, cost in costs.items()}
     assert planned.steps["sync"] < planned.steps["base"] and "base" in str(planned)
+    assert [lasting(seconds) for seconds in (0.42, 75, 600, 7560)] == ["0.42 s", "75 s", "10.0 minutes", "2.10 h"]
     assert {run.arm: run.steps for run in asked.run().runs} == planned.steps and len(counted) == 9
 
 

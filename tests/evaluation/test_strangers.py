@@ -101,7 +101,7 @@ def test_where_nobody_can_speak_the_reason_is_told(faces, tmp_path, capsys):
     with pytest.raises(InputError, match="none of 1 file "):
         strangers([faces / "c.jpg"], "starter", tmp_path)
     assert "c.jpg: no face found" in capsys.readouterr().out
-    with pytest.raises(InputError, match="a motion network, and these weights are a LipGANGenerator"):
+    with pytest.raises(InputError, match="a motion network, and these weights are a generator"):
         strangers([faces], LipGANGenerator(GeneratorConfig(0.02)), tmp_path)
 
 

@@ -18,7 +18,7 @@ from lipgan_colab.media.video import probe_video, read_video
 
 PASTED = GenerateOptions(detail="network")  # the generator's picture as it is
 EMPTY = "this file is empty; copy or upload it again"
-BROKEN = "this is no video or sound, or it is cut off; use another copy"
+BROKEN = "this is no picture, video or sound, or it is cut off; use another copy"
 GRID, OWN = (360, 288), "its own sound"
 
 # What becomes of each as a face: (width, height) as a person sees it, or the line; and which speech it is given.

@@ -276,5 +276,5 @@ def test_model_weights_that_are_no_group_are_a_line(tmp_path):
 
 
 def test_the_authors_generator_is_no_discriminator(golden_file):
-    with pytest.raises(InputError, match="holds a LipGANDiscriminator, and a generator is wanted"):
+    with pytest.raises(InputError, match="this is a discriminator, and a generator is wanted"):
         load_generator(golden_file("cs766_disc"))

@@ -121,7 +121,7 @@ def test_in_full_it_comes_back_as_it_was(network, tmp_path):
     save_network(path, network)
     loaded = load_generator(path).state_dict()
     assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
-    with pytest.raises(InputError, match="holds a MotionNetwork, and a sync expert is wanted"):
+    with pytest.raises(InputError, match="this is a motion network, and a sync expert is wanted"):
         load_expert(path)
 
 

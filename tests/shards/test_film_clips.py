@@ -60,7 +60,9 @@ def test_shots_are_clips_and_those_of_no_use_are_told(cut_up):
         ("film.mkv#3", "face not seen"),
         ("film.mkv#4", "too short"),
     ]
-    assert metadata["skipped"][0]["reason"] == "a face in only 0 of 15 frames (2.0 to 2.6 s)"
+    assert (
+        metadata["skipped"][0]["reason"] == "a whole face is seen in only 0 of 15 frames; 50% are needed (2.0 to 2.6 s)"
+    )
     manifest = read_manifest(shards)
     assert (manifest["utterances"], manifest["frames"], len(manifest["skipped"])) == (4, 25 + 20 + 25 + 25, 2)
 

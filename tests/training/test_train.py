@@ -160,6 +160,9 @@ def test_signals_while_the_end_is_saved_do_not_keep_it_from_being_saved(drawn_sh
     except KeyboardInterrupt:  # which would end the whole test run
         pytest.fail("a signal broke into the saving")
     assert newest(tmp_path)["step"] == 2
+    with pytest.raises(KeyboardInterrupt):  # nothing was left to stop, but who called is not to go on
+        train(drawn_shards, tmp_path, replace(SMALL, steps=3))
+    assert newest(tmp_path)["step"] == 3
 
 
 def test_a_second_session_is_refused_and_may_take_over(drawn_shards, tmp_path, monkeypatch):
@@ -223,11 +226,14 @@ def test_a_checkpoint_that_lacks_something_is_one_line(drawn_shards, tmp_path):
         train(drawn_shards, tmp_path, SMALL)
 
 
-def test_a_run_whose_disk_is_full_is_saved_elsewhere(drawn_shards, small_disk, tmp_path, monkeypatch):
+def test_a_run_whose_disk_is_full_is_saved_elsewhere(drawn_shards, small_disk, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spare"))
     weights = train(drawn_shards, small_disk / "run", replace(SMALL, steps=1))
     assert weights.is_file() and weights.is_relative_to(tmp_path / "spare")
     assert newest(weights.parent)["step"] == 1 and len(log_lines(small_disk / "run")) == 1
+    told = capsys.readouterr().out
+    assert told.count(str(weights.parent)) == 1 and f"copy what is in it to {small_disk / 'run'}" in told
+    assert "Training goes on" not in told
 
 
 def test_a_disk_that_is_full_when_a_run_begins_is_one_line(drawn_shards, small_disk):
@@ -372,7 +378,7 @@ def test_another_configuration_is_not_mixed_into_a_run(drawn_shards, tmp_path):
 
 
 def test_what_cannot_be_trained_is_one_line(drawn_shards, tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="holds no shard"):
+    with pytest.raises(InputError, match="shards: there is no such folder"):
         train(tmp_path / "shards", tmp_path / "run", SMALL)
     with pytest.raises(InputError, match="batch_size 1"):
         train(drawn_shards, tmp_path / "run", replace(SMALL, batch_size=1))

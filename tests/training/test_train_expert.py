@@ -277,7 +277,7 @@ def test_the_verb_teaches_and_evaluate_would_take_it(drawn_shards, tmp_path, cap
     assert load_expert(tmp_path).config.width == 0.125
     with pytest.raises(InputError, match=r"no generator\.safetensors"):
         load_generator(tmp_path)
-    with pytest.raises(InputError, match="holds a SyncExpert, and a generator is wanted"):
+    with pytest.raises(InputError, match="this is a sync expert, and a generator is wanted"):
         load_generator(tmp_path / "expert.safetensors")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -85,12 +86,16 @@ def find_sources(
         InputError: something is neither, or cannot be read; or two have one name.
     """
     sources: list[Source] = []
+    places: dict[str, str] = {}  # who is there already
     for text in compared:
         name, place = _named(text)
         source = _source(name, place, truth, made, device)
         if source.name in {other.name for other in sources}:
             raise InputError(f"{text}: {source.name!r} is compared already; call it otherwise, as NAME={place}")
         sources.append(source)
+        if (same := os.path.realpath(place)) in places and os.path.exists(place):
+            warnings.warn(f"{places[same]} and {source.name} are both {place}: judges can only guess", stacklevel=2)
+        places[same] = source.name
     return sources
 
 

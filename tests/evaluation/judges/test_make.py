@@ -110,6 +110,12 @@ def test_the_films_are_the_makers_own(study, makers, tmp_path):
     assert greys == {"zebra": {120}, "better": {60}, TRUTH: {200}, LATE: {200}, STILL: {200}}
 
 
+def test_films_that_are_compared_with_themselves_are_told(makers, tmp_path):
+    same = [f"one={makers / 'zebra'}", f"other={makers / 'yak' / '..' / 'zebra'}"]
+    with pytest.warns(UserWarning, match="one and other are both .*zebra: judges can only guess"):
+        find_sources(same, {}, tmp_path)
+
+
 def test_run_again_it_takes_no_key_away(study, makers):
     with pytest.raises(InputError, match="a study lies there, and answers to it would lose their key"):
         make_study(["a", "b"], makers / "study")
