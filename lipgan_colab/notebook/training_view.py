@@ -153,7 +153,7 @@ def _details(log: Sequence[dict[str, str]], device: str) -> str:
 
 
 def _faces(previews: Sequence[Path]) -> list[str]:
-    """The newest preview's first rows under headings, and the first face from preview to preview; of none nothing."""
+    """The newest preview's first rows under headings, and one face from preview to preview; of none nothing."""
     if not previews:
         return []
     newest, step = _opened(previews[-1]), _step(previews[-1])
@@ -167,10 +167,18 @@ def _faces(previews: Sequence[Path]) -> list[str]:
     if len(previews) < 2:
         return now
     chosen = [previews[n] for n in np.unique(np.linspace(0, len(previews) - 1, STRIP - 1).round().astype(int))]
-    strip = [(_opened(path)[:size, 2 * size : 3 * size], f"step {_step(path)}") for path in chosen]
-    strip.append((newest[:size, 3 * size :], "real"))
+    top = size * _telling_row(newest, size)
+    row = slice(top, top + size)
+    strip = [(_opened(path)[row, 2 * size : 3 * size], f"step {_step(path)}") for path in chosen]
+    strip.append((newest[row, 3 * size :], "real"))
     figures = "".join(f"<figure>{_image(face, told)}<figcaption>{told}</figcaption></figure>" for face, told in strip)
     return [*now, "<h4>One of them from the beginning to now</h4>", f'<div class="lipgan-strip8">{figures}</div>']
+
+
+def _telling_row(preview: np.ndarray, size: int) -> int:
+    """The row whose real mouth is least like that of the reference, from which it has to be learnt."""
+    rows = preview.reshape(-1, size, preview.shape[1], 3)[:, size // 2 :].astype(np.int16)
+    return int(np.abs(rows[:, :, 3 * size :] - rows[:, :, :size]).mean(axis=(1, 2, 3)).argmax())
 
 
 def _curves(path: Path) -> list[str]:

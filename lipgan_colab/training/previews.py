@@ -52,7 +52,10 @@ def write_curves(path: Path, log: Sequence[dict[str, str]]) -> None:
     from matplotlib.figure import Figure  # not pyplot: it would take over the notebook's own figures
 
     steps = np.array([int(line["step"]) for line in log])
-    known = {title: [n for n in names if any(line.get(n) for line in log)] for title, names in PLOTS.items()}
+    enough = 2 if len(log) > 1 else 1  # points: one alone tells nothing where others are lines
+    known = {
+        title: [n for n in names if sum(bool(line.get(n)) for line in log) >= enough] for title, names in PLOTS.items()
+    }
     plots = [(title, names) for title, names in known.items() if names]
     figure = Figure(figsize=(5 * max(1, len(plots)), 3.5))
     figure.subplots_adjust(0.15 / max(1, len(plots)), 0.15, 0.98, 0.9)  # a layout engine takes twice as long

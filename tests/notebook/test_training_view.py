@@ -1,7 +1,11 @@
+import base64
 import os
+import re
 import time
+from io import BytesIO
 
 import numpy as np
+from PIL import Image
 
 from lipgan_colab.notebook import training_view
 from lipgan_colab.training.checkpoint import write_checkpoint
@@ -35,14 +39,18 @@ def test_a_run_is_shown_with_when_it_reached_drive(tmp_path):
 
 
 def test_a_face_is_shown_from_the_first_preview_to_the_newest(tmp_path):
-    """Each preview has its own grey, so that pictures of other previews are others."""
+    """Each preview has its own grey; the fourth face alone has another mouth than its reference, and is green."""
     for n in range(12):
-        write_picture(tmp_path / "previews" / f"step-{n:08}.png", np.full((5 * 8, 4 * 8, 3), 20 * n, np.uint8))
+        picture = np.full((5 * 8, 4 * 8, 3), 20 * n, np.uint8)
+        picture[24:32, 16:] = 0, 200, 0
+        write_picture(tmp_path / "previews" / f"step-{n:08}.png", picture)
         if n == 0:
             assert training_view.view(tmp_path, tmp_path).count("<img") == 1
     shown = training_view.view(tmp_path, tmp_path)
     assert all(f"<span>{name}</span>" in shown for name in ("reference", "masked", "generated", "real"))
     assert "Faces after step 11" in shown
+    last = Image.open(BytesIO(base64.b64decode(re.findall(r"base64,([^\"]+)", shown)[-1])))
+    assert last.size == (8, 8) and last.getpixel((4, 4))[1] > 150 > 50 > last.getpixel((4, 4))[0]
     assert shown.count("<figcaption>step ") == 7 and "<figcaption>real" in shown
     assert "<figcaption>step 0<" in shown and "<figcaption>step 11<" in shown
 
