@@ -41,7 +41,8 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
     from lipgan_colab.corpora.corpus import folder
     from lipgan_colab.shards.preprocess import PreprocessConfig, preprocess
     from lipgan_colab.synthetic.clips import draw_corpus, draw_photo, write_speech
-    from lipgan_colab.training.train import TrainConfig, train
+    from lipgan_colab.training.step import quick_try
+    from lipgan_colab.training.train import train
 
     if steps < 1:
         raise InputError(f"{steps} steps teach nothing; give at least 1")
@@ -52,18 +53,7 @@ def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
     print("2/4 preprocessing the clips")
     preprocess(folder(out / "videos", licence="drawn by lipgan_colab"), out / "shards", PreprocessConfig())
     print("3/4 training a small model on them")
-    config = TrainConfig(
-        steps=steps,
-        batch_size=8,
-        width=0.25,
-        lip_weight=12,
-        edge_weight=0,
-        learning_rate=3e-3,
-        warmup=20,
-        ema=0.98,
-        augment=0.0,
-    )
-    weights = train(out / "shards", out / "run", config, preview_every=100)
+    weights = train(out / "shards", out / "run", quick_try(steps), preview_every=100)
     print("4/4 making a photo speak")
     photo, speech = out / "drawn.png", out / "drawn_speech.wav"
     draw_photo(photo)

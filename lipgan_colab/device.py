@@ -99,7 +99,7 @@ def describe(device: torch.device) -> str:
 def without_gpu() -> str:
     """What to tell a person where there is no GPU: what there is instead, and what to do about it on Colab."""
     there = "this runtime has a TPU, which is not used here, and " if _has_tpu() else ""
-    return f"{there}NO GPU, training would take weeks: choose one in Runtime > Change runtime type on Colab"
+    return f"{there}NO GPU, without which LipGAN learns slowly: choose one in Runtime > Change runtime type on Colab"
 
 
 def _has_tpu() -> bool:

@@ -55,6 +55,14 @@ def counted(count: int | str, one: str, several: str = "") -> str:
     return f"{count} {one if str(count) == '1' else several or f'{one}s'}"
 
 
+def lasting(seconds: float) -> str:
+    """A time span in words, to about two digits: "40 seconds", "12 minutes", "3.2 hours", "2.5 days"."""
+    for unit, size, exact in (("day", 86400, 1), ("hour", 3600, 1), ("minute", 60, 0)):
+        if seconds >= size:
+            return counted(f"{seconds / size:.{exact}f}".removesuffix(".0"), unit)
+    return counted(f"{seconds:.0f}", "second")
+
+
 def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]]) -> None:
     """Raises InputError where a number among the attributes of `settings` is outside of its range, or not a number.
 

@@ -155,16 +155,15 @@ class Workspace:
             os.sync()
 
     def check_up(self, say: Callable[[str], None] = print) -> bool:
-        """Say what this machine is and how much room there is; returns whether it can train well (has a GPU)."""
+        """Say what this machine is and how much room there is; returns whether it has a GPU.
+
+        What that means for a training is said where one begins: nothing else here needs a GPU.
+        """
         import torch
 
-        from lipgan_colab.device import describe, pick_device, without_gpu
+        from lipgan_colab.device import describe, pick_device
 
         device, free = pick_device(), self.free_space()
-        if device.type == "cpu":
-            say("!" * 79)
-            say(without_gpu())
-            say("!" * 79)
         say(f"device     {describe(device)}")
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         say(f"memory     {memory / 1e9:.1f} GB, {counted(os.cpu_count(), 'core')}")

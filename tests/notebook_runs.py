@@ -76,6 +76,7 @@ def all_five(
         filled_in(
             "05_ablate",
             question="references",
+            quick_try=False,
             shards_name="small",
             clips=1,
             budget="steps",

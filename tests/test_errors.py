@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from lipgan_colab.errors import InputError, counted, naming_options, reading
+from lipgan_colab.errors import InputError, counted, lasting, naming_options, reading
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,9 @@ def test_an_error_as_text_has_the_names_alone():
     with pytest.raises(InputError) as caught, reading("a.pth", "damaged", "fetch it again"):
         raise error
     assert caught.value.line == "a.pth: `size=64` and `fps` are given"
+
+
+def test_how_long_something_lasts():
+    spans = {0.3: "0 seconds", 1: "1 second", 59: "59 seconds", 130: "2 minutes", 3600: "1 hour", 40000: "11.1 hours"}
+    assert {seconds: lasting(seconds) for seconds in spans} == spans
+    assert lasting(3 * 86400) == "3 days"

@@ -30,6 +30,7 @@ from notebook_runs import (
 
 from lipgan_colab.evaluation.judges.key import read_key
 from lipgan_colab.models.weights import load_generator
+from lipgan_colab.notebook.timings import QUICK_MINUTES, filled
 from lipgan_colab.training.checkpoint import find_checkpoints, is_whole
 from lipgan_colab.training.runs import read_log
 
@@ -57,6 +58,10 @@ def test_a_notebook_is_fit_for_colab(name):
     assert setup.source.startswith("# @title Setup")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(re.match(r"# @title \w", cell.source) and cell.metadata["cellView"] == "form" for cell in code)
+    # JupyterLab knows no forms: what is not to be filled in is collapsed there, and what is, is not.
+    hidden = [cell.metadata.get("jupyter", {}).get("source_hidden", False) for cell in code]
+    assert hidden == [False] + [True] * (len(code) - 1)
+    assert "[[" not in str(notebook)
     assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
@@ -66,6 +71,18 @@ def test_the_address_and_the_version_are_the_same_everywhere():
     readme = (ROOT / "README.md").read_text()
     assert all(badge(name) in readme for name in NAMES)
     assert repository().startswith("https://github.com/")
+
+
+def test_the_notebooks_and_the_readme_tell_the_same_times():
+    told = " ".join((ROOT / "README.md").read_text().split())
+    for line in (
+        "preprocess an hour of video, per core | [[MINUTES_PER_HOUR_OF_VIDEO]] | [[GIGABYTES_PER_HOUR_OF_VIDEO]] GB",
+        "train motion from 15 minutes of video, shards included | [[MOTION_MINUTES]]",
+        "width 0.5 learns from about [[SAMPLES_PER_SECOND]] samples a second on one such core",
+        "follow the speech after some [[SAMPLES_TO_FOLLOW]] samples, and still get better after [[SAMPLES_TO_BE_GOOD]]",
+    ):
+        assert filled(line) in told
+    assert f'"quick try: {QUICK_MINUTES} minutes"' in (SOURCES / "02_train.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +113,8 @@ def test_all_five_run_and_run_again(material, tmp_path):
     assert 0 < stopped < 100_000 and "stopped after step" in text_of(first[1])
     assert f"tried-step-{stopped}.safetensors" in text_of(first[1])
     assert re.search(rf"last saved [\w ]+ ago \(step {stopped}\)", str(first[1]))
-    assert "held back: 1 clip, in" in text_of(first[0])
+    assert "held back: 1 clip, in" in text_of(first[0]) and 'shards_name = "small"' in text_of(first[0])
+    assert "(you asked for it)" in text_of(first[1]) and (run / "speaks.mp4").is_file()
     results = contents(workspace / "results")
     assert sum(name.endswith(".mp4") for name in results) == 2, "a talking face, and heat maps as a film"
     assert pictures_in(first[3]) == 3
@@ -161,10 +179,10 @@ def test_all_five_run_on_a_colab_whose_drive_disconnects(material, colab, publis
     assert not errors_in(session)
     told = text_of(session)
     assert "Mounted at" in told and told.count("Drive already mounted") == 4
-    assert "NO GPU" in told
+    assert "NO GPU" in str(session)  # in what is shown while it trains
     run = home / "of_drive" / "MyDrive" / "lipgan" / "runs" / "tried"
     assert "Transport endpoint is not connected" in told and "works again; catching up" in told
-    shown = re.findall(r"tried</b>: ([^<]+)<", str(session))
+    shown = re.findall(r"last saved to Drive [^<]+<", str(session))
     assert shown and re.search(r"last saved to Drive [\w ]+ ago \(step 12\)", shown[-1]), shown
     saved = find_checkpoints(run / "checkpoints")[0]
     assert saved.step == 12 and is_whole(saved)

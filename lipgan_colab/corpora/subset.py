@@ -1,7 +1,7 @@
 """A part of a corpus, drawn by lot: the same for the same seed everywhere, and part of every bigger one."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate
@@ -12,11 +12,12 @@ from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.corpus import Utterance, draw_number, fingerprint
 from lipgan_colab.corpora.lists import read_lines
-from lipgan_colab.errors import InputError, counted
+from lipgan_colab.errors import InputError, counted, lasting
 from lipgan_colab.files import written_whole
 from lipgan_colab.media.video import probe_video
 
 BALANCES = ("speaker", "programme")  # what clips can be taken of in turn
+TELLING = 24  # clips, from which on a picture of their lengths tells something
 BATCH = 64  # clips whose lengths are looked up at once
 SHOWN = 12  # rows of the table: the groups with most hours
 
@@ -149,15 +150,17 @@ def table(drawn: Sequence[Utterance], corpus_size: int) -> str:
     known = all(u.duration is not None for u in drawn)
     seconds = np.array([u.duration or 0.0 for u in drawn])
     groups = _hours_by_group(drawn)
-    hours = f"{seconds.sum() / 3600:.2f} hours" if known else "not unpacked yet"
+    long = lasting(seconds.sum()) if known else "not unpacked yet"
     lines = [
-        f"{len(drawn)} of {counted(corpus_size, 'clip')}, {hours}, "
-        f"{counted(len(groups), 'speaker or programme', 'speakers or programmes')}, "
-        f"fingerprint {fingerprint(u.id for u in drawn)}"
+        f"{len(drawn)} of {counted(corpus_size, 'clip')}, {long}, "
+        f"{_counted_groups(groups)}; "
+        f"fingerprint of these clips (others have another): {fingerprint(u.id for u in drawn)}"
     ]
     if known:
         quarters = " / ".join(f"{q:.1f}" for q in np.percentile(seconds, [0, 25, 50, 75, 100]))
         lines.append(f"clips of {quarters} s (shortest, quarters, longest)")
+    if set(groups) <= {"", "."}:
+        return "\n".join(lines)  # no subfolders: it is not known who is who
     lines.append(f"{'speaker or programme':24}{'clips':>8}{'minutes':>10}")
     counts = Counter(u.group for u in drawn)
     for group, hours in list(groups.items())[:SHOWN]:
@@ -165,6 +168,12 @@ def table(drawn: Sequence[Utterance], corpus_size: int) -> str:
     if len(groups) > SHOWN:
         lines.append(f"… and {len(groups) - SHOWN} more")
     return "\n".join(lines)
+
+
+def _counted_groups(groups: Collection[str]) -> str:
+    if set(groups) <= {"", "."}:
+        return "it is not known of whom (no subfolders)"
+    return counted(len(groups), "speaker or programme", "speakers or programmes")
 
 
 def _hours_by_group(drawn: Sequence[Utterance]) -> dict[str, float]:

@@ -21,7 +21,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import describe
-from lipgan_colab.errors import InputError, check_range, counted
+from lipgan_colab.errors import InputError, check_range, counted, lasting
 from lipgan_colab.evaluation.ablation_page import PAGE, write_page
 from lipgan_colab.evaluation.arm_costs import COSTS
 from lipgan_colab.evaluation.arm_results import ArmRun
@@ -89,18 +89,11 @@ class Plan:
 
     def __str__(self) -> str:
         width = max(map(len, self.steps))
-        lines = [self.title or "a study", f"on {self.device}; seconds of computing, judging not counted"]
+        lines = [self.title or "a study", f"computing on {self.device}, without judging"]
         for arm, steps in self.steps.items():
             every = f"{counted(self.seeds, 'time')} {steps} steps, {self.seconds[arm] / steps:.3g} s each"
             lines.append(f"{arm:{width}}  {every}: {lasting(self.seconds[arm] * self.seeds)}")
         return "\n".join([*lines, f"{'all':{width}}  {lasting(sum(self.seconds.values()) * self.seeds)}"])
-
-
-def lasting(seconds: float) -> str:
-    """A time in the unit that suits it: 0.4 s, 12 s, 3.5 minutes, 2.10 h."""
-    if seconds < 90:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.2f} h"
 
 
 def ablate(

@@ -1,39 +1,40 @@
-"""What only the notebooks need: a corpus as a form names it, a training watched in place, names not taken yet."""
+"""What only the notebooks need: a corpus, shards and weights as a form names them, names not taken yet."""
 
-import base64
 import math
 import os
 import shutil
-import threading
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from html import escape
 from pathlib import Path
 
 from lipgan_colab.corpora.corpus import Utterance, film_of, folder, grid, lrs2, only
 from lipgan_colab.corpora.fetch import fetch_grid, fetch_lrs2
 from lipgan_colab.corpora.lists import names_in
 from lipgan_colab.corpora.subset import measured, read_ids, subset, write_ids
+from lipgan_colab.device import pick_device
 from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.evaluate import MEASURES, Evaluation
 from lipgan_colab.files import fitting, shortened, written_whole
-from lipgan_colab.models.weights import EXPORT
+from lipgan_colab.generation.generate import generate
+from lipgan_colab.generation.options import GenerateOptions
+from lipgan_colab.models.generators import TrainedGenerator
+from lipgan_colab.models.weights import EXPORT, load_generator
+from lipgan_colab.shards.manifest import shard_paths
 from lipgan_colab.synthetic.clips import draw_corpus
-from lipgan_colab.training.async_checkpointer import CHECKPOINTS
-from lipgan_colab.training.checkpoint import find_checkpoints
-from lipgan_colab.training.previews import CURVES
-from lipgan_colab.training.runs import LOG, ago, exported_step, read_config, read_log, told_losses
-from lipgan_colab.training.step import TrainConfig
+from lipgan_colab.training.runs import exported_step, read_config
+from lipgan_colab.training.step import TrainConfig, quick_try
 from lipgan_colab.training.train import train
 from lipgan_colab.training.train_motion import train_motion
 from lipgan_colab.workspace import Workspace
 
 CORPORA = ("tiny sample", "GRID", "LRS2", "my own folder")
 SAMPLE_CLIPS = 8
-MOTION, LIPGAN = KINDS = ("motion: minutes, any face", "LipGAN: hours on a GPU")  # what can be trained
+# What can be trained.
+QUICK, MOTION, LIPGAN = KINDS = ("quick try: 2 minutes", "motion: minutes, any face", "LipGAN: hours on a GPU")
 PREVIEW_EVERY = 200  # steps
 LRS2_CLIPS_PER_HOUR = 1600  # of the training list; their lengths are not known before they are unpacked
+LIPGAN_STARTER = "lipgan-starter"  # of the published weights
 HELD_BACK = "held_back.txt"
 NAMED_AFTER = 100  # bytes of a file's name that a result's has: with two, a time and a number it fits
 
@@ -180,6 +181,45 @@ def runs_named(workspace: Workspace, text: str) -> list[str]:
     return names_in(text, known) or [""]
 
 
+def shards_name(text: str) -> str:
+    """The name of shards' folder, of a corpus' name: that of `01_preprocess`."""
+    return text.strip().replace(" ", "_")
+
+
+def find_shards(workspace: Workspace, name: str) -> str:
+    """The name of the folder of shards that a form means: "my own folder", which is my_own_folder, or a path.
+
+    Raises:
+        InputError: there are none; the message lists those that there are.
+    """
+    for known in (name.strip(), shards_name(name)):
+        if known and shard_paths(workspace.shards / known):
+            return known
+    there = sorted(path.name for path in workspace.shards.iterdir() if shard_paths(path))
+    cure = f"there are: {', '.join(there)}" if there else "make some with 01_preprocess"
+    raise InputError(f"`shards_name` {name!r}: holds no shard-*.safetensors in {workspace.shards}; {cure}")
+
+
+def run_config(run: str | Path, start_from: Path | None, **form: object) -> TrainConfig:
+    """What a form says of a run of LipGAN, and what it does not ask: from the weights that the run begins with, which
+    say how wide a network is and what it is made of, or else from how the run was begun.
+
+    Args:
+        run: its folder, which need not be there yet.
+        start_from: weights.
+        form: fields of TrainConfig.
+    """
+    config, begun = TrainConfig(**form), read_config(Path(run)) or {}
+    if start_from is not None:
+        weights = load_generator(start_from)
+        if isinstance(weights, TrainedGenerator):  # of others `train` says that they do not fit
+            own = weights.config
+            return replace(
+                config, width=own.width, most_channels=own.most_channels, blocks=own.blocks, speech=own.speech
+            )
+    return replace(config, **{name: begun[name] for name in ("most_channels", "speech") if name in begun})
+
+
 def train_chosen(
     what: str,
     shards: str | Path,
@@ -194,7 +234,7 @@ def train_chosen(
 
     Args:
         what: one of `KINDS`.
-        shards, run, save_minutes, take_over: of either kind.
+        shards, run, save_minutes, take_over: of any kind.
         config, of_lipgan: what else `train` takes, where that is what was chosen.
 
     Raises:
@@ -203,80 +243,27 @@ def train_chosen(
     alike = {"save_minutes": save_minutes, "take_over": take_over}
     if what == MOTION:
         return train_motion(shards, run, **alike)
+    if what == QUICK:
+        return train(shards, run, quick_try(), device=pick_device(), watched=True, **alike)
     if what == LIPGAN:
-        return train(shards, run, config, preview_every=PREVIEW_EVERY, **alike, **of_lipgan)
+        return train(shards, run, config, preview_every=PREVIEW_EVERY, watched=True, **alike, **of_lipgan)
     raise InputError(f"there is no kind {what!r}; choose one of {', '.join(KINDS)}")
 
 
-class TrainingView:
-    """Shows a run in place while the block lasts: where it stands, when it was saved, its curves, its newest faces.
-
-    It only reads what the training writes anyway, in a thread of its own, so that neither waits for the other.
+def speaking(held_back: str | Path, weights: str | Path, out: str | Path) -> Path | None:
+    """A clip that was held back speaks what another says: how good a run is by now. None where no clip was held back.
 
     Args:
-        run: the run's folder, which lasts.
-        local: the run's folder on this machine's own disk; may be `run` itself.
-        every: seconds between two looks.
+        held_back: their folder.
+        weights: of the run.
+        out: the video.
     """
-
-    def __init__(self, run: str | Path, local: str | Path, every: float = 10):
-        self.run, self.local, self.every = Path(run), Path(local), every
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="training view", daemon=True)
-
-    def __enter__(self) -> "TrainingView":
-        from IPython.display import HTML, display
-
-        self._shown = display(HTML(view(self.run, self.local)), display_id=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._stop.set()
-        self._thread.join(timeout=60)  # a Drive that does not answer must not hold the cell up for ever
-
-    def _work(self) -> None:
-        while not self._stop.wait(self.every):
-            self._show()
-        self._show()  # how it ended
-
-    def _show(self) -> None:
-        from IPython.display import HTML
-
-        if self._shown is not None:  # outside of a notebook there is nothing to show it in
-            self._shown.update(HTML(view(self.run, self.local)))
-
-
-def view(run: Path, local: Path) -> str:
-    """A run as HTML: a line that says where it stands and when it was saved, its curves, its newest preview."""
-    pictures = [local / CURVES, *sorted((local / "previews").glob("step-*.png"))[-1:]]
-    shown = "".join(f'<div><img src="{_data(path)}"></div>' for path in pictures if path.is_file())
-    line = escape(f"{_progress(local)}; {last_saved(run, on_drive=run != local)}")
-    return f"<div><b>{escape(run.name)}</b>: {line}</div>{shown}"
-
-
-def _data(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _progress(local: Path) -> str:
-    log = read_log(local / LOG)
-    if not log:
-        return "nothing in its log yet"
-    line, steps = log[-1], (read_config(local) or {}).get("steps", "?")
-    return f"step {line['step']} of {steps}, {line['samples_per_second']} samples/s, {told_losses(line)}"
-
-
-def last_saved(run: str | Path, on_drive: bool = False) -> str:
-    """When the newest checkpoint reached the folder that lasts, in words."""
-    where = "to Drive " if on_drive else ""
-    try:
-        newest = next(iter(find_checkpoints(Path(run) / CHECKPOINTS)), None)
-        if newest is None:
-            return f"not saved {where}yet"
-        return f"last saved {where}{ago(time.time() - newest.path.stat().st_mtime)} ago (step {newest.step})"
-    except OSError as error:
-        return f"{run} does not answer ({error.strerror or error})"
+    if not Path(held_back).is_dir():
+        return None
+    clips = folder(held_back)
+    # No pauses are looked for: nothing takes the drawn person's voice for speech.
+    generate(clips[0].path, clips[-1].path, str(weights), out, GenerateOptions(pauses="off"))
+    return Path(out)
 
 
 def find_weights(workspace: Workspace, name: str = "") -> Path:
@@ -292,6 +279,15 @@ def find_weights(workspace: Workspace, name: str = "") -> Path:
     if not exported:
         raise InputError(f"{workspace.runs}: no trained run in it; train one with 02_train, or name other weights")
     return exported[-1].parent
+
+
+def find_start(workspace: Workspace, name: str) -> Path | None:
+    """What a form says that a run of LipGAN begins with: as `find_weights`, None where nothing is said. The starter is
+    then the one of its kind."""
+    name = name.strip()
+    if not name:
+        return None
+    return Path(LIPGAN_STARTER) if name == "starter" else find_weights(workspace, name)
 
 
 def export(generator: str | Path, run_name: str, results: str | Path) -> Path:

@@ -32,6 +32,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, dict[str, object]]]] = {
     "sync expert": ("Does a sync expert in the loss help?", {"sync": {"sync_weight": 0.03}}),
     "blocks": ("Do other blocks help?", {name: {"blocks": name} for name in BLOCKS if name != "residual"}),
 }
+QUICK = {"clips": 4, "budget": {"samples": 480}, "seeds": 2, "base": {"width": 0.1, "batch_size": 8}}
 STUDIES = "studies"  # in a workspace: a folder a study
 
 
@@ -46,6 +47,7 @@ def write_study(
     seeds: int,
     sync_expert: Path | None = None,
     base: Mapping[str, object] = MappingProxyType({}),
+    quick: bool = False,
 ) -> Path:
     """A study's file (see evaluation.study) that asks a question of the menu, in the workspace's folder of studies.
 
@@ -58,6 +60,7 @@ def write_study(
         seeds: with how many each arm is trained.
         sync_expert: for the question of it.
         base: fields of TrainConfig that all arms have.
+        quick: a study that takes some minutes, whatever of QUICK was said: to see how it goes.
 
     Raises:
         InputError: there is no such question, or nobody to judge by.
@@ -66,6 +69,8 @@ def write_study(
         raise InputError(f"there is no question {question!r}; choose one of {', '.join(QUESTIONS)}")
     if seeds < 1:
         raise InputError(f"`seeds` {seeds}: train each at least once")
+    if quick:
+        clips, budget, seeds, base = (QUICK[name] for name in ("clips", "budget", "seeds", "base"))
     title, arms = QUESTIONS[question]
     ids, held_out = _to_judge_by(shards, videos, clips)
     kind, amount = next(iter(budget.items()))
@@ -78,7 +83,7 @@ def write_study(
     tables = {"budget": {kind: amount if kind == "seconds" else int(amount)}, "base": PLAIN | dict(base)}
     tables |= {f"arms.{name}": arm for name, arm in arms.items()}
     text = [*_lines(study), *(line for name, table in tables.items() for line in ("", f"[{name}]", *_lines(table)))]
-    path = workspace.root / STUDIES / f"{question.replace(' ', '_')}.toml"
+    path = workspace.root / STUDIES / f"{question.replace(' ', '_')}{'_quick_try' if quick else ''}.toml"
     with written_whole(path) as unfinished:
         unfinished.write_text("\n".join([*text, ""]), encoding="utf-8")
     return path

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from lipgan_colab.errors import InputError, counted
+from lipgan_colab.errors import InputError, counted, lasting
 from lipgan_colab.files import written_whole
 from lipgan_colab.shards.manifest import needed_shards, sync_by_group
 from lipgan_colab.shards.shard_file import Shard, fingerprint_of, has_mesh, opened_shard, read_metadata
@@ -36,7 +36,7 @@ def describe(folder: str | Path) -> str:
     lines = [
         f"{folder}: {shards}, {size / 1e6:.0f} MB, {counted(len(clips), 'clip')}, "
         f"{counted(frames.sum(), 'frame')}, "
-        f"{frames.sum() / hour:.2f} hours, {len(skipped)} skipped; fingerprint {fingerprint_of(metadata)}",
+        f"{lasting(3600 * frames.sum() / hour)} of video, {len(skipped)} skipped",
         f"made with {', '.join(f'{k} {v}' for k, v in settings.items() if not isinstance(v, dict))}",
         f"licences: {', '.join(sorted({clip['licence'] for clip in clips})) or 'none'}",
     ]
@@ -53,7 +53,8 @@ def describe(folder: str | Path) -> str:
     old = sum(not has_mesh(m) for m in metadata)
     lines += [f"mesh and voice: {f'not in {old} of {shards}' if old else 'in all shards'}"]
     lines += [f"skipped {count}: {gate}" for gate, count in Counter(s.get("gate", "other") for s in skipped).items()]
-    return "\n".join(lines + _sync(sync_by_group(paths)))
+    known_by = f"fingerprint of these clips (others have another): {fingerprint_of(metadata)}"
+    return "\n".join([*lines, *_sync(sync_by_group(paths)), known_by])
 
 
 def _gathered(paths: Sequence[Path], name: str) -> np.ndarray:
@@ -75,6 +76,8 @@ def _speakers(clips: Sequence[dict], frames: np.ndarray, hour: float) -> list[st
     seen: Counter = Counter()
     for clip, count in zip(clips, frames, strict=True):
         seen[clip["speaker"]] += int(count)
+    if set(seen) <= {"", "."}:
+        return []  # nobody has a subfolder, so it is not known who is who
     lines = [f"{name or '(unknown)':24}{60 * count / hour:>8.1f} minutes" for name, count in seen.most_common(SHOWN)]
     return [*lines, *([f"… and {len(seen) - SHOWN} more"] if len(seen) > SHOWN else [])]
 
@@ -89,7 +92,7 @@ def _sync(groups: dict[str, GroupSync]) -> list[str]:
 
 
 def contact_sheet(folder: str | Path, path: str | Path) -> None:
-    """A picture (PNG or JPEG) of faces from all over the shards, the lips' landmarks marked in every second row.
+    """A picture (PNG or JPEG) of faces from all over the shards, the lips' landmarks marked on every second one.
 
     Raises:
         InputError: no shard is there, or one is damaged, or holds no clip.
@@ -102,7 +105,7 @@ def contact_sheet(folder: str | Path, path: str | Path) -> None:
     sheet = np.full((-(-len(chosen) // COLUMNS) * FACE, COLUMNS * FACE, 3), 255, np.uint8)
     for place, (shard, utterance) in enumerate(chosen):
         row, column = divmod(place, COLUMNS)
-        face = _face(shard, utterance, marked=row % 2 == 1)
+        face = _face(shard, utterance, marked=place % 2 == 0)
         sheet[row * FACE : (row + 1) * FACE, column * FACE : (column + 1) * FACE] = face
     with written_whole(path) as unfinished:
         Image.fromarray(sheet).save(unfinished, "JPEG" if Path(path).suffix.lower() in (".jpg", ".jpeg") else "PNG")

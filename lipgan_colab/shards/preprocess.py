@@ -15,7 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from lipgan_colab.corpora.corpus import Utterance
-from lipgan_colab.errors import InputError, check_range, counted
+from lipgan_colab.errors import InputError, check_range, counted, lasting
 from lipgan_colab.faces.detector import FaceFinder
 from lipgan_colab.faces.model_file import finder_name
 from lipgan_colab.files import check_place, clear_abandoned
@@ -210,8 +210,8 @@ class _Progress:
         self.frames += kept.frames
         self.curves += kept.curves
         rate = self.frames / max(time.monotonic() - self.started, 1e-3)
-        hours = self.frames / self.fps / 3600
-        self.bar.set_postfix_str(f"{rate:.0f} frames/s, {hours:.2f} h done, {self.skipped} skipped", refresh=False)
+        done = lasting(self.frames / self.fps)
+        self.bar.set_postfix_str(f"{rate:.0f} frames/s, {done} done, {self.skipped} skipped", refresh=False)
         self.bar.update()
 
     def judge_sync(self) -> None:

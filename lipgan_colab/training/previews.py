@@ -13,16 +13,20 @@ from lipgan_colab.models.generators import TrainedGenerator
 from lipgan_colab.training.step import generator_input
 
 CURVES = "curves.png"
-PLOTS = (
-    ("l1", "weighted_l1", "edges"),
-    ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
-    ("quality", "quality_judge", "lip_quality", "lip_quality_judge"),
-    ("sync", "held_out_sync", "learnt_sync"),
-    ("held_out_l1", "learnt_l1"),
-    ("grad_norm",),
-    ("loss", "velocity"),  # of mouth motion
-    ("follows", "range"),
-)
+PLOTS = {  # what each plot is called, and the columns of the log that it shows
+    "picture error (lower is better)": ("l1", "weighted_l1", "edges"),
+    "judge of the sync": ("adversarial", "disc_synced", "disc_unsynced", "disc_fake"),
+    "judges of the picture": ("quality", "quality_judge", "lip_quality", "lip_quality_judge"),
+    "sync error (lower is better)": ("sync", "held_out_sync", "learnt_sync"),
+    "picture error on the preview's clips": ("held_out_l1", "learnt_l1"),
+    "length of the gradient": ("grad_norm",),
+    "error of the motion (lower is better)": ("loss", "velocity"),
+    "follows the speech, opens as wide (1 is best)": ("follows", "range"),
+}
+SHORTLY = {  # columns in a person's words
+    **{"l1": "all pixels alike", "weighted_l1": "lips count more", "held_out_l1": "of people held out"},
+    **{"learnt_l1": "of people learnt from", "grad_norm": "of the generator"},
+}
 
 
 @torch.no_grad()
@@ -48,15 +52,28 @@ def write_curves(path: Path, log: Sequence[dict[str, str]]) -> None:
     from matplotlib.figure import Figure  # not pyplot: it would take over the notebook's own figures
 
     steps = np.array([int(line["step"]) for line in log])
-    plots = [[name for name in names if any(line.get(name) for line in log)] for names in PLOTS]
-    plots = [names for names in plots if names]
+    enough = 2 if len(log) > 1 else 1  # points: one alone tells nothing where others are lines
+    known = {
+        title: [n for n in names if sum(bool(line.get(n)) for line in log) >= enough] for title, names in PLOTS.items()
+    }
+    plots = [(title, names) for title, names in known.items() if names]
     figure = Figure(figsize=(5 * max(1, len(plots)), 3.5))
-    figure.subplots_adjust(0.15 / max(1, len(plots)), 0.15, 0.98, 0.95)  # a layout engine takes twice as long
-    for axes, names in zip(figure.subplots(1, max(1, len(plots)), squeeze=False)[0], plots, strict=False):
+    figure.subplots_adjust(0.15 / max(1, len(plots)), 0.15, 0.98, 0.9)  # a layout engine takes twice as long
+    for axes, (title, names) in zip(figure.subplots(1, max(1, len(plots)), squeeze=False)[0], plots, strict=False):
+        marker = "." if len(log) == 1 else ""  # a line needs two points
         for name in names:
-            axes.plot(steps, [float(line[name] or "nan") for line in log], label=name, linewidth=1)
+            axes.plot(
+                steps,
+                [float(line[name] or "nan") for line in log],
+                label=SHORTLY.get(name, name),
+                linewidth=1,
+                marker=marker,
+            )
+        axes.set_title(title, fontsize="medium")
         axes.set_xlabel("step")
         axes.set_yscale("log")
+        for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            formatted(lambda value, _place: f"{value:g}")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     with written_whole(path) as unfinished:

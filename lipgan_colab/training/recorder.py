@@ -3,6 +3,7 @@
 Of several processes only the first one writes.
 """
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from lipgan_colab.training.previews import CURVES, preview, write_curves, write_
 from lipgan_colab.training.runs import CONFIG, LOG, Log, ago, check_config, read_config, read_log, write_config
 from lipgan_colab.training.step import Networks
 
+SOONEST, GROWTH, RAREST = 4.0, 1 / 3, 300.0  # of pictures by time: seconds, of the time since the start, seconds
+LINE_AFTER = 10.0  # seconds, of lines by time
 STATE = ("step", "minutes", "about", "random", "log", "networks")  # what a checkpoint holds
 
 
@@ -35,15 +38,24 @@ class Recorder:
         save_minutes: time between checkpoints.
         active: False in all processes but the first: nothing is read or written.
         take_over: go on though another session holds the run.
+        watched: pictures and lines come by time as well, and no bar is shown: somebody shows what is written.
     """
 
     def __init__(
-        self, run: Path, local: Path, about: dict, save_minutes: float, active: bool = True, take_over: bool = False
+        self,
+        run: Path,
+        local: Path,
+        about: dict,
+        save_minutes: float,
+        active: bool = True,
+        take_over: bool = False,
+        watched: bool = False,
     ):
         self.run, self.local, self.about, self.save_minutes, self.active = run, local, about, save_minutes, active
         self.log = Log(local / LOG if active else None)
         self.minutes = 0.0  # of training, in all sessions
-        self._take_over = take_over
+        self._take_over, self._watched = take_over, watched
+        self._made: list[Path] = []  # folders that were not there
         self._leases: dict[Path, Lease] = {}
         self._checkpointer: AsyncCheckpointer | None = None
         self._progress: tqdm | None = None
@@ -60,6 +72,9 @@ class Recorder:
             self._checkpointer.close()
         for lease in self._leases.values():
             lease.release()
+        for folder in self._made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # nothing was written: what was refused leaves nothing behind
 
     def resume(self) -> dict | None:
         """The state of the run's newest whole checkpoint; None for a new run, whose folder is made.
@@ -73,6 +88,7 @@ class Recorder:
         for folder in (self.run, self.local):
             if folder.is_file():
                 raise InputError(f"{folder}: this is a file; choose another folder")
+        self._made = [folder for folder in (self.local, self.run) if not folder.exists()]
         try:
             self.run.mkdir(parents=True, exist_ok=True)
             self.local.mkdir(parents=True, exist_ok=True)
@@ -99,8 +115,9 @@ class Recorder:
         if state is not None:
             self.log.load(state["log"], device)
             self.minutes = self._before = state["minutes"]
-        self._progress = tqdm(total=steps, initial=step, unit="step", desc="train", disable=not self.active)
-        self._started = self._saved = self._logged = time.monotonic()
+        hidden = self._watched or not self.active
+        self._progress = tqdm(total=steps, initial=step, unit="step", desc="train", disable=hidden)
+        self._started = self._saved = self._logged = self._look_at = time.monotonic()
         self._logged_step = step
         if not self.active:
             return
@@ -122,6 +139,18 @@ class Recorder:
         self.log.add(reported)
         self.minutes = self._before + (time.monotonic() - self._started) / 60
         self._progress.update()
+
+    def picture_due(self) -> bool:
+        """Whether it is time for one who watches to see a picture: soon after the start, and then rarer."""
+        now = time.monotonic()
+        if not (self.active and self._watched and now >= self._look_at):
+            return False
+        self._look_at = now + min(RAREST, max(SOONEST, (now - self._started) * GROWTH))
+        return True
+
+    def line_due(self) -> bool:
+        """Whether it is time for one who watches to read a line."""
+        return self.active and self._watched and time.monotonic() - self._logged >= LINE_AFTER
 
     def line(self, step: int, batch_size: int, learning_rate: float, device: torch.device) -> None:
         """End a line of the log, and show it."""
@@ -194,9 +223,16 @@ class Recorder:
         if log != self.log.path:
             self.log.path, self.log.complete = log, False
 
-    def finish(self, seconds: float) -> Path:
-        """Wait for the disk, and at most `seconds` for Drive. Returns the folder that holds the run whole."""
+    def finish(self, seconds: float, stopped: bool = False) -> Path:
+        """Wait for the disk, and at most `seconds` for Drive. Returns the folder that holds the run whole.
+
+        Args:
+            seconds: see above.
+            stopped: before its end, as somebody wished.
+        """
         self._progress.close()
+        if stopped:
+            no_failure(self._progress)
         if not self.active:
             return self.run
         missing = self._checkpointer.finish(seconds)
@@ -248,6 +284,12 @@ class Recorder:
         if folder != self.local:
             write_config(folder, self.about)
         return [EXPORT, LOG]
+
+
+def no_failure(progress: tqdm) -> None:
+    """Say so of a closed bar that did not come to its end: notebooks paint it red."""
+    if hasattr(progress, "container"):
+        progress.display(bar_style="info", check_delay=False)
 
 
 def random_state() -> dict:

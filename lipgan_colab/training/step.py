@@ -140,6 +140,23 @@ class TrainConfig:
             )
 
 
+def quick_try(steps: int = 450) -> TrainConfig:
+    """A small network for a first look: of few clips of one or two drawn people it makes faces that speak, in a minute
+    or two of a CPU's core. It learns fast and by heart, so it is good for nobody else."""
+    return TrainConfig(
+        steps=steps,
+        batch_size=8,
+        width=0.25,
+        blocks="warp",  # a quarter of residual's error in an eighth of its time
+        lip_weight=12,
+        edge_weight=0,
+        learning_rate=3e-3,
+        warmup=20,
+        ema=0.98,
+        augment=0.0,
+    )
+
+
 @dataclass
 class Networks:
     """Everything that training changes.

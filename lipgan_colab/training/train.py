@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lipgan_colab.device import describe, pick_device, pick_dtype, ran_out_of_memory, without_gpu
-from lipgan_colab.errors import InputError, check_range
+from lipgan_colab.errors import InputError, check_range, lasting
 from lipgan_colab.memory import keep_freed_memory
 from lipgan_colab.models.expert import fingerprint
 from lipgan_colab.models.lipgan import FACE_SIZES
@@ -62,6 +62,7 @@ def train(
     take_over: bool = False,
     sync_expert: str | Path | None = None,
     cache: str = "auto",
+    watched: bool = False,
 ) -> Path:
     """Train a generator; the same call again goes on where the run stopped.
 
@@ -91,6 +92,8 @@ def train(
             Wav2Lip's expert. Not the one by which `evaluate` judges: nobody marks his own work.
         cache: where the decoded faces are kept, so that few cores can feed a GPU: device, memory, none, or auto: on a
             GPU if they fit, else in memory if they fit, else nowhere.
+        watched: pictures come by time instead, the first at once, lines of log.csv by time as well, and no bar is
+            shown: for one who shows what is written, as the notebook does.
 
     Returns:
         The path of the exported generator (the moving average).
@@ -119,7 +122,7 @@ def train(
     expert = _expert(sync_expert, config, device)
     pleased = fingerprint(expert) if expert else None
     about = describe_run(config, dataset) | {SYNC_EXPERT: pleased}
-    recording = Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over)
+    recording = Recorder(run, local, about, save_minutes, distributed.rank() == 0, take_over, watched)
     with recording as recorder, _enough_memory(recorder, config, device):
         state = distributed.from_first(recorder.resume())
         networks = build_networks(config, device, pick_dtype(precision, device))
@@ -157,15 +160,17 @@ def train(
                     late = max_hours is not None and time.monotonic() - began > max_hours * 3600
                     stop = distributed.any_of(bool(asked) or late)
                     last = stop or step == config.steps
-                    if step % preview_every == 0 or last:
-                        recorder.picture(step, networks, shown)
+                    pictured = recorder.picture_due() if watched else step % preview_every == 0
                     if step % preview_every == 0 or step == config.steps:  # not where it was stopped: nobody is to see
                         _measure(networks, measured, config, dataset, recorder)
-                    if step % log_every == 0 or last:
+                    if step % log_every == 0 or last or recorder.line_due():
                         rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
                         recorder.line(step, config.batch_size, rate, device)
+                    if pictured or last:
+                        recorder.picture(step, networks, shown)
                     if stop:
-                        recorder.say(f"stopped after step {step}, and saves it; run the same again to go on")
+                        why = _why_stopped(asked, max_hours if late else None)
+                        recorder.say(f"stopped after step {step} ({why}), and saves it; run the same again to go on")
                         break
                     recorder.save_in_time(step, networks)
             finally:
@@ -175,7 +180,7 @@ def train(
                             recorder.save_last(step, networks)
                         asked += asked_late
                 finally:
-                    folder = recorder.finish(drive_minutes * 60)
+                    folder = recorder.finish(drive_minutes * 60, stopped=stop)
     if recorder.active and not (folder / EXPORT).is_file():
         raise InputError(f"{folder / EXPORT}: could not be written (see above); make room, and run the same again")
     if asked and not stop:  # too late to stop this run, which is whole; but what would come next is not to begin
@@ -281,6 +286,13 @@ def _measure(
             recorder.say(f"the sync expert counts from here on: {found['sync']:.3f} < {config.sync_bound:g}")
         told["sync_counts"] = float(networks.sync_counts)
     recorder.measured(told)
+
+
+def _why_stopped(asked: list[int], hours: float | None) -> str:
+    """In words: the signals that came, or else the limit of hours that has passed, or another process of this run."""
+    if asked:
+        return "you asked for it" if signal.SIGINT in asked else "this machine asked for it"
+    return "another process was asked to" if hours is None else f"its time, {lasting(hours * 3600)}, is over"
 
 
 def _diverged(run: Path, saved: str) -> InputError:

@@ -26,7 +26,7 @@ from lipgan_colab.training.checkpoint import load_newest_checkpoint, prune, writ
 from lipgan_colab.training.lease import Lease, TakenOver
 from lipgan_colab.training.motion_data import Measures, Motions, MotionTrainConfig, measure
 from lipgan_colab.training.previews import CURVES, write_curves
-from lipgan_colab.training.recorder import random_state, restore_random_state
+from lipgan_colab.training.recorder import no_failure, random_state, restore_random_state
 from lipgan_colab.training.runs import LOG, Log, check_config, held_run, read_config, read_log, write_config
 from lipgan_colab.training.step import learning_rate_factor
 from lipgan_colab.training.train import stop_when_asked, undisturbed
@@ -87,10 +87,12 @@ def train_motion(
                     if learner.step % MEASURED_EVERY == 0 or learner.step == config.steps:
                         session.measure(progress)
                     if asked:
-                        tqdm.write(f"stopped after step {learner.step}; run the same again to go on")
+                        tqdm.write(f"stopped after step {learner.step}, as asked; run the same again to go on")
                         break
                     if not last and time.monotonic() - session.saved_at > save_minutes * 60:
                         session.save()
+            if asked:
+                no_failure(progress)
         finally:
             if whole:  # half an update is not worth saving
                 with undisturbed():

@@ -122,8 +122,8 @@ def test_a_full_disk_is_one_line(small_disk):
 def test_table_and_picture_show_what_was_drawn(tmp_path):
     drawn = subset(corpus(), utterances=100, balance="speaker")
     lines = table(drawn, 180).splitlines()
-    hours = sum(u.duration for u in drawn) / 3600
-    assert lines[0].startswith(f"100 of 180 clips, {hours:.2f} hours, 14 speakers")
+    minutes = sum(u.duration for u in drawn) / 60
+    assert lines[0].startswith(f"100 of 180 clips, {minutes:.0f} minutes, 14 speakers")
     assert "2.0 / " in lines[1] and " / 6.0 s" in lines[1]
     assert lines[3].split()[0] in ("a", "b")
     assert lines[-1] == "… and 2 more"

@@ -1,7 +1,6 @@
 """What only the notebooks use: clips as a form asks for them, a run shown in place, names not taken yet."""
 
 import os
-import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +13,10 @@ from lipgan_colab.errors import InputError
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.scores import VARIANTS, ClipScores, Evaluation
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
-from lipgan_colab.models.weights import save_generator
+from lipgan_colab.models.weights import load_generator, save_generator
 from lipgan_colab.notebook import cells
-from lipgan_colab.training.checkpoint import write_checkpoint
-from lipgan_colab.training.step import TrainConfig
+from lipgan_colab.training.runs import write_config
+from lipgan_colab.training.step import TrainConfig, generator_config, quick_try
 from lipgan_colab.workspace import open_workspace
 
 
@@ -160,6 +159,34 @@ def test_weights_are_a_run_a_file_or_a_published_name(workspace, tmp_path):
     assert str(cells.find_weights(workspace, "wav2lip-gan")) == "wav2lip-gan"
 
 
+def test_shards_are_found_by_the_name_of_their_corpus(workspace):
+    with pytest.raises(InputError, match="make some with 01_preprocess"):
+        cells.find_shards(workspace, "tiny_sample")
+    for name in ("my_own_folder", "GRID"):
+        (workspace.shards / name).mkdir()
+        (workspace.shards / name / "shard-00000.safetensors").touch()
+    (workspace.shards / "empty").mkdir()
+    assert cells.shards_name("my own folder") == "my_own_folder"
+    assert cells.find_shards(workspace, "my own folder") == cells.find_shards(workspace, "my_own_folder")
+    path = str(workspace.shards / "GRID")
+    assert cells.find_shards(workspace, path) == path
+    for wrong in ("tiny_sample", "", "empty"):
+        with pytest.raises(InputError, match=r"there are: GRID, my_own_folder$"):
+            cells.find_shards(workspace, wrong)
+
+
+def test_a_run_is_as_wide_as_what_it_begins_with(workspace, tmp_path):
+    run = tmp_path / "new"
+    start = cells.find_start(workspace, " starter")
+    assert str(start) == "lipgan-starter" and cells.find_start(workspace, " ") is None
+    config = cells.run_config(run, start, width=0.25, steps=7)
+    assert generator_config(config) == load_generator("lipgan-starter").config and config.steps == 7
+    assert cells.run_config(run, Path("starter"), width=0.25) == TrainConfig(width=0.25)  # motion: train says so
+    run.mkdir()
+    write_config(run, {"most_channels": 112})
+    assert cells.run_config(run, None).most_channels == 112  # it goes on as it was begun
+
+
 def test_an_export_has_its_step_in_its_name(workspace, tmp_path):
     network = LipGANGenerator(GeneratorConfig(0.02))
     save_generator(tmp_path / "generator.safetensors", network, {"step": 7})
@@ -177,42 +204,6 @@ def test_a_full_disk_is_one_line(clips, small_disk):
         cells.hold_back(clips, 3, small_disk / "held")
     with pytest.raises(InputError, match=r"(not written|cannot be made) \(No space left on device\)"):
         cells.draw_corpus(small_disk / "drawn", clips=1, seconds=1.0)
-
-
-def test_a_run_is_shown_with_when_it_reached_drive(tmp_path):
-    run, local = tmp_path / "drive" / "first<1>", tmp_path / "disk"
-    local.mkdir()
-    assert "nothing in its log yet; not saved to Drive yet" in cells.view(run, local)
-    (local / "log.csv").write_text("step,samples_per_second,l1\n50,12.5,0.25\n")
-    (local / "config.json").write_text('{"steps": 200}')
-    (local / "previews").mkdir()
-    for n in (1, 2):
-        (local / "previews" / f"step-0000000{n}.png").write_bytes(f"faces {n}".encode())
-    saved = write_checkpoint(run / "checkpoints", 40, {"step": 40})
-    os.utime(saved.path, (time.time() - 185, time.time() - 185))
-    shown = cells.view(run, local)
-    assert "step 50 of 200, 12.5 samples/s, l1 0.2500; last saved to Drive 3 minutes ago (step 40)" in shown
-    assert "first&lt;1&gt;" in shown
-    assert shown.count("<img") == 1 and "ZmFjZXMgMg==" in shown  # the newest
-    assert "to Drive" not in cells.view(run, run)
-
-
-def test_a_run_is_looked_at_while_it_goes_on_and_at_its_end(tmp_path, monkeypatch):
-    class Shown:
-        def __init__(self):
-            self.pages = []
-
-        def update(self, page):
-            self.pages.append(page.data)
-
-    shown = Shown()
-    monkeypatch.setattr("IPython.display.display", lambda page, display_id: shown)
-    with cells.TrainingView(tmp_path, tmp_path, every=0.02):
-        deadline = time.monotonic() + 20
-        while not shown.pages and time.monotonic() < deadline:
-            time.sleep(0.01)
-        (tmp_path / "log.csv").write_text("step,samples_per_second,l1\n3,1.0,0.5\n")
-    assert "nothing in its log yet" in shown.pages[0] and "step 3 of" in shown.pages[-1]
 
 
 def test_runs_stand_side_by_side(tmp_path):
@@ -233,10 +224,12 @@ def test_what_was_chosen_is_trained(tmp_path, monkeypatch):
     alike = {"save_minutes": 5, "take_over": False}
     for what in cells.KINDS:
         cells.train_chosen(what, "shards", tmp_path, TrainConfig(), **alike, max_hours=3)
-    motion, lipgan = called
+    quick, motion, lipgan = called
+    assert quick[:2] == ("train", ("shards", tmp_path, quick_try()))
     assert motion == ("train_motion", ("shards", tmp_path), alike)
-    assert lipgan == ("train", ("shards", tmp_path, TrainConfig()), {**alike, "preview_every": 200, "max_hours": 3})
-    with pytest.raises(InputError, match="there is no kind 'painting'; choose one of motion"):
+    hours = {"preview_every": 200, "max_hours": 3, "watched": True}
+    assert lipgan == ("train", ("shards", tmp_path, TrainConfig()), alike | hours)
+    with pytest.raises(InputError, match="there is no kind 'painting'; choose one of quick"):
         cells.train_chosen("painting", "shards", tmp_path, TrainConfig(), **alike)
 
 

@@ -29,6 +29,8 @@ def test_a_study_is_written_as_the_form_asks_for_it(workspace, drawn_shards, dra
     assert (study.budget, study.amount) == ("samples", 500)
     base = study.config("base", 0, 1)
     assert (base.width, base.lip_weight, base.edge_weight, base.references) == (0.25, 1, 0, "any")
+    quick = questions.write_study(workspace, weights, drawn_shards, judge, **asked, quick=True)
+    assert quick.stem == "lips_quick_try" and read_study(quick).config("base", 0, 1).width == 0.1  # whatever was asked
     with pytest.raises(InputError, match="sync_expert: is missing"):
         questions.write_study(workspace, sync, drawn_shards, judge, **asked)
     for question, (title, _) in questions.QUESTIONS.items():

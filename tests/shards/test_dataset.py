@@ -378,7 +378,12 @@ def test_records_come_back_as_they_went_in(folder):
 
 def test_numbers_and_faces_for_a_person(folder, tmp_path):
     text = describe(folder)
-    for part in ("2 shards", "3 clips, 75 frames", "1 skipped", "licences: made for this test", "skipped 1: other"):
+    for part in (
+        "2 shards",
+        "3 clips, 75 frames, 3 seconds of video, 1 skipped",
+        "licences: made for this test",
+        "skipped 1: other",
+    ):
         assert part in text
     assert fingerprint_of([read_metadata(p) for p in sorted(folder.glob("shard-*"))]) in text
     contact_sheet(folder, tmp_path / "sheet.png")

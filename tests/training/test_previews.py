@@ -17,8 +17,11 @@ def test_curves_show_what_the_log_holds(tmp_path):
         dict.fromkeys(LOG_FIELDS, "") | {"step": str(n), "l1": str(1 / n), "weighted_l1": str(2 / n)} for n in (1, 2)
     ]
     write_curves(tmp_path / "one.png", log)
+    log[1]["learnt_l1"] = "0.5"  # a single point
+    write_curves(tmp_path / "lonely.png", log)
     log = [line | {"disc_fake": "0.5", "grad_norm": "1.0"} for line in log]
     write_curves(tmp_path / "three.png", log)
+    assert cv2.imread(str(tmp_path / "lonely.png")).shape == cv2.imread(str(tmp_path / "one.png")).shape
     one, three = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("one", "three"))
     assert three.shape[1] == 3 * one.shape[1]
     assert (one != 255).any()

@@ -19,6 +19,7 @@ import pytest
 import torch
 from no_doubles import NoDoubles
 from sessions import LEASE_TIMES, TINY, assert_equal, at_step, kill, log_lines, read_report, start_session
+from tqdm.notebook import tqdm as notebook_tqdm
 
 from lipgan_colab import workspace
 from lipgan_colab.errors import InputError
@@ -34,6 +35,7 @@ from lipgan_colab.training.checkpoint import (
     load_newest_checkpoint,
     write_checkpoint,
 )
+from lipgan_colab.training.recorder import Recorder, no_failure
 from lipgan_colab.training.runs import read_log
 from lipgan_colab.training.train import train
 
@@ -286,10 +288,28 @@ def test_it_is_saved_by_the_clock_and_the_widget_can_use_it_meanwhile(drawn_shar
     assert len(seen) == 1
 
 
-def test_it_stops_before_the_session_does(drawn_shards, tmp_path):
-    train(drawn_shards, tmp_path, SMALL, max_hours=1e-6)
+def test_it_stops_before_the_session_does(drawn_shards, tmp_path, capsys):
+    train(drawn_shards, tmp_path, SMALL, max_hours=1e-6, watched=True)
+    told, bars = capsys.readouterr()
+    assert "stopped after step 1 (its time, 0 seconds, is over)" in told and "train:" not in bars
     assert newest(tmp_path)["step"] == 1
     assert (tmp_path / "generator.safetensors").exists()
+
+
+def test_who_watches_sees_pictures_and_lines_by_time(drawn_shards, tmp_path, monkeypatch):
+    recorder = sys.modules[Recorder.__module__]
+    monkeypatch.setattr(recorder, "LINE_AFTER", 0.0)
+    train(drawn_shards, tmp_path, SMALL, watched=True)  # whose lines are 50 steps apart otherwise
+    assert [line["step"] for line in log_lines(tmp_path)] == ["1", "2", "3", "4"]
+    assert [p.name[5:13] for p in sorted((tmp_path / "previews").iterdir())] == ["00000001", "00000004"]
+
+
+def test_a_bar_that_was_stopped_is_not_red():
+    bar = notebook_tqdm(total=5, display=False)
+    bar.update(2)
+    bar.close()
+    no_failure(bar)
+    assert bar.container.children[1].bar_style == "info"
 
 
 def test_a_batch_that_is_not_finite_is_skipped_and_counted(drawn_shards, tmp_path, monkeypatch):
@@ -465,7 +485,7 @@ def test_a_new_run_can_begin_with_the_weights_of_another(drawn_shards, straight,
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     with pytest.raises(InputError, match=r"does not fit the run: width is 0\.02 there and 0\.5 here; set"):
         train(drawn_shards, tmp_path / "third", replace(SMALL, width=0.5), start_from=first)
-    assert list((tmp_path / "third").iterdir()) == []  # nothing was begun that would refuse the next try
+    assert not (tmp_path / "third").exists(), "what was refused leaves a folder"
 
 
 @pytest.fixture(scope="module")
