@@ -1,5 +1,7 @@
 """Two things to try that need no data: a photograph speaks, and the whole way from videos to a trained network."""
 
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from lipgan_colab.errors import InputError
@@ -17,14 +19,24 @@ def speaking_photo(out: Path) -> GenerateReport:
 
     Args:
         out: folder for photo.png and talking.mp4.
-    """
-    from PIL import Image
-    from skimage.data import astronaut
 
-    photo = make_folder(out) / "photo.png"
+    Raises:
+        InputError: scikit-image is not installed; the disk is full, or there can be no such folder.
+    """
+    portrait, photo = sample_photo(), make_folder(out) / "photo.png"
+    if portrait is None:
+        raise InputError("the demo's photograph is not here: pip install scikit-image, or give generate one of yours")
     with written_whole(photo) as unfinished:
-        Image.fromarray(astronaut()).save(unfinished, "PNG")
+        shutil.copyfile(portrait, unfinished)
     return generate(photo, SENTENCE, "starter", out / "talking.mp4", GenerateOptions(mark=True))
+
+
+def sample_photo() -> Path | None:
+    """The file of that photograph; None where scikit-image is not installed. (Loading it takes longer than the photo
+    to speak.)"""
+    package = find_spec("skimage")
+    path = Path(package.origin).parent / "data" / "astronaut.png" if package else None
+    return path if path and path.is_file() else None
 
 
 def trained_on_drawings(out: Path, steps: int) -> GenerateReport:
