@@ -94,7 +94,7 @@ def measure(clip: FaceClip, true: FaceClip, silent: np.ndarray) -> dict[str, flo
         "teeth": ratio(detail(crops, clip.inner_mouth), detail(truth, true.inner_mouth)),
         "chin": ratio(skin_movement(clip.flow, true.chin), skin_movement(true.flow, true.chin)),
         "cheeks": ratio(skin_movement(clip.flow, true.cheeks), skin_movement(true.flow, true.cheeks)),
-        "shimmer": ratio(shimmer(crops, skin), shimmer(truth, skin)),
+        "shimmer": ratio(shimmer(clip.flicker, skin), shimmer(true.flicker, skin)),
         "silence": ratio(liveliness(clip.opening, silent), liveliness(true.opening)),
         "one_sided": one_sidedness(own),
         "unseen": float(np.isnan(clip.landmarks[:, 0, 0]).sum()),
@@ -157,19 +157,13 @@ def skin_movement(flow: np.ndarray, region: np.ndarray) -> float:
     return _average(flow, region[1:])
 
 
-def shimmer(crops: np.ndarray, region: np.ndarray) -> float:
-    """How much the skin in a region changes from one frame to the next once its movement is taken off, in grey levels.
+def shimmer(flicker: np.ndarray, region: np.ndarray) -> float:
+    """How much the skin in a region (F, S, S) changes from one frame to the next once its movement is taken off, in
+    grey levels; flicker is a clip's.
 
     Movement alone does not tell: skin whose light or grain changes in every frame does not go anywhere.
     """
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    y, x = np.mgrid[: crops.shape[1], : crops.shape[2]].astype(np.float32)
-    changes = np.zeros((len(crops) - 1, *x.shape), np.uint8)
-    for change, (before, after) in zip(changes, pairwise(map(_grey, crops)), strict=True):
-        flow = search.calc(before, after, None)
-        back = cv2.remap(after, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        change[:] = cv2.absdiff(before, back)
-    return _average(changes, region[1:])
+    return _average(flicker, region[1:])
 
 
 # Landmarks: (F, P, 2), nan where no face was found.

@@ -68,10 +68,10 @@ def centres(boxes: np.ndarray) -> np.ndarray:
 
 
 def sizes(boxes: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1))
+    return np.sqrt((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]))
 
 
 def far(a: np.ndarray, b: np.ndarray) -> float:
     """How unlike two boxes are, in face sizes: distance of the centres plus difference in size."""
-    size = (sizes(a) + sizes(b)) / 2
-    return float((np.linalg.norm(centres(a) - centres(b)) + abs(sizes(a) - sizes(b))) / size)
+    one, other = sizes(a), sizes(b)
+    return float(2 * (np.linalg.norm(centres(a) - centres(b)) + abs(one - other)) / (one + other))

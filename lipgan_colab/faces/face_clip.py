@@ -80,17 +80,35 @@ class FaceClip:
         """Both cheeks: uint8 (F, S, S), 1 inside."""
         return np.maximum(*(self._masks(cheek) for cheek in CHEEKS))
 
-    @cached_property
+    @property
     def flow(self) -> np.ndarray:
         """How far the picture moves from each frame to the next: float32 (F - 1, S, S), in pixels.
 
         Optical flow (dense inverse search, Kroeger et al. 2016): the mesh's landmarks beside the lips follow a face's
         usual shape rather than its skin.
         """
-        grey = [cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in self.crops]
+        return self._from_frame_to_frame[0]
+
+    @property
+    def flicker(self) -> np.ndarray:
+        """How much the picture changes from each frame to the next once its movement is taken off: uint8
+        (F - 1, S, S), grey levels."""
+        return self._from_frame_to_frame[1]
+
+    @cached_property
+    def _from_frame_to_frame(self) -> tuple[np.ndarray, np.ndarray]:
         search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        moved = [np.linalg.norm(search.calc(a, b, None), axis=2) for a, b in pairwise(grey)]
-        return np.stack(moved) if moved else np.zeros((0, self.size, self.size), np.float32)
+        y, x = np.mgrid[: self.size, : self.size].astype(np.float32)
+        flow = np.zeros((max(0, len(self.frames) - 1), self.size, self.size), np.float32)
+        flicker = np.zeros(flow.shape, np.uint8)
+        grey = (cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in self.crops)
+        for length, change, (before, after) in zip(flow, flicker, pairwise(grey), strict=True):
+            moved = search.calc(before, after, None)
+            length[:] = np.linalg.norm(moved, axis=2)
+            to = x + moved[..., 0], y + moved[..., 1]
+            back = cv2.remap(after, *to, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            change[:] = cv2.absdiff(before, back)
+        return flow, flicker
 
     def at(self, places: np.ndarray) -> "FaceClip":
         """The clip that shows these frames (n,), numbers outside meaning the first or the last."""

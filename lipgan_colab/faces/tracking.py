@@ -1,9 +1,9 @@
 """The way of one face through a film: its box smoothed, its gaps filled."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, pairwise
+from itertools import chain
 
 import numpy as np
 
@@ -35,23 +35,25 @@ def smoothed(track: Iterable[Face | None], radius: int = 2) -> Iterator[Face | N
     The window is centred, so nothing lags, and what comes out is `radius` frames behind what goes in; it never reaches
     across a frame without the face or a jump.
     """
-    near: deque[Face | None] = deque([None] * (radius + 1), maxlen=2 * radius + 1)
+    near: deque[Face | None] = deque([None] * (2 * radius + 1), maxlen=2 * radius + 1)
+    joined: deque[bool] = deque([False] * (2 * radius), maxlen=2 * radius)  # whether each goes on as the next one
     for n, face in enumerate(chain(track, [None] * radius)):
+        before = near[-1]
+        joined.append(before is not None and face is not None and far(before.box, face.box) < SAME_FACE)
         near.append(face)
         if n >= radius:
-            yield _average(list(near), radius)
+            yield _average(near, joined, radius)
 
 
-def _average(near: list[Face | None], radius: int) -> Face | None:
+def _average(near: Sequence[Face | None], joined: Sequence[bool], radius: int) -> Face | None:
     """The middle one of 2 radius + 1 faces, averaged with as many neighbours on both sides as are joined to it."""
     middle = near[radius]
-    joined = [a is not None and b is not None and far(a.box, b.box) < SAME_FACE for a, b in pairwise(near)]
     reach = 0
     while reach < radius and joined[radius - reach - 1] and joined[radius + reach]:
         reach += 1
     if reach == 0:
         return middle
-    used = near[radius - reach : radius + reach + 1]
+    used = [near[n] for n in range(radius - reach, radius + reach + 1)]
     weights = reach + 1 - np.abs(np.arange(-reach, reach + 1))
     box = np.average(np.stack([face.box for face in used]), axis=0, weights=weights).astype(np.float32)
     return replace(middle, box=box, roll=float(np.average([face.roll for face in used], weights=weights)))

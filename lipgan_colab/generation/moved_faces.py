@@ -16,6 +16,7 @@ from lipgan_colab.faces.known_faces import KnownFaces
 from lipgan_colab.generation.face_frames import Film, cut_frames, seen_in
 from lipgan_colab.generation.inner_mouth import Look
 from lipgan_colab.generation.own_pixels import Likeness, likeness, portrait, spoken
+from lipgan_colab.media.pipeline import ahead
 from lipgan_colab.models.motion import Motion, components
 from lipgan_colab.speech.pauses import RATE
 
@@ -58,11 +59,11 @@ def film_likenesses(
         facts: tells who is seen.
     """
     seen = [[] for _ in wanted]
-    some = seen_in(cut_frames(islice(frames, 0, LOOKED_AT * APART, APART)), facts.find)
-    for one in follow_all(some, wanted, facts):
-        for pictures, same_as in zip(seen, one.same_as, strict=True):
-            if one.faces[same_as] is not None:
-                pictures.append((one.sight.picture, one.faces[same_as]))
+    with closing(ahead(cut_frames(islice(frames, 0, LOOKED_AT * APART, APART)))) as some:
+        for one in follow_all(seen_in(some, facts.find), wanted, facts):
+            for pictures, same_as in zip(seen, one.same_as, strict=True):
+                if one.faces[same_as] is not None:
+                    pictures.append((one.sight.picture, one.faces[same_as]))
     return [likeness(pictures, moves) for pictures in seen]
 
 
