@@ -147,9 +147,9 @@ def page(samples: list[Sample], shape: np.ndarray) -> np.ndarray:
         text = f"mean difference of generated and true, over {over}; bright: {np.nanmax(mean):.0f} of 255"
         rows += [caption(text, width), ground]
     ranked = sorted(samples, key=lambda s: -s.score)
-    best = ranked[: max(SHOWN, len(ranked) - SHOWN)][:SHOWN]
-    worst = ranked[max(len(best), len(ranked) - SHOWN) :]
-    for name, some in (("best", best), ("worst", worst)):
+    half = min(SHOWN, (len(ranked) + 1) // 2)
+    best, worst = ranked[:half], ranked[max(half, len(ranked) - SHOWN) :]
+    for name, some in (("best" if worst else "the only one", best), ("worst", worst)):
         for s in some:
             text = f"{name}: {s.id} (high_passed {s.score:.2f}); above true, below generated"
             rows += [caption(text, width), s.strip]

@@ -1,6 +1,8 @@
 """What can be changed about a result, folded away: how it is spoken, and what file it becomes."""
 
-from ipywidgets import Accordion, Checkbox, Dropdown, FloatSlider, IntSlider, Layout, VBox
+from ipywidgets import Checkbox, Dropdown, FloatSlider, IntSlider, Layout, VBox
+
+from lipgan_colab.notebook.fold import Fold
 
 PAUSES = {
     "closes in pauses": "normal",
@@ -19,6 +21,7 @@ class Adjustments:
 
     Attributes:
         box: the widget to show.
+        adjust, file: its two parts.
         controls: the controls by the names of `GenerateOptions`.
     """
 
@@ -29,14 +32,14 @@ class Adjustments:
         self.chin = FloatSlider(0.0, min=-0.2, max=0.5, step=0.05, description="Room for the chin", **wide)
         self.yaw = IntSlider(45, 15, 90, description="Largest turn of head", **wide)
         self.pauses = Dropdown(options=list(PAUSES.items()), value="normal", description="The mouth", **wide)
-        smiles = [("is shown at rest to the generator, lips move freely", "auto"), ("is shown as it is", "own")]
+        smiles = [("is closed first, lips move freely", "auto"), ("stays as it is", "own")]
         self.smile = Dropdown(options=smiles, value="auto", description="A photo's open mouth", **wide)
         others = [("nobody else speaks", "same"), ("whoever is seen speaks", "anybody")]
         self.cuts = Dropdown(options=others, value="same", description="After a cut", **wide)
         self.any_face = Checkbox(description="Animals and drawings may speak, too", indent=False)
         self.mark = Checkbox(description='Write "AI-generated" into the picture', indent=False)
 
-        self.codec = Dropdown(options=list(FILES.items()), value="h264", description="Kind of file", **wide)
+        self.codec = Dropdown(options=list(FILES.items()), value="h264", description="File", **wide)
         self.quality = Dropdown(options=list(QUALITIES.items()), value=USUAL, description="Picture", **wide)
         pixels = "Keep every pixel: a large file that few players show"
         self.lossless = Checkbox(description=pixels, indent=False, layout=Layout(width="98%"))
@@ -59,9 +62,9 @@ class Adjustments:
         }
         spoken = [self.pauses, self.smile, self.cuts, self.sync, self.sharpen, self.chin, self.yaw]
         spoken += [self.any_face, self.mark]
-        self.box = Accordion([VBox(spoken), VBox([self.codec, self.quality, self.lossless])], selected_index=None)
-        self.box.set_title(0, "Adjust")
-        self.box.set_title(1, "File")
+        self.adjust = Fold("Adjust how it is spoken", spoken)
+        self.file = Fold("Kind of file", [self.codec, self.quality, self.lossless])
+        self.box = VBox([self.adjust.box, self.file.box])
 
     def _fit(self) -> None:
         """Offer what goes with the kind of file."""

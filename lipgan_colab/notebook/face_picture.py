@@ -1,11 +1,12 @@
 """The picture of who is seen, in which a person is chosen by a click on the face."""
 
+import base64
 from collections.abc import Callable
+from html import escape
 
 import cv2
-import ipywidgets
 import numpy as np
-from ipywidgets import Box, Button, Layout
+from ipywidgets import HTML, Box, Button, Layout
 
 from lipgan_colab.notebook.face_view import FaceView, draw_faces
 
@@ -21,13 +22,13 @@ class FacePicture:
 
     Attributes:
         box: the widget to show.
-        image: the picture, a JPEG.
+        image: the picture.
         buttons: those over the faces, from left to right.
     """
 
     def __init__(self, choose: Callable[[int], None]):
         self._choose, self._view = choose, None
-        self.image = ipywidgets.Image(format="jpeg", layout=Layout(max_height="360px"))
+        self.image = HTML()
         self.box = Box([self.image])
         self.box.add_class("lipgan-faces")
         self.hide()
@@ -39,7 +40,9 @@ class FacePicture:
 
     def show(self, view: FaceView, chosen: int) -> None:
         """Show a picture, or whom else is chosen in it."""
-        self.image.value = jpeg(draw_faces(view, chosen))
+        several = len(view.faces) > 1
+        which = f"{len(view.faces)} faces, the one that speaks is number {chosen + 1}" if several else "the face found"
+        self.image.value = shown(jpeg(draw_faces(view, chosen)), f"Your picture: {which}")
         if view is not self._view:
             self._view = view
             self.buttons = [self._button(number) for number in range(len(view.faces))] if len(view.faces) > 1 else []
@@ -70,3 +73,8 @@ class FacePicture:
 def jpeg(picture: np.ndarray, quality: int = 95) -> bytes:
     """An RGB picture, uint8 (H, W, 3), as a JPEG file."""
     return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def shown(picture: bytes, what: str) -> str:
+    """A JPEG as HTML, with words for those who do not see it."""
+    return f'<img alt="{escape(what)}" src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}">'

@@ -5,7 +5,7 @@ import importlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +48,30 @@ if (!window.lipganWatchesUploads) {
     }, {capture: true, once: true});
     return click.call(this);
   };
+  // Where what has the focus is replaced (an upload button) or goes away (Cancel, a deleted video), something near it
+  // gets it: else a keyboard would have to begin at the top of the page again.
+  let around = [], waits = null;
+  document.addEventListener("focusin", event => {
+    around = [];
+    for (let node = event.target; node && node.closest(".lipgan"); node = node.parentElement) around.push(node);
+  });
+  const focus = () => {
+    const controls = "button, input, select";
+    const seen = node => [...node.querySelectorAll(controls)].find(control => control.offsetParent);
+    const near = around.filter(node => node.isConnected).map(seen).find(control => control);
+    if (near && document.activeElement === document.body) near.focus();
+  };
   const seen = new WeakSet();
   const look = () => {
+    if (around.length && !around[0].offsetParent) {
+      clearTimeout(waits);
+      waits = setTimeout(focus, 200);
+    }
+    // Today's ipywidgets give what has no tooltip this one.
+    for (const control of document.querySelectorAll(".lipgan [title=null]")) control.removeAttribute("title");
     for (const upload of document.querySelectorAll(".lipgan-upload")) {
+      for (const text of upload.childNodes)
+        if (text.nodeType === 3 && text.data.endsWith(" (0)")) text.data = text.data.slice(0, -4);  // none was lost
       if (seen.has(upload) || !/\\([1-9]\\d*\\)/.test(upload.textContent)) continue;
       seen.add(upload);
       const waiting = setInterval(() => {
@@ -105,7 +126,7 @@ class FileInput:
     ):
         self._label, self._accept, self._folder, self._take = label, accept, folder, take
         self.notice = Notice()
-        self.path = Text(placeholder="… or its path, then Enter", layout=Layout(width="98%"), continuous_update=False)
+        self.path = named_line(f"Path of the {label.lower()}", "… or its path, then Enter")
         self.path.observe(self._on_path, "value")
         self._output = ipywidgets.Output()
         if on_colab():
@@ -127,6 +148,7 @@ class FileInput:
         self.upload = ipywidgets.FileUpload(
             description=self._label, accept=self._accept, multiple=False, layout=Layout(width="auto")
         )
+        self.upload.tooltip = f"Upload: {self._label.lower()}"
         self.upload.add_class("lipgan-upload")
         self.upload.observe(self._on_upload, "value")
         lost = Button(layout=Layout(display="none"))
@@ -150,7 +172,7 @@ class FileInput:
     def give(self, get: Callable[[], Path | None]) -> None:
         """Take the file that `get` returns, and say so."""
         self._offer_upload()
-        with self._output, self.notice.failures():  # an Output would show a traceback itself
+        with self._output, self.notice.failures(), uploads_named(self._folder):  # an Output would show a traceback
             self.notice.say("One moment …")
             path = get()
             if path is None:
@@ -160,6 +182,22 @@ class FileInput:
                 raise InputError(f"{path}: there is no such file; look at its path once more")
             about = self._take(path)
             self.notice.say(f"{path.name}: {about}", "good")
+
+
+def named_line(name: str, placeholder: str) -> Text:
+    """A line to be filled in, whose name is heard and not seen."""
+    line = Text(description=name, placeholder=placeholder, layout=Layout(width="98%"), continuous_update=False)
+    line.add_class("lipgan-named")
+    return line
+
+
+@contextlib.contextmanager
+def uploads_named(folder: Path) -> Iterator[None]:
+    """Let errors name an upload as its person does, and not with the folder where it lies meanwhile."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(re.sub(rf"{re.escape(str(folder))}/(?:tmp\w+/)?", "", error.line)) from error
 
 
 def typed_path(text: str) -> Path:

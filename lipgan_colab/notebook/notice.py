@@ -10,7 +10,7 @@ import ipywidgets
 from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError, naming_options
 
-COLOURS = {"info": "#1a73e8", "good": "#188038", "bad": "#d93025"}
+COLOURS = {"info": "#1a73e8", "good": "#188038", "warn": "#e37400", "bad": "#d93025"}
 
 
 class Notice:
@@ -37,7 +37,7 @@ class Notice:
 
         Args:
             text: any text; it is escaped.
-            kind: "info", "good" or "bad".
+            kind: "info", "good", "warn" or "bad".
             details: more lines, folded away.
         """
         # A file's name need not be text, and what a browser is sent has to be.

@@ -3,9 +3,11 @@
 import importlib
 import time
 from collections.abc import Callable
+from contextlib import closing
 from html import escape
 from pathlib import Path
 
+import cv2
 import ipywidgets
 from ipywidgets import HTML, Button, HBox, Layout, VBox
 
@@ -14,12 +16,15 @@ from lipgan_colab.files import not_written
 from lipgan_colab.media.container import films, opened
 from lipgan_colab.media.png_folder import OWN_FILES, frame_name
 from lipgan_colab.media.video import probe_video
+from lipgan_colab.notebook.face_picture import jpeg, shown
+from lipgan_colab.notebook.film_frames import frames_from
 from lipgan_colab.notebook.notice import Notice
 from lipgan_colab.training.checkpoint import discard
 from lipgan_colab.training.runs import ago
 from lipgan_colab.workspace import on_colab
 
 LARGEST_SHOWN = 20 << 20  # bytes of a video that is played in place
+THUMBNAIL = 144  # pixels of its height; it is shown at half of that
 LARGEST_FETCHED = 200 << 20  # bytes that are sent to the browser for a download
 PLAYED = ("h264", "yuv420p"), ("h264", "yuvj420p")  # codec and pixels that every browser plays
 
@@ -51,7 +56,7 @@ class ResultRow:
 
     Attributes:
         box: the widget to show.
-        play, delete, really, keep: its buttons; the last two ask once more.
+        play, delete, really, keep: its buttons; the last two ask once more, beside the one that was pressed.
         download: a button on Colab, else HTML.
         fetch: what the page presses where it needs the video.
         notice: what went wrong.
@@ -65,21 +70,24 @@ class ResultRow:
     ):
         self.path, self._gone, self._shows = path, gone, shows
         self.notice = Notice()
-        self._about, self._place = HTML(), VBox()
+        self._about, self._place, self._thumbnail = HTML(), VBox(), HTML()
+        self._thumbnail.add_class("lipgan-thumbnail")
         self.play = _button("Play", "play", self.open)
         self.fetch = _button("", "", self._hold)
         self.fetch.layout.display = "none"
         self.fetch.add_class("lipgan-fetch")
         self.download = _button("Download", "download", self._download) if on_colab() else HTML(_saving(path.name))
-        self.delete = _button("Delete", "trash", lambda: self._ask(True))
-        self.really = _button("Yes, delete it", "trash", self._delete)
+        self.delete = _button("Delete", "trash", lambda: self._ask(not self.asks))
+        self.really = _button("Yes, delete it for good", "trash", self._delete)
         self.really.button_style = "danger"
         self.keep = _button("Keep it", "", lambda: self._ask(False))
-        self._buttons = HBox(layout=Layout(flex_flow="row wrap", align_items="center"))
-        self.box = VBox([self._about, self._buttons, self.notice.box, self._place, self.fetch])
+        self.is_film = path.is_file()
+        usual = [self.play, self.download, self.delete] if self.is_film else [self.delete]
+        buttons = HBox([*usual, self.keep, self.really], layout=Layout(flex_flow="row wrap", align_items="center"))
+        told = VBox([self._about, buttons, self.notice.box], layout=Layout(flex="1 1 0", min_width="0"))
+        self.box = VBox([HBox([self._thumbnail, told]), self._place, self.fetch])
         self.box.add_class("lipgan-row")
         self._plays, self._hint, self._length = True, "", ""
-        self.is_film = path.is_file()
         self.tell()
         self._ask(False)
 
@@ -105,6 +113,11 @@ class ResultRow:
         return f"{self._length}, {megabytes(about.st_size)}, {age}"
 
     def _look_into(self) -> None:
+        with closing(frames_from(self.path)) as frames:
+            _, picture = next(frames)
+        size = THUMBNAIL * picture.shape[1] // picture.shape[0], THUMBNAIL
+        small = jpeg(cv2.resize(picture, (max(1, size[0]), size[1]), interpolation=cv2.INTER_AREA), 85)
+        self._thumbnail.value = shown(small, f"The first frame of {shown_name(self.path.name)}")
         self._length = f"{probe_video(self.path).duration:.2f} s"
         with opened(self.path) as container:
             codec = next(iter(films(container))).codec_context
@@ -113,11 +126,14 @@ class ResultRow:
         if kind not in PLAYED:
             self._hint = f"Not every browser plays this kind of file ({codec.name}, {codec.pix_fmt}): download it"
 
+    @property
+    def asks(self) -> bool:
+        """Whether it asks if the video is to be deleted."""
+        return self.really.layout.display != "none"
+
     def _ask(self, asking: bool) -> None:
-        """Whether it is to be deleted."""
-        asked = HTML("Delete this file for good?&ensp;")
-        usual = [self.play, self.download, self.delete] if self.is_film else [self.delete]
-        self._buttons.children = [asked, self.keep, self.really] if asking else usual
+        for button in (self.keep, self.really):
+            button.layout.display = "" if asking else "none"
 
     @property
     def is_open(self) -> bool:
@@ -150,7 +166,8 @@ class ResultRow:
         # Never changed, but made anew: the classic notebook bounds what changes may carry, not what opens.
         self._shows(self)
         video = ipywidgets.Video(value=self._read(), format="mp4", autoplay=False, loop=False)
-        video.layout.max_width, video.layout.max_height = "640px", "520px"
+        video.layout.max_width, video.layout.max_height = "min(640px, 100%)", "520px"
+        video.layout.align_self = "flex-start"  # as wide as it is, without bars beside it
         return video
 
     def _hold(self) -> None:

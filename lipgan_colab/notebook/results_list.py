@@ -4,31 +4,35 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from ipywidgets import HTML, Accordion, Button, Layout, VBox
+from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from lipgan_colab.errors import reading
+from lipgan_colab.notebook.fold import Fold
 from lipgan_colab.notebook.notice import Notice
 from lipgan_colab.notebook.result_row import ResultRow, is_result
 
-AT_ONCE = 10
+AT_ONCE = 6
+NOT_KEPT = "These videos are on this session's own disk and are gone when it ends: download what you want to keep."
 
 
 class ResultsList:
-    """The finished videos of a folder. They are looked at when the list is opened, and some at a time: Drive is slow.
+    """The finished videos of a folder, some at a time: Drive is slow. They are looked at when `look` is called.
 
     Args:
         folder: where they lie.
+        lasts: whether they are there after the session.
 
     Attributes:
         box: the widget to show.
+        fold: closes it.
         rows: those that are shown.
         more: shows the next ones.
         again: looks what there is.
         notice: what went wrong.
     """
 
-    def __init__(self, folder: Path):
-        self.folder, self._shown = folder, AT_ONCE
+    def __init__(self, folder: Path, lasts: bool = True):
+        self.folder, self._shown, self._left = folder, AT_ONCE, 0
         self._known: dict[tuple[Path, int, int], ResultRow] = {}
         self.rows: list[ResultRow] = []
         self.notice = Notice()
@@ -38,16 +42,26 @@ class ResultsList:
         self.again.on_click(lambda _: self.look())
         self.more = Button(icon="chevron-down", layout=Layout(width="auto", align_self="flex-start"))
         self.more.on_click(lambda _: self._show_more())
+        self.more.layout.display = "none"
         self._list = VBox()
-        inside = VBox([self.again, self.notice.box, self._list, self.more])
-        self.box = Accordion([inside], selected_index=None)
-        self.box.observe(lambda _: self.look(), "selected_index")
-        self.look()
+        gone = [] if lasts else [HTML(f"<small>{NOT_KEPT}</small>")]
+        inside = [*gone, self.notice.box, self._list, HBox([self.more, self.again])]
+        self.fold = Fold("Videos made so far", inside, is_open=True, changed=self.look)
+        self.box = self.fold.box
 
     @property
     def is_open(self) -> bool:
         """Whether its results are seen."""
-        return self.box.selected_index is not None
+        return self.fold.is_open
+
+    def open(self, path: Path) -> None:
+        """Play this one, where it stands in the list."""
+        self.fold.open()
+        self.look()
+        while (row := next((row for row in self.rows if row.path == path), None)) is None and self._left:
+            self._show_more()
+        if row is not None:
+            row.open()
 
     def _show_more(self) -> None:
         self._shown += AT_ONCE
@@ -64,7 +78,7 @@ class ResultsList:
         with self.notice.failures():
             self.notice.clear()
             there = newest_first(self.folder)
-            self.box.set_title(0, f"Results made so far ({len(there)})")
+            self.fold.title = f"Videos made so far ({len(there)})"
             before, self._known = self._known, {}
             for key in there[: self._shown] if self.is_open else []:
                 row = before.pop(key, None)
@@ -77,9 +91,9 @@ class ResultsList:
                 row.close()
             self.rows = list(self._known.values())
             self._list.children = [row.box for row in self.rows] or [HTML("<small>There is none yet.</small>")]
-            left = len(there) - len(self.rows)
-            self.more.description = f"Show more ({left} left)"
-            self.more.layout.display = "" if left else "none"
+            self._left = len(there) - len(self.rows)
+            self.more.description = f"Show more ({self._left} left)"
+            self.more.layout.display = "" if self._left else "none"
 
 
 def newest_first(folder: Path) -> list[tuple[Path, int, int]]:

@@ -30,6 +30,7 @@ class Voice:
         folder: where uploads are put.
         sources: further ways to give a speech file.
         known_by: as of `Notice`.
+        given: called when there is one more file.
 
     Attributes:
         box: the widget to show.
@@ -42,7 +43,8 @@ class Voice:
         remove: takes the voice away.
     """
 
-    def __init__(self, folder: Path, sources: list[Source], known_by: KnownBy):
+    def __init__(self, folder: Path, sources: list[Source], known_by: KnownBy, given: Callable[[], None]):
+        self._given = given
         self.path: Path | None = None
         self.view: FaceView | None = None
         self.speech = FileInput("Speech", "audio/*,video/*", folder, self._take, sources)
@@ -73,6 +75,7 @@ class Voice:
             kind = path.suffix.lower().lstrip(".")
             player = ipywidgets.Audio(value=path.read_bytes(), format=kind, autoplay=False, loop=False)
             self.heard.children = [player]
+        self._given()
         return f"{seconds:.1f} s of sound"
 
     def see(self, view: FaceView | None) -> None:
@@ -110,6 +113,7 @@ class VoicesInput:
         folder: where uploads are put.
         sources: further ways to give a speech file.
         known_by: as of `Notice`.
+        given: called when there is one more file.
 
     Attributes:
         voices: in their order; at least one.
@@ -119,8 +123,14 @@ class VoicesInput:
         faces_box, speech_box: the widgets to show, beside the face's file and for the speech.
     """
 
-    def __init__(self, folder: Path, sources: list[Source], known_by: KnownBy):
-        self._folder, self._sources, self._known_by = folder, sources, known_by
+    def __init__(
+        self,
+        folder: Path,
+        sources: list[Source],
+        known_by: KnownBy,
+        given: Callable[[], None] = lambda: None,
+    ):
+        self._folder, self._sources, self._known_by, self._given = folder, sources, known_by, given
         self.path, self.start, self.fps = None, 0.0, Fraction(25)
         self._views: dict[float, FaceView] = {}
         self.picture = FacePicture(self._choose)
@@ -158,7 +168,7 @@ class VoicesInput:
 
     def add_voice(self) -> None:
         """One more, which the picture is then for."""
-        voice = Voice(self._folder, self._sources, self._known_by)
+        voice = Voice(self._folder, self._sources, self._known_by, self._given)
         voice.person.observe(lambda _: self._draw(), "value")
         voice.from_field.observe(lambda _: self._look(voice), "value")
         voice.to_field.observe(lambda _: self._check(voice), "value")

@@ -1,17 +1,37 @@
-"""Which weights generate: a list of what there is, the best first, and a line for the path of others."""
+"""Which model generates: a list of what there is, the best first, and a line for the path of others."""
 
+import json
+import math
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
-from ipywidgets import HTML, Button, Dropdown, HBox, Layout, Text, VBox
+import cv2
+from ipywidgets import HTML, Button, Dropdown, HBox, Layout, VBox
 
+from lipgan_colab.errors import InputError, counted, reading
+from lipgan_colab.files import open_tensors
 from lipgan_colab.models.pretrained import ASSETS, PRETRAINED
 from lipgan_colab.models.weights import EXPORT
-from lipgan_colab.training.runs import ago
+from lipgan_colab.notebook.face_picture import jpeg, shown
+from lipgan_colab.notebook.file_input import named_line
+from lipgan_colab.training.runs import LOG, ago, read_log
 from lipgan_colab.workspace import Workspace
 
 OTHER = "other"  # in the list: the path below it
-NONE_HERE = "Neither starter weights nor a run of yours is here: train one with 02_train, or choose published ones."
+NONE_HERE = "Neither the starter nor a run of yours is here: train one with 02_train, or choose a published one."
+# Of published ones and those that come along, where PRETRAINED has the words of the field.
+PLAIN = {
+    "starter": "Moves the picture's own pixels: any face, at once",
+    "lipgan-starter": "A small LipGAN, which paints the mouth",
+    "lipgan": "LipGAN as its authors published it, which paints the mouth",
+    "lipgan-mel": "LipGAN as its authors published it without MATLAB, which paints the mouth",
+}
+HARDLY = 0.1  # mean difference of drawn and real faces, of 1, from which on there is hardly a mouth in them
+FOLLOWS = 0.4  # of mouth motion: correlation with true mouths below which it moves as it likes
+ROWS = 2  # of a preview
 
 
 class WeightsInput:
@@ -22,17 +42,19 @@ class WeightsInput:
 
     Attributes:
         box: the widget to show.
+        warning: what is to be feared of the chosen ones; "" for nothing.
     """
 
     def __init__(self, workspace: Workspace):
-        self.workspace = workspace
-        self.list = Dropdown(description="Weights", layout=Layout(width="98%"))
-        self.path = Text(placeholder="path of a run folder, .safetensors, .h5 or .pth", layout=Layout(width="98%"))
-        self.about = HTML()
+        self.workspace, self.warning = workspace, ""
+        self.list = Dropdown(description="Model", layout=Layout(width="98%"))
+        self.path = named_line("Path of the model", "path of a run folder, .safetensors, .h5 or .pth")
+        self.about, self.seen = HTML(), HTML()
+        self.seen.add_class("lipgan-preview")
         again = Button(icon="refresh", tooltip="Look for new runs", layout=Layout(width="40px"))
         again.on_click(lambda _: self.look())
         self.list.observe(lambda _: self._describe(), "value")
-        self.box = VBox([HBox([self.list, again]), self.path, self.about])
+        self.box = VBox([HBox([self.list, again]), self.path, self.about, self.seen])
         self.look()
 
     @property
@@ -55,14 +77,71 @@ class WeightsInput:
         self._describe()
 
     def _describe(self) -> None:
-        chosen, text = self.list.value, ""
+        chosen, text, run = self.list.value, "", None
         if chosen in PRETRAINED:
-            text = f"{PRETRAINED[chosen].what}; {PRETRAINED[chosen].licence}"
-            text = f"{text[0].upper()}{text[1:]}."
+            entry = PRETRAINED[chosen]
+            text = f"{PLAIN.get(chosen) or entry.what[0].upper() + entry.what[1:]}; {entry.licence}."
         elif not chosen:
             text = NONE_HERE
+        elif chosen != OTHER:
+            run = Path(chosen)
+        self.warning = "" if run is None else how_trained(run).warning
+        warned = f'<div class="lipgan-notice lipgan-warning" role="status">{escape(self.warning)}</div>'
         self.path.layout.display = "" if chosen == OTHER else "none"
-        self.about.value = f"<small>{escape(text)}</small>" if text else ""
+        self.about.value = (f"<small>{escape(text)}</small>" if text else "") + (warned if self.warning else "")
+        self.seen.value = "" if run is None else last_preview(run)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How far a run has come.
+
+    Attributes:
+        step: after how many steps its weights were written; None where they do not say so.
+        warning: what is to be feared of it; "" for nothing.
+    """
+
+    step: int | None = None
+    warning: str = ""
+
+
+def how_trained(run: Path) -> Trained:
+    """How far a run has come, as its weights and its log tell; a file that cannot be read tells nothing."""
+    try:
+        with reading(run, "no run", "train on"):
+            with open_tensors(run / EXPORT) as file:
+                about = json.loads(file.metadata()["about"])
+            step, measures = int(about["step"]), about.get("measures")
+            log = read_log(run / LOG)
+            return Trained(step, _warning(step, measures, log[-1] if log else {}))
+    except InputError:
+        return Trained()  # it is told what is wrong with it when it is used
+
+
+def _warning(step: int, measures: Mapping[str, float] | None, log: Mapping[str, str]) -> str:
+    if measures is not None:
+        follows = float(measures.get("follows", math.nan))
+        if follows < FOLLOWS:
+            return f"Hardly trained ({step} steps): lips follow speech by {follows:.2f} of 1, the starter's by 0.73."
+        return ""
+    error = float(log.get("l1") or math.nan)
+    if error >= HARDLY:
+        return (
+            f"Hardly trained ({step} steps): it is likely to paint over the mouth. Its faces are {error:.2f} of 1 off "
+            "the true ones, a trained model's about 0.03. Train on, or take the starter."
+        )
+    return ""
+
+
+def last_preview(run: Path) -> str:
+    """The first rows of a run's newest preview as HTML; "" where there is none."""
+    newest = max((run / "previews").glob("step-*.png"), default=None)
+    picture = None if newest is None else cv2.imread(str(newest))
+    if picture is None:
+        return ""
+    rows = picture[: ROWS * (picture.shape[1] // 4), :, ::-1]
+    columns = "given · mouth hidden · drawn by this run · true"
+    return f"{shown(jpeg(rows, 90), f'What this run draws: {columns}')}<small>What this run draws: {columns}</small>"
 
 
 def weights_choices(workspace: Workspace) -> list[tuple[str, str]]:
@@ -78,7 +157,9 @@ def weights_choices(workspace: Workspace) -> list[tuple[str, str]]:
     ]
     runs = [(path.stat().st_mtime, path.parent) for path in workspace.runs.glob(f"*/{EXPORT}")]
     for saved, run in sorted(runs, reverse=True):
-        choices.append((f"my run {run.name} (saved {ago(time.time() - saved)} ago)", str(run)))
+        step = how_trained(run).step
+        steps = "" if step is None else f"{counted(step, 'step')}, "
+        choices.append((f"my run {run.name} ({steps}saved {ago(time.time() - saved)} ago)", str(run)))
     if not choices:
         choices.append(("choose …", ""))
     choices += [(f"published: {name}", name) for name, entry in generators.items() if not entry.bundled]

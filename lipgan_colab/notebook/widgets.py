@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -25,13 +26,13 @@ from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.notebook import capture
 from lipgan_colab.notebook.adjustments import Adjustments
 from lipgan_colab.notebook.cells import result_name
+from lipgan_colab.notebook.face_picture import shown
 from lipgan_colab.notebook.face_view import find_faces
-from lipgan_colab.notebook.file_input import WATCH_UPLOADS, FileInput, Source
+from lipgan_colab.notebook.file_input import WATCH_UPLOADS, FileInput, Source, uploads_named
 from lipgan_colab.notebook.film_part import FilmPart
 from lipgan_colab.notebook.notice import Notice
-from lipgan_colab.notebook.result_row import ResultRow
 from lipgan_colab.notebook.results_list import ResultsList
-from lipgan_colab.notebook.style import STYLE
+from lipgan_colab.notebook.style import GONE, STYLE
 from lipgan_colab.notebook.voices_input import VoicesInput
 from lipgan_colab.notebook.weights_input import WeightsInput
 from lipgan_colab.workspace import Workspace, on_colab
@@ -40,6 +41,9 @@ SAMPLE_SPEECH = ASSETS / "sample.wav"
 PROGRESS_EVERY = 0.2  # seconds
 
 CONSENT = "Everyone whose face or voice this is agreed, and I will tell viewers that the video is synthetic."
+
+
+Told = tuple[str, ...]  # what `Notice.say` takes
 
 
 class _Cancelled(Exception):
@@ -76,23 +80,26 @@ class GenerateWidget:
     """
 
     def __init__(self, workspace: Workspace):
-        self.workspace, self.state = workspace, State()
+        self.workspace, self.state, self._missing = workspace, State(), False
+        self._thread: threading.Thread | None = None
         self._uploads = tempfile.TemporaryDirectory(prefix="lipgan-uploads-")  # a face is nothing to leave lying about
         folder = Path(self._uploads.name)
 
-        samples = [Source("Sample", "user", lambda: sample_photo(folder))] if _has_sample_photo() else []
+        samples = [Source("Sample photo", "user", lambda: sample_photo(folder))] if _has_sample_photo() else []
         webcam = [Source("Webcam", "camera", lambda: capture.take_photo(folder))] if on_colab() else []
         kinds = "image/*,.heic,.heif,video/*"
         self.face = FileInput("Photo or video", kinds, folder, self._take_face, webcam + samples)
         self.part = FilmPart(self._look_at_part, self._known_by)
 
-        samples = [Source("Sample", "music", lambda: SAMPLE_SPEECH)] if SAMPLE_SPEECH.exists() else []
+        samples = [Source("Sample speech", "music", lambda: SAMPLE_SPEECH)] if SAMPLE_SPEECH.exists() else []
         microphone = [Source("Microphone", "microphone", lambda: capture.record_speech(folder))] if on_colab() else []
-        self.voices = VoicesInput(folder, microphone + samples, self._known_by)
+        self.voices = VoicesInput(folder, microphone + samples, self._known_by, self._not_missing)
 
         self.weights = WeightsInput(workspace)
         self.adjust = Adjustments()
         self.consent = Checkbox(description=CONSENT, indent=False, layout=Layout(width="98%"))
+        for control in (self.weights.list, self.consent):
+            control.observe(lambda _: self._not_missing(), "value")
         self.button = Button(description="Generate", icon="play", button_style="primary")
         self.button.on_click(lambda _: self.start())
         self.preview_button = Button(description="Preview", icon="eye")
@@ -102,7 +109,7 @@ class GenerateWidget:
         self.progress = ipywidgets.IntProgress(layout=Layout(display="none", width="260px"))
         self.notice = Notice(self._known_by)
         self.result = VBox()
-        self.results = ResultsList(workspace.results)
+        self.results = ResultsList(workspace.results, workspace.lasts)
         self.box = self._laid_out()
 
     def _known_by(self, option: str, value: str | None) -> str | None:
@@ -114,6 +121,8 @@ class GenerateWidget:
             "to": self.part.to_field,
             "keep_length": self.part.length,
         }
+        if option == "sound_track":
+            return "“--sound-track” on the command line"
         control = (controls | self.adjust.controls).get(option)
         if control is None or value is None:
             return control and f"“{control.description}”"
@@ -143,10 +152,12 @@ class GenerateWidget:
 
     def show(self) -> None:
         """Show it in a notebook."""
-        from IPython.display import Javascript, display
+        from IPython.display import HTML, Javascript, display
 
+        display(HTML(GONE))
         display(self.box)
         display(Javascript(WATCH_UPLOADS))
+        self.results.look()  # when all else is seen already: Drive is slow
 
     _ipython_display_ = show
 
@@ -155,8 +166,19 @@ class GenerateWidget:
         self.voices.clear()
         self.part.hide()
         if not is_image(path):
-            self.part.show(path)
-        return self._look()
+            try:
+                self.part.show(path)
+            except InputError as error:  # the reader of films does not know that a picture would do
+                raise InputError(error.line.replace("no video or sound", "no picture or video")) from error
+        told = self._look()
+        self._not_missing()
+        return told
+
+    def _not_missing(self) -> None:
+        """What was said to be missing has been given, or something else has."""
+        if self._missing:
+            self._missing = False
+            self.notice.clear()
 
     def _look(self) -> str:
         """Offer those who are seen in the photo, or when the part of the film begins; says who they are."""
@@ -174,7 +196,7 @@ class GenerateWidget:
     def _look_at_part(self) -> None:
         if self.state.given is None or (self.state.face is not None and self.voices.start == (self.part.from_ or 0.0)):
             return
-        with self.part.notice.failures():
+        with self.part.notice.failures(), uploads_named(Path(self._uploads.name)):
             self.part.notice.say("One moment …")
             self.face.notice.say(f"{self.state.given.name}: {self._look()}", "good")
             self.part.notice.clear()
@@ -194,14 +216,15 @@ class GenerateWidget:
     def start(self) -> None:
         """Generate, as the button does: in a thread, with what is missing or goes wrong said in the widget."""
 
-        def make(face: Path, speech, weights: str, options: GenerateOptions) -> None:
+        def make(face: Path, speech, weights: str, options: GenerateOptions) -> Told:
             report = generate(face, speech, weights, out, options, on_progress=self._reporter())
             self.state.made.append(report)
-            self._show_result(report, people)
+            return self._show_result(report, people, warning)
 
         if self.state.work is None:
             with self.notice.failures():
                 self._check()
+                warning = self.weights.warning
                 first, people = self.voices.voices[0].path, [voice.person.value for voice in self.voices.voices]
                 out = result_name(self.workspace.results, self.state.face, first, datetime.now(), self.adjust.ending)
                 self._begin(make)
@@ -209,28 +232,30 @@ class GenerateWidget:
     def preview(self) -> None:
         """Show what would be made, in a few of its frames; nothing is put among the results."""
 
-        def make(face: Path, speech, weights: str, options: GenerateOptions) -> None:
+        def make(face: Path, speech, weights: str, options: GenerateOptions) -> Told:
             out = Path(self._uploads.name, "preview.jpg")
             sheet = preview(face, speech, weights, out, options, on_progress=self._reporter()).path
-            self.notice.say("From top to bottom: the face, what is changed of it, and the result", "good")
-            self.result.children = [ipywidgets.Image(value=sheet.read_bytes(), format="jpeg")]
+            told = "From top to bottom: the face, what is changed of it, and the result"
+            self.result.children = [ipywidgets.HTML(shown(sheet.read_bytes(), f"Six moments of the preview. {told}"))]
+            return told, "good"
 
         if self.state.work is None:
             with self.notice.failures():
                 self._check()
                 self._begin(make)
 
-    def _begin(self, make: Callable[..., None]) -> None:
-        """Let a thread make something of what is chosen."""
+    def _begin(self, make: Callable[..., Told]) -> None:
+        """Let a thread make something of what is chosen, which returns what is to be said of it."""
         job = (self.state.face, self.voices.speech(self.part.from_, self.part.to), self.weights.chosen, self.options())
         self.state.cancel.clear()
         self.result.children = []
         self._show_working(True)
         megabytes = self.weights.download
-        hint = f" (the first time {megabytes} MB are downloaded)" if megabytes else ""
-        self.notice.say(f"Loading the weights …{hint}")
-        self.state.work = threading.Thread(target=self._work, args=(make, *job), name="generate", daemon=True)
-        self.state.work.start()
+        hint = f"the first time {megabytes} MB are downloaded" if megabytes else "some seconds, the first time more"
+        self.notice.say(f"Loading the model … ({hint})")
+        self._thread = threading.Thread(target=self._work, args=(make, *job), name="generate", daemon=True)
+        self.state.work = self._thread
+        self._thread.start()
 
     def cancel(self) -> None:
         """Stop the work at the next frame; nothing of it is kept."""
@@ -239,36 +264,41 @@ class GenerateWidget:
 
     def wait(self) -> None:
         """Return when nothing is being made."""
-        work = self.state.work
-        if work is not None:
-            work.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _check(self) -> None:
+        self._missing = True
         if self.state.face is None:
             raise InputError("There is no face yet: give a photo or a video under 1")
         self.voices.check()
         if not self.weights.chosen:
-            raise InputError("There are no weights yet: choose some from the list")
+            raise InputError("There is no model yet: choose one from the list")
         if not self.consent.value:
             raise InputError("Please tick that everyone whose face or voice this is agreed")
+        self._missing = False
 
     def _show_working(self, working: bool) -> None:
-        self.button.disabled = self.preview_button.disabled = working
+        for button in (self.button, self.preview_button):  # one that is disabled would lose the keyboard's focus
+            (button.add_class if working else button.remove_class)("lipgan-busy")
         self.cancel_button.layout.display = self.progress.layout.display = "" if working else "none"
         self.progress.value = 0
 
-    def _work(self, make: Callable[..., None], *job) -> None:
-        """Runs in the thread."""
+    def _work(self, make: Callable[..., Told], *job) -> None:
+        """Runs in the thread. How it ended is said when the next one can begin."""
+        say: Callable[[], None]
         try:
-            make(*job)
+            with uploads_named(Path(self._uploads.name)):
+                told = make(*job)
+            say = partial(self.notice.say, *told)
         except _Cancelled:
-            self.notice.say("Cancelled; nothing was saved.")
+            say = partial(self.notice.say, "Cancelled; nothing was saved.")
         except Exception as error:  # shown, whatever it is: nobody waits for the thread
-            self.notice.fail(error)
-        finally:
-            release_memory()
-            self._show_working(False)
-            self.state.work = None
+            say = partial(self.notice.fail, error)
+        release_memory()
+        self._show_working(False)
+        self.state.work = None
+        say()
 
     def _reporter(self) -> Callable[[int, int], None]:
         """What `generate` calls after each frame."""
@@ -288,18 +318,14 @@ class GenerateWidget:
 
         return on_progress
 
-    def _show_result(self, report: GenerateReport, people: list[int]) -> None:
+    def _show_result(self, report: GenerateReport, people: list[int], warning: str) -> Told:
         # Who they are is told by the numbers in the picture.
         turns = [replace(turn, person=str(who + 1)) for turn, who in zip(report.turns, people, strict=True)]
-        self.notice.say(str(replace(report, path=Path("results", report.path.name), turns=turns)), "good")
-        row = ResultRow(report.path, self._forget_result)
-        self.result.children = [row.box]
-        row.open()
-        self.results.look()
-
-    def _forget_result(self) -> None:
-        self.result.children = []
-        self.results.look()
+        told = replace(report, path=Path("results", report.path.name), turns=turns, marks=[])
+        warned = f"\n{warning}" if warning else ""
+        marks = "\n".join(["In the file it says, for machines, that it is synthetic:", *report.marks])
+        self.results.open(report.path)
+        return f"{told}{warned}", "warn" if warning else "good", marks
 
 
 def release_memory() -> None:

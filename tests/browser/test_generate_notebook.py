@@ -109,10 +109,15 @@ def over(page, label):
 
 def test_what_cannot_be_used_is_said(page, files, server, screenshots):
     keep(page, screenshots, server, "empty")
+    names = page.locator(".lipgan-upload").all_inner_texts()
+    assert [name.strip() for name in names] == ["Photo or video", "Speech"]  # and no "(0)"
+    assert page.locator(".lipgan [title=null]").count() == 0
+    assert page.get_by_label("Path of the photo or video").count() == 1
     upload(page, 1, files / "wall.jpg")
-    says(page, 1, "wall.jpg: no face found")
+    says(page, 1, "^wall.jpg: no face found")
+    page.wait_for_function("document.activeElement.matches('.lipgan-upload')")  # a keyboard goes on from there
     upload(page, 2, files / "broken.wav")
-    says(page, 2, "broken.wav")
+    says(page, 2, "^broken.wav")
     press(page, "Generate")
     says(page, 3, "There is no face yet")
     keep(page, screenshots, server, "refused")
@@ -121,14 +126,17 @@ def test_what_cannot_be_used_is_said(page, files, server, screenshots):
 def test_a_photo_speaks_and_the_video_plays_with_sound(page, files, server, screenshots):
     upload(page, 1, files / "me.jpg")
     says(page, 1, "me.jpg: 512 x 512, one face")
-    page.wait_for_function("document.querySelector('.lipgan img').naturalWidth > 0")
+    page.wait_for_function("document.querySelector('.lipgan-faces img').naturalWidth > 0")
+    page.get_by_role("img", name="Your picture: the face found").wait_for()
     upload(page, 2, files / "hello.wav")
     says(page, 2, "hello.wav: 2.0 s")
     press(page, "Generate")
     says(page, 3, "Please tick")
     agree(page)
-    press(page, "Generate")
+    page.get_by_role("button", name="Generate").focus()
+    page.keyboard.press("Enter")
     says(page, 3, "50 frames, 2.00 s")
+    assert page.evaluate("document.activeElement.textContent").strip() == "Generate"  # it is not lost meanwhile
     video = page.locator(".lipgan video")
     video.wait_for()
     video.evaluate("video => video.play()")
@@ -212,7 +220,8 @@ def test_two_voices_are_previewed_and_made(page, files, server, screenshots):
     before = sorted(results.iterdir())
     press(page, "Preview")
     says(page, 3, "the face, what is changed")
-    page.wait_for_function("[...document.querySelectorAll('.lipgan-card img')].pop().naturalWidth > 1000")
+    sheet = page.get_by_role("img", name="Six moments of the preview").element_handle()
+    page.wait_for_function("image => image.naturalWidth > 1000", arg=sheet)
     assert sorted(results.iterdir()) == before
     keep(page, screenshots, server, "preview")
     press(page, "Generate")
@@ -225,10 +234,12 @@ def test_two_voices_are_previewed_and_made(page, files, server, screenshots):
 
 def test_results_are_played_saved_and_deleted(page, server, screenshots):
     newest, oldest = sorted((server[1] / "lipgan" / "results").iterdir(), key=lambda path: -path.stat().st_mtime)
-    page.get_by_text("Results made so far (2)").click()
-    rows = page.locator(".jp-Accordion, .widget-accordion").last.locator(".lipgan-row")
-    rows.nth(1).wait_for()
-    assert oldest.name in rows.nth(1).inner_text() and rows.locator("video").count() == 0
+    page.get_by_text("Videos made so far (2)").wait_for()
+    rows = page.locator(".lipgan-row")
+    rows.nth(0).get_by_role("button", name="Close").click()  # it was played when it had been made
+    rows.locator("video").wait_for(state="detached")
+    assert oldest.name in rows.nth(1).inner_text()
+    page.get_by_role("img", name=f"The first frame of {oldest.name}").wait_for()
     assert saved(page, rows.nth(1)) == (oldest.name, oldest.read_bytes())
     rows.nth(0).get_by_role("button", name="Play").click()
     video = rows.nth(0).locator("video")
@@ -238,8 +249,8 @@ def test_results_are_played_saved_and_deleted(page, server, screenshots):
     assert rows.locator("video").count() == 1
     rows.nth(1).get_by_role("button", name="Delete").click()
     keep(page, screenshots, server, "results")
-    rows.nth(1).get_by_role("button", name="Yes, delete it").click()
-    page.get_by_text("Results made so far (1)").wait_for()
+    rows.nth(1).get_by_role("button", name="Yes, delete it for good").click()
+    page.get_by_text("Videos made so far (1)").wait_for()
     assert not oldest.exists() and newest.exists()
 
 
@@ -248,14 +259,31 @@ def test_a_narrow_window_cuts_nothing_off(page, server, screenshots):
     page.wait_for_function("document.querySelector('.lipgan').clientWidth < 480")
     outside = """() => {
       const right = document.querySelector('.lipgan').getBoundingClientRect().right + 1;
-      const seen = [...document.querySelectorAll('.lipgan *')].filter(e => e.getBoundingClientRect().width);
+      const seen = [...document.querySelectorAll('.lipgan *')].filter(e => e.getBoundingClientRect().width > 1);
       return seen.filter(e => e.getBoundingClientRect().right > right).map(e => e.className);
     }"""
     assert page.evaluate(outside) == []
     consent = page.locator(".lipgan label", has_text=CONSENT[:20])
     assert consent.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
     keep(page, screenshots, server, "narrow")
+    page.locator(".lipgan-fold").first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Room for the chin").wait_for()
+    assert page.evaluate(outside) == []
 
 
 def test_no_cell_shows_an_error(page):
     assert page.locator(".jp-OutputArea-output[data-mime-type*='error'], .output_error").count() == 0
+
+
+def test_after_a_restart_it_says_what_to_run(page, server):
+    if server[0] == "lab":
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_text("Restart Kernel…", exact=True).click()
+        page.locator(".jp-Dialog .jp-mod-accept").click()
+    else:
+        page.evaluate("Jupyter.notebook.kernel.restart()")
+    page.locator(".lipgan.jupyter-widgets-disconnected").wait_for()
+    told = "getComputedStyle(document.querySelector('.lipgan'), '::before').content"
+    assert "Run all cells again" in page.evaluate(told)
+    assert not page.locator(".lipgan-card").first.is_visible()

@@ -9,6 +9,7 @@ from lipgan_colab.evaluation.report_page import (
     SMALL,
     YAWS,
     Sample,
+    caption,
     errors_at_landmarks,
     heat_map,
     page,
@@ -75,6 +76,9 @@ def test_best_clips_come_first_and_none_comes_twice():
         strips = picture[CAPTION + 288 + CAPTION + 96 :: CAPTION + 192, 0, 0].tolist()
         ranked = sorted(range(count), reverse=True)
         assert strips == (ranked if count <= 6 else ranked[:3] + ranked[-3:])
+        last = "worst: clip0" if count > 1 else "the only one: clip0"  # two are not both the best
+        told = caption(f"{last} (high_passed 0.00); above true, below generated", 1152)
+        np.testing.assert_array_equal(picture[-192 - CAPTION : -192], told)
 
 
 def test_a_name_that_is_no_text_stands_on_the_page():

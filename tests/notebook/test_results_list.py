@@ -38,7 +38,7 @@ def folder(tmp_path, film):
 @pytest.fixture
 def opened(folder):
     made = ResultsList(folder)
-    made.box.selected_index = 0
+    made.look()
     return made
 
 
@@ -50,16 +50,20 @@ def videos_in(row):
     return [child for child in row._place.children if isinstance(child, ipywidgets.Video)]
 
 
-def test_nothing_is_looked_into_before_it_is_opened(folder, monkeypatch):
+def test_nothing_is_looked_into_before_it_is_seen(folder, monkeypatch):
     monkeypatch.setattr(result_row, "probe_video", None)
     results = ResultsList(folder)
-    assert results.rows == [] and results.box.get_title(0) == "Results made so far (13)"
+    results.fold.button.click()
+    assert results.rows == [] and results.fold.title == "Videos made so far (13)"
 
 
-def test_the_newest_come_first_and_ten_at_a_time(opened):
-    assert names(opened) == [f"film-{n}.mp4" for n in range(12, 2, -1)]
-    assert opened.more.description == "Show more (3 left)"
-    opened.more.click()
+def test_the_newest_come_first_with_their_pictures_and_six_at_a_time(opened):
+    assert opened.is_open  # nobody has to find out first that there is a list
+    assert names(opened) == [f"film-{n}.mp4" for n in range(12, 6, -1)]
+    assert '<img alt="The first frame of film-12.mp4" src="data:image/jpeg' in opened.rows[0]._thumbnail.value
+    assert opened.more.description == "Show more (7 left)"
+    for _ in range(2):
+        opened.more.click()
     assert len(opened.rows) == 13 and opened.more.layout.display == "none"
     assert "1.00 s" in opened.rows[0]._about.value and "kB" in opened.rows[0]._about.value
     assert not any(videos_in(row) for row in opened.rows)  # none of them is in the page
@@ -90,7 +94,7 @@ def test_on_colab_the_file_is_handed_to_its_own_download(folder, film, monkeypat
     monkeypatch.setattr(result_row, "on_colab", lambda: True)
     monkeypatch.setattr(result_row.importlib, "import_module", lambda name: {"google.colab.files": files}[name])
     results = ResultsList(folder)
-    results.box.selected_index = 0
+    results.look()
     results.rows[0].download.click()
     assert handed == [str(folder / "film-12.mp4")]
 
@@ -99,18 +103,18 @@ def test_deleting_asks_once_more_and_empties_the_file_first(opened, folder, monk
     row, path = opened.rows[0], folder / "film-12.mp4"
     row.delete.click()
     row.keep.click()
-    assert path.exists() and row.delete in row._buttons.children
+    assert path.exists() and row.really.layout.display == row.keep.layout.display == "none"
     sizes = []
     unlink = type(path).unlink
     monkeypatch.setattr(
         type(path), "unlink", lambda self, **how: (sizes.append(self.stat().st_size), unlink(self, **how))
     )
     row.delete.click()
-    assert path.exists() and row.delete not in row._buttons.children
+    assert path.exists() and row.asks and row.delete.layout.display is None  # what has the keyboard's focus stays
     row.really.click()
     assert not path.exists() and sizes == [0]
-    assert names(opened)[0] == "film-11.mp4" and len(opened.rows) == 10
-    assert opened.box.get_title(0) == "Results made so far (12)"
+    assert names(opened)[0] == "film-11.mp4" and len(opened.rows) == 6
+    assert opened.fold.title == "Videos made so far (12)"
 
 
 def test_what_vanishes_meanwhile_is_one_line(opened, folder):
@@ -168,7 +172,7 @@ def test_other_kinds_of_files(opened, folder):
     rows["cut.mov"].fetch.click()
     assert videos_in(rows["cut.mov"])
     folder_row = rows["pictures"]
-    assert "4 pictures" in folder_row._about.value and folder_row.play not in folder_row._buttons.children
+    assert "4 pictures" in folder_row._about.value and not folder_row.is_film
     folder_row.delete.click()
     folder_row.really.click()
     assert not (folder / "pictures").exists()

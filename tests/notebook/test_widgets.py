@@ -1,5 +1,7 @@
 """The widget without a browser: what its callbacks do, say and leave behind."""
 
+import base64
+
 import cv2
 import ipywidgets
 import numpy as np
@@ -34,7 +36,7 @@ def speech(tmp_path):
 def ready(workspace, speech):
     """A widget with which only Generate has to be pressed."""
     widget = GenerateWidget(workspace)
-    widget.face.buttons["Sample"].click()
+    widget.face.buttons["Sample photo"].click()
     first(widget).speech.path.value = str(speech)
     widget.consent.value = True
     widget.weights.list.value = str(workspace.runs / "tiny")
@@ -68,9 +70,10 @@ def test_a_photo_speaks_twice_in_a_row(ready, workspace):
         assert len(list(workspace.results.glob("astronaut-hello-*.mp4"))) == n, ready.notice.text
     report = ready.state.made[-1]
     assert probe_video(report.path).has_sound and report.frames == 25
-    (video,) = videos_in(ready.result)
+    (video,) = videos_in(ready.results.box)  # of two the newer one
     assert video.value == report.path.read_bytes()
     assert not ready.button.disabled and ready.cancel_button.layout.display == "none"
+    assert "C2PA" not in ready.notice.text and "C2PA" in ready.notice.box.value  # folded away
     assert "25 frames" in ready.notice.text
 
 
@@ -90,13 +93,16 @@ def test_of_what_is_no_human_face_it_is_told_how_it_speaks(ready, tmp_path):
 
 def test_the_face_found_is_drawn_into_the_picture(ready):
     picture = ready.voices.picture.image.value
-    assert picture[:2] == b"\xff\xd8" and ready.voices.picture.box.layout.display == ""
+    assert (
+        '<img alt="Your picture: the face found" src="data:image/jpeg' in picture
+        and ready.voices.picture.box.layout.display == ""
+    )
     assert first(ready).person.layout.display == "none"  # there is only one
 
 
 @pytest.mark.parametrize(
     "lacks, sentence",
-    [("face", "no face yet"), ("speech", "no speech yet"), ("weights", "no weights yet"), ("consent", "tick")],
+    [("face", "no face yet"), ("speech", "no speech yet"), ("weights", "no model yet"), ("consent", "tick")],
 )
 def test_what_is_missing_is_said_and_can_be_given(ready, workspace, lacks, sentence):
     before = ready.state.face, first(ready).path
@@ -113,6 +119,12 @@ def test_what_is_missing_is_said_and_can_be_given(ready, workspace, lacks, sente
     ready.state.face, first(ready).path = before
     ready.weights.list.value = str(workspace.runs / "tiny")
     ready.consent.value = True
+    if lacks == "face":
+        ready.face.buttons["Sample photo"].click()
+    elif lacks == "speech":
+        first(ready).speech.buttons["Sample speech"].click()
+        first(ready).path = before[1]
+    assert not ready.notice.text  # it is there now
     ready.button.click()
     ready.wait()
     assert ready.state.made
@@ -159,6 +171,9 @@ def test_bad_files_are_said_where_they_were_given(ready, tmp_path):
     assert "broken.wav" in first(ready).speech.notice.text and first(ready).path is None
     first(ready).speech.path.value = str(tmp_path / "missing.wav")
     assert "no such file" in first(ready).speech.notice.text
+    ready.face._on_upload({"new": ({"name": "notes.txt", "content": b"words\n" * 20},)})
+    told = "notes.txt: this is no picture or video, or it is cut off; use another copy"
+    assert ready.face.notice.text == told  # nor does it say where uploads lie
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((80, 80, 3), 200, np.uint8))
     ready.face.path.value = str(tmp_path / "wall.png")
     assert "wall.png: no face found" in ready.face.notice.text
@@ -194,7 +209,8 @@ def test_two_people_are_previewed_and_nothing_is_kept(ready, shared, workspace):
     ready.preview_button.click()
     ready.wait()
     assert "what is changed" in ready.notice.text and not list(workspace.results.iterdir())
-    sheet = cv2.imdecode(np.frombuffer(ready.result.children[0].value, np.uint8), cv2.IMREAD_COLOR)
+    picture = base64.b64decode(ready.result.children[0].value.rpartition("base64,")[2].strip('">'))
+    sheet = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     assert sheet.shape[0] > 500 and not ready.preview_button.disabled
 
 
@@ -222,7 +238,7 @@ def test_a_part_of_a_film_is_dubbed_and_stored_as_chosen(ready, shared, workspac
     ready.wait()
     (made,) = workspace.results.glob("interview-hello-*.mov")
     assert abs(probe_video(made).duration - probe_video(film).duration) < 0.1, ready.notice.text
-    assert "dubbed: 2-2.4 s" in ready.notice.text and "Not every browser plays" in text_of(ready.result)
+    assert "dubbed: 2-2.4 s" in ready.notice.text and "Not every browser plays" in text_of(ready.results.box)
 
 
 def test_a_film_that_begins_without_a_face_can_be_entered_later(ready, tmp_path, monkeypatch):
@@ -249,13 +265,13 @@ def test_results_are_listed_after_the_cell_is_run_again(ready, workspace):
     ready.button.click()
     ready.wait()
     again = GenerateWidget(workspace)
-    again.results.box.selected_index = 0
+    again.results.look()
     assert [row.path for row in again.results.rows] == [ready.state.made[0].path]
-    shown = next(child for child in inside(ready.result) if getattr(child, "description", "") == "Delete")
-    shown.click()
-    next(child for child in inside(ready.result) if getattr(child, "description", "") == "Yes, delete it").click()
-    assert not ready.result.children and not list(workspace.results.iterdir())
-    assert ready.results.box.get_title(0) == "Results made so far (0)"
+    (row,) = ready.results.rows
+    row.delete.click()
+    row.really.click()
+    assert not ready.results.rows and not list(workspace.results.iterdir())
+    assert ready.results.fold.title == "Videos made so far (0)"
 
 
 def test_the_words_of_the_sliders_reach_the_options(ready):
@@ -311,5 +327,5 @@ def test_a_large_video_is_not_played_but_named(ready, monkeypatch):
     monkeypatch.setattr("lipgan_colab.notebook.result_row.LARGEST_SHOWN", 100)
     ready.button.click()
     ready.wait()
-    assert not videos_in(ready.result)
-    assert str(ready.state.made[0].path) in text_of(ready.result)
+    assert not videos_in(ready.results.box)
+    assert str(ready.state.made[0].path) in text_of(ready.results.box)
