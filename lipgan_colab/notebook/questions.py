@@ -32,7 +32,12 @@ QUESTIONS: dict[str, tuple[str, dict[str, dict[str, object]]]] = {
     "sync expert": ("Does a sync expert in the loss help?", {"sync": {"sync_weight": 0.03}}),
     "blocks": ("Do other blocks help?", {name: {"blocks": name} for name in BLOCKS if name != "residual"}),
 }
-QUICK = {"clips": 4, "budget": {"samples": 480}, "seeds": 2, "base": {"width": 0.1, "batch_size": 8}}
+# A study that takes some minutes: small networks, which learn as in step.quick_try.
+QUICK_BASE = {
+    **{"width": 0.1, "batch_size": 8, "blocks": "warp"},
+    **{"learning_rate": 3e-3, "warmup": 20, "ema": 0.98},
+}
+QUICK = {"clips": 4, "budget": {"samples": 800}, "seeds": 2}
 STUDIES = "studies"  # in a workspace: a folder a study
 
 
@@ -60,7 +65,7 @@ def write_study(
         seeds: with how many each arm is trained.
         sync_expert: for the question of it.
         base: fields of TrainConfig that all arms have.
-        quick: a study that takes some minutes, whatever of QUICK was said: to see how it goes.
+        quick: a study that takes some minutes, whatever was said of what QUICK has: to see how it goes.
 
     Raises:
         InputError: there is no such question, or nobody to judge by.
@@ -69,9 +74,11 @@ def write_study(
         raise InputError(f"there is no question {question!r}; choose one of {', '.join(QUESTIONS)}")
     if seeds < 1:
         raise InputError(f"`seeds` {seeds}: train each at least once")
-    if quick:
-        clips, budget, seeds, base = (QUICK[name] for name in ("clips", "budget", "seeds", "base"))
     title, arms = QUESTIONS[question]
+    if quick:
+        clips, budget, seeds = (QUICK[name] for name in ("clips", "budget", "seeds"))
+        asked = {name for arm in arms.values() for name in arm}  # by which the arms differ from the usual
+        base = {name: value for name, value in QUICK_BASE.items() if name not in asked}
     ids, held_out = _to_judge_by(shards, videos, clips)
     kind, amount = next(iter(budget.items()))
     study = {"title": title, "shards": os.path.abspath(shards), "videos": os.path.abspath(videos)}
