@@ -109,11 +109,12 @@ def _preprocess(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace
     add_flags(parser, Gates)
 
     def run(args: argparse.Namespace) -> None:
-        utterances = _drawn(args, _corpus(args))
+        utterances = _corpus(args)
         if args.only:
             utterances = _listed(only, utterances, args.only)
         if args.leave_out:
             utterances = _listed(without, utterances, args.leave_out)
+        utterances = _drawn(args, utterances)  # last: what is kept back need not be among what would be drawn
         config = made_of(PreprocessConfig, args, gates=made_of(Gates, args))
         manifest = preprocess(utterances, config=config, **given(args, names))
         print(as_typed(summary(args.out, manifest)))

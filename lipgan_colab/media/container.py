@@ -27,7 +27,9 @@ def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
         InputError: the file is missing, empty, or not to be read.
     """
     if not os.path.isfile(path):
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(
+            f"{path}: {'this is a folder; give a file' if os.path.isdir(path) else 'there is no such file'}"
+        )
     if Path(path).stat().st_size == 0:
         raise InputError(f"{path}: this file is empty; copy or upload it again")
     try:

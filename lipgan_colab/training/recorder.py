@@ -97,7 +97,10 @@ class Recorder:
             for folder in dict.fromkeys((self.local, self.run)):
                 self._leases[folder] = patiently(lambda f=folder: Lease(f, self._take_over, self.say), PATIENCE)
         except OSError as error:
-            raise InputError(f"{self.run}: cannot be made or reached ({error.strerror or error})") from error
+            reason = error.strerror or error
+            raise InputError(
+                f"{self.run}: cannot be made or reached ({reason}); choose another folder, or mount its disk again"
+            ) from error
         for folder in dict.fromkeys((self.local, self.run)):
             check_config(self.run, read_config(folder) or {}, self.about)
         folders = dict.fromkeys((self.local / CHECKPOINTS, self.run / CHECKPOINTS))

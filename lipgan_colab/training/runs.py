@@ -287,7 +287,7 @@ def _told_by(about: dict, last: dict[str, str]) -> list[str]:
         f"{_duration(float(last['minutes']))} of training; {told_losses(last)}"
     ]
     if steps and rate > 0:
-        left = (steps - step) * about.get("batch_size", 0) / rate
+        left = max(0, steps - step) * about.get("batch_size", 0) / rate
         lines.append(f"speed    {rate:.1f} samples/s" + (f"; {ago(left)} to go" if left else "; done"))
     return lines
 

@@ -21,6 +21,7 @@ def test_preprocess_train_generate_one_after_the_other(drawn_videos, tmp_path, c
     face = min(drawn_videos.glob("*.mp4"))
     left_out.write_text(face.name)
     arguments = ["--videos", str(drawn_videos), "--out", str(shards), "--workers", "0"]
+    arguments += ["--utterances", "3"]  # of those that are not left out
     assert main(["preprocess", *arguments, "--leave-out", str(left_out)]) == 0
     assert "3 clips, 75 frames" in capsys.readouterr().out
     small = ["--steps", "2", "--batch-size", "2", "--width", "0.25"]
@@ -298,6 +299,7 @@ def test_what_is_not_a_command_is_one_line(arguments, said, tmp_path, monkeypatc
             "(a file of that name is in the way); choose another place",
         ),
         (["status", "--run", "missing"], "missing: there is no such folder; give the folder that train was given"),
+        (["strangers", "--faces", "v", "--out", "o", "--speech", "v"], "v: this is a folder; give a file"),
         (["strangers", "--faces", "v", "--out", "o"], "v: no file in there; give photos or videos of people"),
         (["train", "--shards", "v", "--run", "r", "--workers", "99999"], "--workers 99999: it must be from 0 to "),
         (

@@ -297,7 +297,10 @@ def pax(*records: bytes) -> bytes:
         (header(b"p", 100_000, b"x") + padded(b"9" * 100_000) + GOOD, "damaged"),
         (header(b"x.mp4", 7 << 30) + bytes(4096), "cut off"),
         (header(b"a", 3) + padded(b"fin") + header(b"a/b", 3) + padded(b"fin"), "not written"),
-        (header(b"a/b", 3) + padded(b"fin") + header(b"a", 3) + padded(b"fin"), r"not written \(Is a directory"),
+        (
+            header(b"a/b", 3) + padded(b"fin") + header(b"a", 3) + padded(b"fin"),
+            r"not written \(there is a folder of that name",
+        ),
         (pax(b"path=never.mp4"), "damaged"),
     ],
 )

@@ -421,7 +421,7 @@ def test_what_killed_processes_left_beside_the_video_is_removed(drawn_videos, pa
     ("changes", "line"),
     [
         ({"out": "file/out.mp4"}, r"file/out\.mp4: not written \("),
-        ({"out": "folder.mp4"}, r"folder\.mp4: not written \(Is a directory\)"),
+        ({"out": "folder.mp4"}, r"folder\.mp4: not written \(there is a folder of that name\)"),
         ({"out": "out.avi"}, r"out\.avi: videos are written as \.mp4"),
         ({"face": "folder.mp4"}, r"folder\.mp4: this is a folder; give a photo or a video"),
         ({"speech": "folder.mp4"}, r"folder\.mp4: this is a folder; give a file with sound"),

@@ -166,6 +166,9 @@ def test_status_says_where_a_run_stands(run):
     assert "step 50, less than a minute ago, 1 MB, whole" in text
     assert "resume   yes: the same train command goes on from step 50" in text
     assert len(text.splitlines()) == 6
+    write_config(run, asdict(TrainConfig(steps=45, batch_size=4)))  # begun again with fewer steps than it had done
+    text = status(run)
+    assert "2.0 samples/s; done" in text and "resume   done, at step 50 of 45; the same command with more steps" in text
 
 
 def test_status_knows_damaged_ones_and_both_places(run, tmp_path):
@@ -177,7 +180,7 @@ def test_status_knows_damaged_ones_and_both_places(run, tmp_path):
     assert "goes on from step 50" in status(run, tmp_path / "local")
     for checkpoint in find_checkpoints(run / "checkpoints"):
         checkpoint.path.write_bytes(b"")
-    assert "resume   no" in status(run)
+    assert "resume   no: none of its checkpoints is whole; put back an earlier copy" in status(run)
 
 
 def test_status_tells_which_session_is_at_work(run):
