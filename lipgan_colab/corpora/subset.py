@@ -154,7 +154,7 @@ def table(drawn: Sequence[Utterance], corpus_size: int) -> str:
     lines = [
         f"{len(drawn)} of {counted(corpus_size, 'clip')}, {long}, "
         f"{_counted_groups(groups)}; "
-        f"fingerprint of these clips (others have another): {fingerprint(u.id for u in drawn)}"
+        f"fingerprint {fingerprint(u.id for u in drawn)}"
     ]
     if known:
         quarters = " / ".join(f"{q:.1f}" for q in np.percentile(seconds, [0, 25, 50, 75, 100]))

@@ -89,7 +89,7 @@ class Plan:
 
     def __str__(self) -> str:
         width = max(map(len, self.steps))
-        lines = [self.title or "a study", f"computing on {self.device}, without judging"]
+        lines = [self.title or "a study", f"on {self.device}; that each run is judged comes on top"]
         for arm, steps in self.steps.items():
             every = f"{counted(self.seeds, 'time')} {steps} steps, {self.seconds[arm] / steps:.3g} s each"
             lines.append(f"{arm:{width}}  {every}: {lasting(self.seconds[arm] * self.seeds)}")

@@ -37,7 +37,7 @@ QUICK_BASE = {
     **{"width": 0.1, "batch_size": 8, "blocks": "warp"},
     **{"learning_rate": 3e-3, "warmup": 20, "ema": 0.98},
 }
-QUICK = {"clips": 4, "budget": {"samples": 800}, "seeds": 2}
+QUICK = {"clips": 4, "budget": {"samples": 480}, "seeds": 2}
 STUDIES = "studies"  # in a workspace: a folder a study
 
 

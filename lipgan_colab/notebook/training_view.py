@@ -36,8 +36,9 @@ STYLE = """<style>
 .lipgan-bar i { display: block; height: 100%; background: #188038; }
 .lipgan-columns { display: grid; grid-template-columns: repeat(4, 1fr); text-align: center; font-size: 12px; }
 .lipgan-faces4 { max-width: 440px; }
-.lipgan-strip8 { display: flex; gap: 4px; font-size: 11px; text-align: center; }
-.lipgan-strip8 figure { flex: 0 1 100px; min-width: 0; margin: 0; }
+.lipgan-strip8 { display: grid; grid-template-columns: repeat(auto-fit, minmax(72px, 1fr)); gap: 4px; max-width: 830px;
+  font-size: 11px; text-align: center; }
+.lipgan-strip8 figure { min-width: 0; max-width: 110px; margin: 0; }
 .lipgan-no-gpu { border: 2px solid #d93025; border-radius: 6px; padding: 6px 12px; margin: 8px 0;
   background: rgba(217, 48, 37, .12); }
 </style>"""

@@ -102,7 +102,8 @@ def contact_sheet(folder: str | Path, path: str | Path) -> None:
     if not clips:
         raise InputError(f"{folder}: no clip with a face in its shards; preprocess other videos")
     chosen = [clips[i] for i in np.linspace(0, len(clips) - 1, min(COLUMNS * ROWS, len(clips))).astype(int)]
-    sheet = np.full((-(-len(chosen) // COLUMNS) * FACE, COLUMNS * FACE, 3), 255, np.uint8)
+    rows, columns = -(-len(chosen) // COLUMNS), min(COLUMNS, len(chosen))
+    sheet = np.full((rows * FACE, columns * FACE, 3), 255, np.uint8)
     for place, (shard, utterance) in enumerate(chosen):
         row, column = divmod(place, COLUMNS)
         face = _face(shard, utterance, marked=place % 2 == 0)

@@ -75,6 +75,6 @@ def write_curves(path: Path, log: Sequence[dict[str, str]]) -> None:
         for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
             formatted(lambda value, _place: f"{value:g}")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="upper right")  # "best" is slow, and says so loudly
     with written_whole(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=100)

@@ -38,7 +38,7 @@ class Recorder:
         save_minutes: time between checkpoints.
         active: False in all processes but the first: nothing is read or written.
         take_over: go on though another session holds the run.
-        watched: pictures and lines come by time as well, and no bar is shown: somebody shows what is written.
+        watched: pictures and lines come by time, and no bar is shown: somebody shows what is written.
     """
 
     def __init__(

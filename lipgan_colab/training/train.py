@@ -92,8 +92,8 @@ def train(
             Wav2Lip's expert. Not the one by which `evaluate` judges: nobody marks his own work.
         cache: where the decoded faces are kept, so that few cores can feed a GPU: device, memory, none, or auto: on a
             GPU if they fit, else in memory if they fit, else nowhere.
-        watched: pictures come by time instead, the first at once, lines of log.csv by time as well, and no bar is
-            shown: for one who shows what is written, as the notebook does.
+        watched: pictures come by time instead, the first at once, lines of log.csv too, and no bar is shown: for one
+            who shows what is written, as the notebook does.
 
     Returns:
         The path of the exported generator (the moving average).
@@ -161,9 +161,10 @@ def train(
                     stop = distributed.any_of(bool(asked) or late)
                     last = stop or step == config.steps
                     pictured = recorder.picture_due() if watched else step % preview_every == 0
+                    lined = recorder.line_due() if watched else step % log_every == 0
                     if step % preview_every == 0 or step == config.steps:  # not where it was stopped: nobody is to see
                         _measure(networks, measured, config, dataset, recorder)
-                    if step % log_every == 0 or last or recorder.line_due():
+                    if lined or last:
                         rate = config.learning_rate * learning_rate_factor(step, config.steps, config.warmup)
                         recorder.line(step, config.batch_size, rate, device)
                     if pictured or last:
