@@ -151,7 +151,7 @@ def page(samples: list[Sample], shape: np.ndarray) -> np.ndarray:
     best, worst = ranked[:half], ranked[max(half, len(ranked) - SHOWN) :]
     for name, some in (("best" if worst else "the only one", best), ("worst", worst)):
         for s in some:
-            text = f"{name}: {s.id} (high_passed {s.score:.2f}); above true, below generated"
+            text = f"{name}: {s.id} (follows the speech: {s.score:.2f} of 1); above true, below generated"
             rows += [caption(text, width), s.strip]
     return np.concatenate(rows)
 

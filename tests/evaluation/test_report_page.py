@@ -77,7 +77,7 @@ def test_best_clips_come_first_and_none_comes_twice():
         ranked = sorted(range(count), reverse=True)
         assert strips == (ranked if count <= 6 else ranked[:3] + ranked[-3:])
         last = "worst: clip0" if count > 1 else "the only one: clip0"  # two are not both the best
-        told = caption(f"{last} (high_passed 0.00); above true, below generated", 1152)
+        told = caption(f"{last} (follows the speech: 0.00 of 1); above true, below generated", 1152)
         np.testing.assert_array_equal(picture[-192 - CAPTION : -192], told)
 
 

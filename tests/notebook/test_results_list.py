@@ -54,7 +54,13 @@ def test_nothing_is_looked_into_before_it_is_seen(folder, monkeypatch):
     monkeypatch.setattr(result_row, "probe_video", None)
     results = ResultsList(folder)
     results.fold.button.click()
-    assert results.rows == [] and results.fold.title == "Videos made so far (13)"
+    assert results.rows == [] and results.fold.title == "Videos made so far (13)" and not results.is_open
+
+
+def test_where_nothing_lasts_it_says_so(tmp_path):
+    for lasts in (True, False):
+        first = ResultsList(tmp_path, lasts).box.children[1].children[0]
+        assert ("gone when it ends" in first.value) != lasts
 
 
 def test_the_newest_come_first_with_their_pictures_and_six_at_a_time(opened):
