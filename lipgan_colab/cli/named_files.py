@@ -6,8 +6,15 @@ from collections.abc import Iterator, Sequence
 from lipgan_colab.errors import InputError
 from lipgan_colab.files import check_folder
 
-VERBS = ("preprocess", "train", "train-expert", "train-motion", "generate", "evaluate", "ablate", "strangers")
-FILES = ("--face", "--faces", "--speech", "--study")  # the flags that name what is read
+# By verb, the flags that name what is read: files, or folders.
+READ = {
+    "preprocess": ("--videos",),
+    **dict.fromkeys(("train", "train-expert", "train-motion"), ("--shards",)),
+    "generate": ("--face", "--speech"),
+    "evaluate": ("--videos",),
+    "ablate": ("--study",),
+    "strangers": ("--faces",),
+}
 FOLDERS = {"--videos": "name the folder that holds the videos", "--shards": "give the folder that preprocess made"}
 
 
@@ -20,13 +27,12 @@ def check_named(arguments: Sequence[str]) -> None:
     Raises:
         InputError: the first file or folder that is to be read and is not there.
     """
-    if not arguments or arguments[0] not in VERBS or {"-h", "--help"} & set(arguments):
-        return
+    flags = READ.get(arguments[0], ()) if arguments and not {"-h", "--help"} & set(arguments) else ()
     for flag, name in _given(arguments[1:]):
-        if flag in FILES and not os.path.exists(name):
-            raise InputError(f"{name}: there is no such file")
-        if flag in FOLDERS:
+        if flag in flags and flag in FOLDERS:
             check_folder(name, FOLDERS[flag])
+        elif flag in flags and not os.path.exists(name):
+            raise InputError(f"{name}: there is no such file")
 
 
 def _given(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -292,6 +292,7 @@ def test_what_is_not_a_command_is_one_line(arguments, said, tmp_path, monkeypatc
         (["evaluate", "--videos", "TEXT", "--out", "o"], "TEXT: this is a file; name the folder that holds the videos"),
         (["train", "--shards", "TEXT", "--run", "r"], "TEXT: this is a file; give the folder that preprocess made"),
         (["inspect", "TEXT"], "TEXT: this is a file; give the folder that preprocess made"),
+        (["train", "--shards", "v", "--run", "r", "--speech", "mel"], "v: holds no shard-*.safetensors"),
         (["ablate", "--study", "v", "--out", "o"], "v: this is a folder; give a TOML file"),
         (["judge", "count", "--study", "v", "TEXT"], "v/key.json: there is no such file; name the folder of"),
         (
