@@ -25,11 +25,11 @@ from lipgan_colab.media.image import is_image
 from lipgan_colab.models.pretrained import ASSETS
 from lipgan_colab.notebook import capture
 from lipgan_colab.notebook.adjustments import Adjustments
-from lipgan_colab.notebook.cells import result_name
 from lipgan_colab.notebook.face_picture import shown
 from lipgan_colab.notebook.face_view import find_faces
 from lipgan_colab.notebook.file_input import WATCH_UPLOADS, FileInput, Source, uploads_named
 from lipgan_colab.notebook.film_part import FilmPart
+from lipgan_colab.notebook.names import result_name
 from lipgan_colab.notebook.notice import Notice
 from lipgan_colab.notebook.results_list import ResultsList
 from lipgan_colab.notebook.style import GONE, STYLE

@@ -1,8 +1,6 @@
 """What only the notebooks use: clips as a form asks for them, a run shown in place, names not taken yet."""
 
-import os
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -96,83 +94,6 @@ def test_more_hours_begin_with_the_same_clips(clips):
     assert everything[:6] == more and more[:3] == few
     assert {u.speaker for u in few} == {"s0", "s1", "s2"}
     assert len(cells.draw(clips, hours=100, balance=False)) == 12
-
-
-def test_no_name_is_taken_twice(tmp_path):
-    names = []
-    for _ in range(3):
-        names.append(cells.unused_name(tmp_path / "a.mp4"))
-        names[-1].touch()
-    assert [path.name for path in names] == ["a.mp4", "a-2.mp4", "a-3.mp4"]
-
-
-def test_results_never_overwrite(tmp_path):
-    now = datetime(2026, 1, 2, 3, 4, 5)
-    for made, names in ((now, "me-hello-20260102-030405"), (None, "me-hello")):
-        first = cells.result_name(tmp_path, tmp_path / "me.jpg", "hello.wav", made)
-        assert first.name == f"{names}.mp4"
-        first.touch()
-        assert cells.result_name(tmp_path, tmp_path / "me.jpg", "hello.wav", made).name == f"{names}-2.mp4"
-
-
-@pytest.mark.parametrize("letter", ["x", "ü", "ก", "क्षि", "👩‍👩‍👧", "e\u0301", "\udce9"])
-def test_names_made_of_long_names_can_be_written(tmp_path, letter):
-    long = letter * (250 // len(os.fsencode(letter))) + ".mp4"
-    now = datetime(2026, 1, 2, 3, 4, 5)
-    for name in (
-        lambda: cells.result_name(tmp_path, long, long, now),
-        lambda: cells.result_name(tmp_path, long, long),
-        lambda: cells.unused_name(tmp_path / f"evaluation-{long}"),
-        lambda: cells.unused_name(tmp_path / long),
-    ):
-        for ending in (".mp4", "-2.mp4"):
-            made = name()
-            assert not made.exists() and made.name.endswith(ending)
-            made.touch()
-            parts = made.stem.removesuffix("-2").removesuffix("-20260102-030405").removeprefix("evaluation-").split("-")
-            assert all(part == letter * (len(part) // len(letter)) for part in parts)
-
-
-def test_runs_are_named_in_a_line(workspace):
-    for name in ("first", "my run", "second"):
-        (workspace.runs / name).mkdir()
-    for line, runs in {
-        "": [""],
-        "first second": ["first", "second"],
-        "my run, second": ["my run", "second"],
-        "my run": ["my run"],
-        "wav2lip-gan first": ["wav2lip-gan", "first"],
-    }.items():
-        assert cells.runs_named(workspace, line) == runs
-
-
-def test_weights_are_a_run_a_file_or_a_published_name(workspace, tmp_path):
-    with pytest.raises(InputError, match="no trained run"):
-        cells.find_weights(workspace)
-    for n, name in enumerate(("newer", "older")):
-        path = workspace.runs / name / "generator.safetensors"
-        path.parent.mkdir()
-        path.touch()
-        os.utime(path, (1000 - n, 1000 - n))
-    assert cells.find_weights(workspace) == workspace.runs / "newer"
-    assert cells.find_weights(workspace, "older") == workspace.runs / "older"
-    assert str(cells.find_weights(workspace, "wav2lip-gan")) == "wav2lip-gan"
-
-
-def test_shards_are_found_by_the_name_of_their_corpus(workspace):
-    with pytest.raises(InputError, match="make some with 01_preprocess"):
-        cells.find_shards(workspace, "tiny_sample")
-    for name in ("my_own_folder", "GRID"):
-        (workspace.shards / name).mkdir()
-        (workspace.shards / name / "shard-00000.safetensors").touch()
-    (workspace.shards / "empty").mkdir()
-    assert cells.shards_name("my own folder") == "my_own_folder"
-    assert cells.find_shards(workspace, "my own folder") == cells.find_shards(workspace, "my_own_folder")
-    path = str(workspace.shards / "GRID")
-    assert cells.find_shards(workspace, path) == path
-    for wrong in ("tiny_sample", "", "empty"):
-        with pytest.raises(InputError, match=r"there are: GRID, my_own_folder$"):
-            cells.find_shards(workspace, wrong)
 
 
 def test_a_run_is_as_wide_as_what_it_begins_with(workspace, tmp_path):
