@@ -56,11 +56,11 @@ def counted(count: int | str, one: str, several: str = "") -> str:
 
 
 def lasting(seconds: float) -> str:
-    """A time span in words, to about two digits: "40 seconds", "12 minutes", "3.2 hours", "2.5 days"."""
+    """A time span in words, to about two digits: "0.4 seconds", "40 seconds", "12 minutes", "3.2 hours", "2.5 days"."""
     for unit, size, exact in (("day", 86400, 1), ("hour", 3600, 1), ("minute", 60, 0)):
         if seconds >= size:
             return counted(f"{seconds / size:.{exact}f}".removesuffix(".0"), unit)
-    return counted(f"{seconds:.0f}", "second")
+    return counted(f"{seconds:.1f}".removesuffix(".0") if seconds < 10 else f"{seconds:.0f}", "second")
 
 
 def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]]) -> None:

@@ -32,7 +32,7 @@ from lipgan_colab.media.sound import read_sound
 from lipgan_colab.media.splicing import Splice
 from lipgan_colab.media.video import VideoInfo, fast_enough, probe_video
 from lipgan_colab.models.interface import Generator
-from lipgan_colab.models.motion import Motion, load_motion
+from lipgan_colab.models.motion import LearntMotion, Motion, load_motion
 from lipgan_colab.speech.features import OFFSET_RATE
 from lipgan_colab.speech.level import as_loud_as_usual
 from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, speaking, without_noise
@@ -249,6 +249,8 @@ def speaking_generator(
 ) -> Generator:
     """What is said is spoken with this: as `ready_generator`, and where the weights are a motion network's and no other
     device than the CPU is asked for, without loading PyTorch, which takes longer than a photo to speak."""
+    if isinstance(weights, LearntMotion):
+        return _at_offset(weights, window_offset)
     motion = load_motion(weights) if isinstance(weights, str | os.PathLike) and device in (None, "cpu") else None
     return ready_generator(weights, device, window_offset) if motion is None else _at_offset(motion, window_offset)
 
