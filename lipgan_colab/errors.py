@@ -78,8 +78,7 @@ def check_range(name: str, value: float | None, least: float, most: float = floa
     """Raises InputError where a number is outside of its range, or not a number; None is nothing to check."""
     if value is not None and not least <= value <= most:
         limits = f"{least:g} or more" if most == float("inf") else f"from {least:g} to {most:g}"
-        given = f"{value:g}" if isinstance(value, float) else value
-        raise InputError(f"`{name}` {given}: it must be {limits}")
+        raise InputError(f"`{name}` {value}: it must be {limits}")
 
 
 @contextmanager

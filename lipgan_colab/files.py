@@ -36,7 +36,7 @@ def not_written(path: str | Path, error: BaseException, what: str = "not written
     number = int(found[1]) if found else getattr(error, "errno", None)
     reason = os.strerror(number) if number else str(error)
     cure = "make room there, or choose another place"
-    if number == errno.EROFS:
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
         cure = "choose another place"
     if number in (errno.EEXIST, errno.ENOTDIR):
         reason, cure = "a file of that name is in the way", "choose another place"

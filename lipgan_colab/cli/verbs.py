@@ -9,9 +9,10 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ from lipgan_colab.cli.named_files import check_named
 from lipgan_colab.download import shown_address
 from lipgan_colab.errors import InputError, counted
 from lipgan_colab.files import check_place
+from lipgan_colab.media.xmp import release
 
 Run = Callable[[argparse.Namespace], None]  # what a verb does with its arguments
 
@@ -111,18 +113,21 @@ def _speak(args: argparse.Namespace, names: Sequence[str]) -> None:
     from lipgan_colab.generation.options import CONSENT, GenerateOptions
     from lipgan_colab.generation.preview import preview
     from lipgan_colab.generation.voices import generate_voices
+    from lipgan_colab.training.how_trained import how_trained
 
     said = sum(map(bool, (args.speech, args.turns, args.voices)))
     if said != 1:
         which = "say what is spoken" if not said else "only one of these can say what is spoken"
         raise InputError(f"{which}: `speech`, `turns` or `voices`")
-    if args.turns and args.out.exists() and args.out.samefile(args.turns):
+    if args.turns and args.turns.exists() and args.out.exists() and args.out.samefile(args.turns):
         raise InputError(f"{args.out}: the result would replace the list of turns; give it another name")
     args.says_who, persons = args.person is not None, args.person or ["largest"]
     args.person = persons[0]
     options = made_of(GenerateOptions, args)
     if not args.consent:
         print(CONSENT, file=sys.stderr)
+    if args.weights.is_dir() and (feared := how_trained(args.weights).warning):
+        warnings.warn(feared, stacklevel=2)
     said = given(args, names)
     if args.voices:
         if args.preview:
@@ -275,15 +280,34 @@ VERBS: dict[str, tuple[Callable[[argparse.ArgumentParser], Run], str]] = {
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse, but what is unknown is told before what is missing: it may be the same, typed wrong."""
+        flags = list(self._option_string_actions)
+        if self.get_default("run_verb") and not self._subparsers:  # a verb without actions: all that is left is its own
+            for name in (typed.partition("=")[0] for typed in args or ()):
+                if len(name) > 2 and name.startswith("--") and not any(flag.startswith(name) for flag in flags):
+                    self.error(f"unknown: {name}{_meant(name, flags)}")
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """One line, in which what was typed is repeated, but not the secrets in addresses."""
+        wrong = re.match(r"argument VERB: invalid choice: '(.*?)'", message)
+        if wrong:
+            message = f"there is no verb {wrong[1]!r}{_meant(wrong[1], VERBS)}"
         message = message.removeprefix("argument ").replace("the following arguments are required:", "missing:")
         self.exit(2, f"error: {shown_address(message)}; see {self.prog} --help\n")
+
+
+def _meant(typed: str, known: Collection[str]) -> str:
+    """What was perhaps meant by something that is not known."""
+    near = get_close_matches(typed, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _parser(called: str | None) -> argparse.ArgumentParser:
     prog = "python -m lipgan_colab" if Path(sys.argv[0]).name == "__main__.py" else "lipgan-colab"
     parser = _Parser(prog=prog, description="A face and a speech clip to a talking video.")
+    parser.add_argument("--version", action="version", version=f"lipgan_colab {release() or '(a checkout)'}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, (add_verb, summary) in VERBS.items():
         sub = verbs.add_parser(name, help=summary, description=summary)

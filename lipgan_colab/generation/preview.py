@@ -71,6 +71,7 @@ def preview(
                     )
                 with written_whole(out) as unfinished:
                     unfinished.write_bytes(cv2.imencode(out.suffix, sheet[..., ::-1])[1].tobytes())
+                    marker(scene)(unfinished)
             else:
                 sound, rate = heard_sound(heard, scene)
                 sound = sound[:, : round((end - first) / report.fps * rate)]

@@ -68,6 +68,7 @@ class GenerateReport:
         copied: how many frames were copied from the film as they are.
         not_copied: why none could be; "" where they could.
         left_out: what else there is in the film, and not in the result.
+        bounced: how long a film is, in seconds, that is played forward and backward until the speech ends; 0 for none.
         known, found: in how many of a film's frames it was known already who is seen, and how many were looked at.
         faces: how many were seen where the person was chosen; 1 where it was said which one.
         passed_over: whether a larger face than the person's was turned too far, or not a human one.
@@ -90,6 +91,7 @@ class GenerateReport:
     copied: int = 0
     not_copied: str = ""
     left_out: list[str] = field(default_factory=list)
+    bounced: float = 0.0
     known: int = 0
     found: int = 0
     faces: int = 0
@@ -136,6 +138,8 @@ class GenerateReport:
                 text += f"; all frames are encoded anew, for they cannot be copied: {self.not_copied}"
             if self.left_out:
                 text += f"; of the film is left out: {', '.join(self.left_out)}"
+        if self.bounced:
+            text += f"; the film lasts {self.bounced:.2f} s, and is played forward and backward"
         if self.known:
             text += f"; the faces of {counted(self.known, 'frame')} were known from before"
         if len(self.turns) == 1:

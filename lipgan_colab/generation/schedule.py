@@ -110,7 +110,7 @@ def _stretch(number: int, turn: Turn, seconds: float, fps: Fraction, last: int, 
     for name in ("from_", "speech_at"):
         if _frame(getattr(turn, name), fps, 0) >= last:
             ends = f"it ends after {float(last / fps):.2f} s"
-            raise InputError(f"{turn.name}: `{name}` {getattr(turn, name)} is not in the film: {ends}")
+            raise InputError(f"`{name}` {getattr(turn, name)} of {turn.name} is not in the film: {ends}")
     if begins < first:
         raise InputError(f"{turn.name}: `speech_at` {turn.speech_at} comes before `from_` {turn.from_}")
     if end <= begins:

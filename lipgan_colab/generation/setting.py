@@ -39,6 +39,7 @@ from lipgan_colab.speech.pauses import PAUSE_RULES, PauseRule, rest_in_pauses, s
 
 FACES_VARIABLE = "LIPGAN_FACES"  # the folder in which it is kept where films show which faces
 FACES = Path("~/.cache/lipgan_colab/faces")
+SOUND = "a file with sound"  # what a speech is
 RESTING = "starter"  # the motion network by which mouths rest where another kind of weights speaks
 
 
@@ -54,11 +55,13 @@ def turns_of(speech: str | Path | Sequence[Turn], options: GenerateOptions) -> l
 def check_files(face: str | Path, turns: Sequence[Turn], out: str | Path | None = None) -> None:
     """Before the work: what else would be found out only after it, and whether the result would replace a file that it
     is made of."""
-    for path, wanted in ((face, "a photo or a video"), *((turn.speech, "a file with sound") for turn in turns)):
+    for path, wanted in ((face, "a photo or a video"), *((turn.speech, SOUND) for turn in turns)):
         if os.path.isdir(path):
             raise InputError(f"{path}: this is a folder; give {wanted}")
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for, for ever
             raise InputError(f"{path}: this is no file; give {wanted}")
+        if wanted == SOUND and is_image(path):
+            raise InputError(f"{path}: this is a picture; give {wanted} (were the face and the speech swapped?)")
         if out is not None and os.path.isfile(path) and os.path.exists(out) and os.path.samefile(path, out):
             raise InputError(f"{out}: the result would replace what it is made of; give it another name")
 
@@ -101,6 +104,8 @@ def set_scene(
             schedule = shortened(schedule, seconds, report.fps)
         heard = [heard[one.turn] for one in schedule.stretches]
     report.frames = schedule.frames
+    if film and not schedule.keeps_film and schedule.frames > film.duration * report.fps + 1:
+        report.bounced = film.duration
     if schedule.keeps_film:
         report.dubbed, report.left_out = schedule.dubbed, other_tracks(face)
     report.turns = [_told(stretch, speech) for stretch, speech in zip(schedule.stretches, heard, strict=True)]

@@ -20,7 +20,15 @@ from lipgan_colab.media.made import OURS, Made, made_with, sentence, shown
 from lipgan_colab.media.signing import CERTIFICATE, KEY, MADE_ON_THE_SPOT, MOST_BYTES, signature
 from lipgan_colab.media.xmp import Mark
 
-MEDIA_TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "png": "image/png"}  # by the kind of a result
+# By the kind of a result.
+MEDIA_TYPES = {
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+}
+ADD_XMP = {"png": xmp.add_to_png, "jpg": xmp.add_to_jpeg, "jpeg": xmp.add_to_jpeg}
 PACKAGES = {"c2pa": "c2pa-python"}  # whose modules are not called as they are
 
 SYNTHETIC = {  # IPTC's digital source types that tell of it
@@ -41,14 +49,14 @@ def mark_file(path: Path, made: Made, kind: str) -> list[str]:
     Whatever goes wrong with a mark, the file stays whole, and without that mark.
 
     Args:
-        path: the film, of any name; or the folder of frames.
+        path: the film or picture, of any name; or the folder of frames.
         made: how it was made.
-        kind: "mp4", "mov", or "png" for a folder.
+        kind: "mp4", "mov", "png" (also of a folder), "jpg" or "jpeg".
 
     Returns:
         What it says now, or why it does not: a line for each mark.
     """
-    files = sorted(path.glob("*.png")) if kind == "png" else [path]
+    files = sorted(path.glob("*.png")) if path.is_dir() else [path]
     return [_with_xmp(files, made, kind), _signed(files, made, kind)]
 
 
@@ -75,7 +83,7 @@ def _with_xmp(files: Iterable[Path], made: Made, kind: str) -> str:
     mark = Mark(xmp.SYNTHETIC_IN_PARTS, made_with(), sentence(made), xmp.now(), xmp.TOOL, version)
     try:
         for file in files:
-            (xmp.add_to_png if kind == "png" else xmp.add_to_film)(file, xmp.packet(mark))
+            ADD_XMP.get(kind, xmp.add_to_film)(file, xmp.packet(mark))
     except Exception as error:  # whatever it is, the film is there
         return f"its XMP does not say that it is synthetic ({_line(error)})"
     return f"its XMP says that it was {SYNTHETIC['compositeWithTrainedAlgorithmicMedia']}"

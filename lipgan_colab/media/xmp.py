@@ -27,6 +27,7 @@ SYNTHETIC_IN_PARTS = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 
 XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 PNG_HEAD, PNG_KEYWORD = b"\x89PNG\r\n\x1a\n", b"XML:com.adobe.xmp"
+JPEG_HEAD, JPEG_KEYWORD = b"\xff\xd8", b"http://ns.adobe.com/xap/1.0/\0"
 LONGEST_PACKET = 1 << 20  # bytes that are read of one: ours have two thousand
 SCANNED = 4 << 20  # bytes at a file's beginning, and at its end, that are searched for a packet in other formats
 MOST_BOXES = 10_000  # of a file's top level: those of films in fragments
@@ -154,6 +155,21 @@ def add_to_png(path: Path, xmp: bytes) -> None:
     kept = [content[start:end] for kind, start, end in chunks if not _is_packet(kind, content[start + 8 : end])]
     with written_whole(path) as beside:
         beside.write_bytes(PNG_HEAD + kept[0] + ours + b"".join(kept[1:]))
+
+
+def add_to_jpeg(path: Path, xmp: bytes) -> None:
+    """Put a packet into a JPEG that has none, before all else (XMP specification, part 3, 1.1.3). Whole or not at all.
+
+    Raises:
+        InputError: it is none. NotWritten where the disk is full or fails.
+    """
+    content = path.read_bytes()
+    if not content.startswith(JPEG_HEAD):
+        raise InputError("this is no JPEG")
+    body = JPEG_KEYWORD + xmp
+    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    with written_whole(path) as beside:
+        beside.write_bytes(JPEG_HEAD + segment + content[len(JPEG_HEAD) :])
 
 
 def read_xmp(path: str | Path) -> Mark | None:

@@ -1,23 +1,18 @@
 """Which model generates: a list of what there is, the best first, and a line for the path of others."""
 
-import json
-import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 import cv2
 from ipywidgets import HTML, Button, Dropdown, HBox, Layout, VBox
 
-from lipgan_colab.errors import InputError, counted, reading
-from lipgan_colab.files import open_tensors
-from lipgan_colab.models.pretrained import ASSETS, PRETRAINED
-from lipgan_colab.models.weights import EXPORT
+from lipgan_colab.errors import counted
+from lipgan_colab.models.pretrained import ASSETS, EXPORT, PRETRAINED
 from lipgan_colab.notebook.face_picture import jpeg, shown
 from lipgan_colab.notebook.file_input import named_line
-from lipgan_colab.training.runs import LOG, ago, read_log
+from lipgan_colab.training.how_trained import how_trained
+from lipgan_colab.training.runs import ago
 from lipgan_colab.workspace import Workspace
 
 OTHER = "other"  # in the list: the path below it
@@ -29,8 +24,6 @@ PLAIN = {
     "lipgan": "LipGAN as its authors published it, which paints the mouth",
     "lipgan-mel": "LipGAN as its authors published it without MATLAB, which paints the mouth",
 }
-HARDLY = 0.1  # mean difference of drawn and real faces, of 1, from which on there is hardly a mouth in them
-FOLLOWS = 0.4  # of mouth motion: correlation with true mouths below which it moves as it likes
 ROWS = 2  # of a preview
 
 
@@ -90,47 +83,6 @@ class WeightsInput:
         self.path.layout.display = "" if chosen == OTHER else "none"
         self.about.value = (f"<small>{escape(text)}</small>" if text else "") + (warned if self.warning else "")
         self.seen.value = "" if run is None else last_preview(run)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """How far a run has come.
-
-    Attributes:
-        step: after how many steps its weights were written; None where they do not say so.
-        warning: what is to be feared of it; "" for nothing.
-    """
-
-    step: int | None = None
-    warning: str = ""
-
-
-def how_trained(run: Path) -> Trained:
-    """How far a run has come, as its weights and its log tell; a file that cannot be read tells nothing."""
-    try:
-        with reading(run, "no run", "train on"):
-            with open_tensors(run / EXPORT) as file:
-                about = json.loads(file.metadata()["about"])
-            step, measures = int(about["step"]), about.get("measures")
-            log = read_log(run / LOG)
-            return Trained(step, _warning(step, measures, log[-1] if log else {}))
-    except InputError:
-        return Trained()  # it is told what is wrong with it when it is used
-
-
-def _warning(step: int, measures: Mapping[str, float] | None, log: Mapping[str, str]) -> str:
-    if measures is not None:
-        follows = float(measures.get("follows", math.nan))
-        if follows < FOLLOWS:
-            return f"Hardly trained ({step} steps): lips follow speech by {follows:.2f} of 1, the starter's by 0.73."
-        return ""
-    error = float(log.get("l1") or math.nan)
-    if error >= HARDLY:
-        return (
-            f"Hardly trained ({step} steps): it is likely to paint over the mouth. Its faces are {error:.2f} of 1 off "
-            "the true ones, a trained model's about 0.03. Train on, or take the starter."
-        )
-    return ""
 
 
 def last_preview(run: Path) -> str:

@@ -34,8 +34,9 @@ def held_out_ids(speakers: Mapping[str, str], asked: str, seed: int) -> set[str]
         chosen = names_in(asked, of.__contains__)
         missing = sorted(set(chosen) - set(of))
         if missing:
-            there = ", ".join(sorted(of)[:20])
-            raise InputError(f"`held_out`: no clip of {missing[0]}; give a share from 0 to 1, or some of: {there}")
+            there = ", ".join(filter(None, sorted(of)[:20]))
+            some = f"some of: {there}" if there else "film each person in a subfolder of their own"
+            raise InputError(f"`held_out`: no clip of {missing[0]}; give a share from 0 to 1, or {some}")
     elif len(of) < SPEAKERS_APART:
         return _some_films(speakers, seed)
     else:

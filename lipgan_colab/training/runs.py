@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from lipgan_colab.models.lipgan import FACE_SIZE
 from lipgan_colab.shards.dataset import LipSyncDataset
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import BEGIN_ANEW, Checkpoint, clear_unfinished, find_checkpoints, is_whole
+from lipgan_colab.training.how_trained import LOG, read_log
 from lipgan_colab.training.lease import Lease, read_holder
 from lipgan_colab.training.step import TrainConfig
 
-CONFIG, LOG = "config.json", "log.csv"
+CONFIG = "config.json"
 LOG_FIELDS = (
     *("step", "samples", "minutes", "samples_per_second", "gpu_gb", "learning_rate", "l1", "weighted_l1"),
     *("edges", "adversarial", "disc_synced", "disc_unsynced", "disc_fake", "grad_norm", "skipped"),
@@ -193,14 +194,6 @@ class Log:
             warnings.warn(
                 f"{self.path}: {error.strerror or error}; the line follows when it can be written", stacklevel=3
             )
-
-
-def read_log(path: Path) -> list[dict[str, str]]:
-    """The lines of a log.csv, as far as they can be read; none where there is no file."""
-    lines: list[dict[str, str]] = []
-    with suppress(FileNotFoundError, csv.Error), path.open(newline="", encoding="utf-8", errors="replace") as file:
-        lines.extend(csv.DictReader(file))
-    return lines
 
 
 def ago(seconds: float) -> str:

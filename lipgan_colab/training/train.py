@@ -292,7 +292,7 @@ def _measure(
 def _why_stopped(asked: list[int], hours: float | None) -> str:
     """In words: the signals that came, or else the limit of hours that has passed, or another process of this run."""
     if asked:
-        return "you asked for it" if signal.SIGINT in asked else "this machine asked for it"
+        return "you asked for it" if signal.SIGINT in asked else "it was told to end"
     return "another process was asked to" if hours is None else f"its time, {lasting(hours * 3600)}, is over"
 
 

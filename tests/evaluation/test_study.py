@@ -123,7 +123,7 @@ def test_without_arms_there_is_nothing_to_compare(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"none\.toml: not a study"):
+    with pytest.raises(InputError, match=r"none\.toml: there is no such file"):
         read_study(tmp_path / "none.toml")
 
 

@@ -202,6 +202,8 @@ def test_a_sheet_shows_what_will_be_made(two_faces, starter, tmp_path):
     assert np.abs(face - result)[:, :width].mean() < np.abs(face - result).mean() * 6  # all six are of the same place
     upper = np.abs(face - result)[20 : height // 3, 20 : width // 3]
     assert upper.mean() < 12  # hair and wall are as they were
+    told = told_by(tmp_path / "p.png")
+    assert told.synthetic and told.manifest is not None, "a preview says of itself what a film does"
 
 
 def test_three_seconds_are_a_film_of_three_seconds(shared, starter, tmp_path):

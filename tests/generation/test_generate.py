@@ -80,6 +80,7 @@ def test_a_short_video_is_played_forward_and_backward(shared, painter, tmp_path)
         face = next((shared / "data" / "grid" / "s1").glob("b*.mpg"))
     report = generate(face, speech, painter, tmp_path / "out.mp4", PASTED)
     frames = read_back(report.path)
+    assert "the film lasts 2.98 s, and is played forward and backward" in str(report)
     assert len(frames) == round(len(read_speech(speech)) / SAMPLE_RATE * 25)
     for n, m in ((10, 138), (74, 74), (60, 88)):  # 75 frames: 148 - n shows what n shows
         difference = np.abs(frames[n][:100].astype(int) - frames[m][:100]).mean()

@@ -60,8 +60,8 @@ def test_two_may_speak_at_once_and_a_photo_may_have_a_conversation():
 @pytest.mark.parametrize(
     ("turns", "wrong"),
     [
-        ([Turn("a.wav", from_=10)], "a.wav: from_ 10 is not in the film: it ends after 10.00 s"),
-        ([Turn("a.wav", speech_at=11)], "speech_at 11 is not in the film"),
+        ([Turn("a.wav", from_=10)], "from_ 10 of a.wav is not in the film: it ends after 10.00 s"),
+        ([Turn("a.wav", speech_at=11)], "speech_at 11 of a.wav is not in the film"),
         ([Turn("a.wav", from_=5, to=4)], "no time to speak in"),
         ([Turn("a.wav", from_=5, to=6, speech_at=7)], "no time to speak in"),
         (

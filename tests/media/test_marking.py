@@ -558,3 +558,15 @@ def test_a_real_film(shared, tmp_path, c2pa):
     made = Made("starter", None, shared / "data/grid/others/swiz3n.mpg", (shared / "data/speech/jfk.flac",))
     mark_file(film, made, "mov")
     assert pictures_and_sound(film) == before and told_by(film).manifest.state == "whole"
+
+
+def test_a_jpeg_says_it_before_all_else_and_stays_the_picture(tmp_path):
+    path = tmp_path / "sheet.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)).save(path)
+    before = np.asarray(Image.open(path))
+    xmp.add_to_jpeg(path, xmp.packet(xmp.Mark(xmp.SYNTHETIC_IN_PARTS, "tool", "a sentence")))
+    assert (np.asarray(Image.open(path)) == before).all()
+    assert xmp.read_xmp(path).source_type == xmp.SYNTHETIC_IN_PARTS
+    path.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="no JPEG"):
+        xmp.add_to_jpeg(path, b"")

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from lipgan_colab.models.lipgan import GeneratorConfig, LipGANGenerator
-from lipgan_colab.models.motion import MotionConfig, MotionNetwork
+from lipgan_colab.models.motion import MotionConfig
+from lipgan_colab.models.motion_network import MotionNetwork
 from lipgan_colab.models.weights import EXPORT, save_generator, save_network
 from lipgan_colab.notebook.weights_input import WeightsInput
 from lipgan_colab.workspace import open_workspace

@@ -22,6 +22,8 @@ def test_who_is_held_out():
     assert held_out_ids(dict(list(FIVE.items())[:2]), "auto", 0) == set()
     with pytest.raises(InputError, match="no clip of nobody; give a share from 0 to 1, or some of: a, b"):
         held_out_ids(FIVE, "nobody", 0)
+    with pytest.raises(InputError, match="film each person in a subfolder of their own"):
+        held_out_ids(dict.fromkeys(FIVE, ""), "anna", 0)
 
 
 def test_no_one_with_a_large_share_is_held_out():

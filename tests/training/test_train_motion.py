@@ -294,7 +294,7 @@ def test_the_verb_teaches_and_status_tells(shards, tmp_path, capsys):
     assert (tmp_path / "generator.safetensors").stat().st_size < 1_000_000
     text = status(tmp_path)
     assert "step 2 of 2 (100%), 48 samples, " in text and "loss " in text and "follows " in text
-    assert "goes on from step 2" in text
+    assert "done, at step 2 of 2" in text
     train_motion(shards, tmp_path / "all", replace(SMALL, steps=1), "cpu")
     assert "follows" not in status(tmp_path / "all") and "loss " in status(tmp_path / "all")
 

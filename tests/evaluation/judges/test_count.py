@@ -157,6 +157,6 @@ def test_no_file_that_counts(tmp_path):
     (tmp_path / "answers" / "b.json").write_text("{}")
     with pytest.raises(InputError, match=r"a\.json: it is no file of answers.* \(1 other not either\)"):
         count_answers(tmp_path, [tmp_path / "answers"])
-    with pytest.raises(InputError, match="no study's key"):
+    with pytest.raises(InputError, match="there is no such file; name the folder"):
         count_answers(tmp_path / "nowhere", [tmp_path / "answers"])
     assert not (tmp_path / "counted").exists()
