@@ -169,7 +169,7 @@ class GenerateWidget:
             try:
                 self.part.show(path)
             except InputError as error:  # the reader of films does not know that a picture would do
-                raise InputError(error.line.replace("no video or sound", "no picture or video")) from error
+                raise InputError(error.line.replace("no picture, video or sound", "no picture or video")) from error
         told = self._look()
         self._not_missing()
         return told
