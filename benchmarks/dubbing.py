@@ -3,7 +3,7 @@
 Wall time cannot fall below the slowest stage, nor below the CPU time of all stages over the number of cores.
 A clip is made into a film of one minute and into a long one, and both are dubbed, each in a process of its own.
 
-PYTHONPATH=. python benchmarks/dubbing.py CLIP [--minutes 10] [--height 720] [--width 0.5]
+PYTHONPATH=. python benchmarks/dubbing.py CLIP [--minutes 10] [--height 720] [--weights starter | --width 0.5]
 """
 
 import argparse
@@ -53,16 +53,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--height", type=int, default=720)
     parser.add_argument("--width", type=float, default=0.5, help="of the (untrained) generator")
+    parser.add_argument("--weights", help="instead of an untrained generator")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, done, cores = Path(name), {}, len(os.sched_getaffinity(0))
-        save_generator(folder / "untrained.safetensors", LipGANGenerator(GeneratorConfig(args.width)))
+        weights = args.weights or folder / "untrained.safetensors"
+        if not args.weights:
+            save_generator(weights, LipGANGenerator(GeneratorConfig(args.width)))
         sound, rate = read_sound(args.clip)
         for minutes in (1.0, args.minutes):
             film = folder / f"{minutes}.mp4"
             speech = np.take(sound, np.arange(round(60 * minutes * rate)), axis=1, mode="wrap")
             write_video(film, looped(args.clip, args.height, 60 * minutes), 25, speech, rate)
-            command = [sys.executable, "-c", DUB, film, folder / "untrained.safetensors", folder / "out.mp4"]
+            command = [sys.executable, "-c", DUB, film, weights, folder / "out.mp4"]
             answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             done[minutes] = run = json.loads(answer.splitlines()[-1])
             slowest = max(run["stages"], key=run["stages"].get)
