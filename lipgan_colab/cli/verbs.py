@@ -171,6 +171,7 @@ def _person(text: str) -> str | int | tuple[float, float]:
 def _evaluate(parser: argparse.ArgumentParser) -> Run:
     from lipgan_colab.corpora.subset import read_ids
     from lipgan_colab.evaluation.evaluate import evaluate
+    from lipgan_colab.evaluation.verdict import verdict
     from lipgan_colab.models.lipgan import FACE_SIZES
 
     asked = ("videos", "weights", "out", "device", "window_offset", "syncnet", "expert", "size", "heatmaps")
@@ -179,7 +180,8 @@ def _evaluate(parser: argparse.ArgumentParser) -> Run:
 
     def run(args: argparse.Namespace) -> None:
         ids = read_ids(args.only) if args.only else None
-        print(as_typed(evaluate(**given(args, names), ids=ids)))
+        judged = evaluate(**given(args, names), ids=ids)
+        print(f"{as_typed(judged)}\n{verdict(judged)}")
 
     return run
 
