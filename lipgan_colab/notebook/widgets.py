@@ -1,7 +1,7 @@
 """The notebook's face: give a face and a speech clip, see who was found, generate, watch, download."""
 
 import gc
-import importlib.util
+import sys
 import tempfile
 import threading
 import time
@@ -11,12 +11,11 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-import cv2
 import ipywidgets
 from ipywidgets import Button, Checkbox, HBox, Layout, VBox
 
+from lipgan_colab.demo import sample_photo
 from lipgan_colab.errors import InputError, counted
-from lipgan_colab.files import written_whole
 from lipgan_colab.generation.generate import generate
 from lipgan_colab.generation.options import GenerateOptions
 from lipgan_colab.generation.preview import preview
@@ -85,7 +84,8 @@ class GenerateWidget:
         self._uploads = tempfile.TemporaryDirectory(prefix="lipgan-uploads-")  # a face is nothing to leave lying about
         folder = Path(self._uploads.name)
 
-        samples = [Source("Sample photo", "user", lambda: sample_photo(folder))] if _has_sample_photo() else []
+        portrait = sample_photo()
+        samples = [Source("Sample photo", "user", lambda: portrait)] if portrait else []
         webcam = [Source("Webcam", "camera", lambda: capture.take_photo(folder))] if on_colab() else []
         kinds = "image/*,.heic,.heif,video/*"
         self.face = FileInput("Photo or video", kinds, folder, self._take_face, webcam + samples)
@@ -330,22 +330,7 @@ class GenerateWidget:
 
 def release_memory() -> None:
     """Give the GPU's memory back: training may be next."""
-    import torch
-
     gc.collect()
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # where it is not loaded, it holds nothing
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _has_sample_photo() -> bool:
-    return importlib.util.find_spec("skimage") is not None
-
-
-def sample_photo(folder: Path) -> Path:
-    """NASA's portrait of Eileen Collins, which comes with scikit-image (public domain), as a file."""
-    from skimage.data import astronaut
-
-    path = folder / "astronaut.png"
-    with written_whole(path) as unfinished:
-        unfinished.write_bytes(cv2.imencode(".png", astronaut()[..., ::-1])[1].tobytes())
-    return path
