@@ -188,7 +188,10 @@ def test_two_people_are_chosen_by_clicks_in_a_part_of_a_film(page, files, server
     keep(page, screenshots, server, "part")
     for number, other in ((1, 2), (2, 1)):
         choose_face(page, number, other)
-    face, picture = over(page, "Face 2").bounding_box(), page.locator(".lipgan-faces img").bounding_box()
+    shown = over(page, "Face 2"), page.locator(".lipgan-faces img")
+    for element in shown:
+        element.wait_for()  # the picture is drawn anew with each choice
+    face, picture = (element.bounding_box() for element in shown)
     assert 0.5 < (face["x"] - picture["x"]) / picture["width"] < 0.9
 
 

@@ -91,7 +91,7 @@ SPEECH = {
     "speech/three_channels.wav": "there is 0.12 ms of sound in this file; give more speech",
     "speech/very_short_0.1s.wav": (0.1, True),
     "reports/answer.wav": (4.8, True),
-    "reports/heic_tiles.heic": "there is no sound in this file; give a sound file with speech",
+    "reports/heic_tiles.heic": "this is a picture; give a file with sound (were the face and the speech swapped?)",
     "reports/hdr_hlg.mov": (2.0, True),
     "reports/interlaced_50i.mpg": (2.98, True),
     "reports/presenter_alpha.webm": (2.0, True),
