@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lipgan_colab import generate
+from lipgan_colab import preview
 from lipgan_colab.media.video import read_video
 
 SIZE, CAPTION, GAP = 196, 22, 4  # pixels: of a face, of the line over a row, between faces
-SECONDS, FPS = 3.6, 25
+SECONDS, FPS = 3, 25  # as long as a preview is
 # Where each face is: left, top and side of a square, in parts of the picture's width. Nobody here was trained on.
 SHOWN = {
     "photos/monalisa_yaw16.jpg": (0.08, 0.05, 0.84),
@@ -66,14 +66,14 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         for name, place in SHOWN.items():
             film = Path(folder) / f"{Path(name).stem}.mp4"
-            print(generate(args.data / name, args.data / SPEECH, "starter", film))
+            print(preview(args.data / name, args.data / SPEECH, "starter", film))
             before.append(faces(args.data / name, place))
             after.append(faces(film, place))
     moments = zip(zip(*before, strict=True), zip(*after, strict=True), strict=True)
     first, *others = (
         sheet({"A portrait, and three films": a, "The same, with another speech (AI-generated)": b}) for a, b in moments
     )
-    first.save(args.out, save_all=True, append_images=others, duration=1000 // FPS, loop=0, quality=62, method=6)
+    first.save(args.out, save_all=True, append_images=others, duration=1000 // FPS, loop=0, quality=56, method=6)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,26 @@
 """What the measures say of a generator in a sentence, and the few of them that everybody understands."""
 
 import math
-from dataclasses import dataclass
 
 from lipgan_colab.errors import counted
+from lipgan_colab.evaluation.comparison import GOOD
 from lipgan_colab.evaluation.scores import FEWEST_CLIPS, Evaluation
 
-MORE, LESS, ONE = "↑", "↓", "→ 1"  # which way is better
+WAYS = {"more": "↑", "less": "↓", "as the truth": "→ 1"}  # of comparison.GOOD: which way is better
 BY_CHANCE = 0.1  # of a correlation, by which one's own speech must do better than another clip's
-
-
-@dataclass(frozen=True)
-class Main:
-    """A measure that everybody understands.
-
-    Attributes:
-        way: one of MORE, LESS and ONE.
-        what: what it tells, in a few words.
-    """
-
-    way: str
-    what: str
-
-    def off(self, value: float) -> float:
-        """How far a value is from the best one, to be compared with others'; nan stays so."""
-        return {MORE: -value, LESS: value, ONE: abs(value - 1)}[self.way]
-
-
 MAIN = {
-    "high_passed": Main(MORE, "the mouth follows the speech"),
-    "closures": Main(MORE, "lips shut for p, b and m"),
-    "range": Main(ONE, "how widely the mouth opens"),
-    "lmd": Main(LESS, "how far the lips are from the true ones"),
-    "ssim": Main(MORE, "the lower face looks like the true one"),
-    "sharpness": Main(ONE, "how sharp the lips are"),
+    "high_passed": "the mouth follows the speech",
+    "closures": "lips shut for p, b and m",
+    "range": "how widely the mouth opens",
+    "lmd": "how far the lips are from the true ones",
+    "ssim": "the lower face looks like the true one",
+    "sharpness": "how sharp the lips are",
 }
+
+
+def off(measure: str, value: float) -> float:
+    """How far a measure's value is from the best one, to be compared with others'; nan stays so."""
+    return {"more": -value, "less": value, "as the truth": abs(value - 1)}[GOOD[measure]]
 
 
 def verdict(evaluation: Evaluation) -> str:
@@ -58,7 +44,7 @@ def _judged(evaluation: Evaluation) -> str:
 
 
 def _nearer_than_a_still(evaluation: Evaluation, measure: str) -> bool:
-    own, still = (MAIN[measure].off(evaluation.mean(measure, variant=variant)) for variant in ("generated", "still"))
+    own, still = (off(measure, evaluation.mean(measure, variant=variant)) for variant in ("generated", "still"))
     return own < still
 
 

@@ -6,9 +6,10 @@ from html import escape
 import numpy as np
 from IPython.display import HTML
 
+from lipgan_colab.evaluation.comparison import GOOD
 from lipgan_colab.evaluation.measures import MEASURES
 from lipgan_colab.evaluation.scores import Evaluation
-from lipgan_colab.evaluation.verdict import MAIN, Main, verdict
+from lipgan_colab.evaluation.verdict import MAIN, WAYS, off, verdict
 from lipgan_colab.notebook.cells import side_by_side
 
 CELL = 'style="text-align: right; padding: 2px 10px"'
@@ -34,20 +35,20 @@ def _table(judged: Mapping[str, Evaluation]) -> str:
     first = next(iter(judged.values()))
     heads = ["", "better", *judged, "a still picture", "the true video"]
     rows = [f"<th {WORDS if k < 2 else CELL}>{escape(head)}</th>" for k, head in enumerate(heads)]
-    for name, main in MAIN.items():
+    for name, what in MAIN.items():
         runs = [evaluation.mean(name) for evaluation in judged.values()]
         others = [first.mean(name, variant=variant) for variant in ("still", "true")]
-        cells = [f"<td {WORDS}>{escape(main.what)}</td><td {WORDS}>{main.way}</td>"]
-        cells += [_cell(value, best=_is_best(value, runs, main)) for value in runs]
+        cells = [f"<td {WORDS}>{escape(what)}</td><td {WORDS}>{WAYS[GOOD[name]]}</td>"]
+        cells += [_cell(value, best=_is_best(value, runs, name)) for value in runs]
         cells += [_cell(value) for value in others]
         rows.append("".join(cells))
     head = f"<tr>{''.join(rows[: len(heads)])}</tr>"
     return f"<table>{head}{''.join(f'<tr>{row}</tr>' for row in rows[len(heads) :])}</table>"
 
 
-def _is_best(value: float, runs: list[float], main: Main) -> bool:
+def _is_best(value: float, runs: list[float], measure: str) -> bool:
     """Whether one of several runs does better than all others."""
-    return len(runs) > 1 and sum(not main.off(value) < main.off(other) for other in runs) == 1
+    return len(runs) > 1 and sum(not off(measure, value) < off(measure, other) for other in runs) == 1
 
 
 def _cell(value: float, best: bool = False) -> str:

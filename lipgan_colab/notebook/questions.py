@@ -15,6 +15,7 @@ from lipgan_colab.files import written_whole
 from lipgan_colab.models.lipgan import BLOCKS
 from lipgan_colab.notebook.cells import grouping
 from lipgan_colab.shards.dataset import LipSyncDataset
+from lipgan_colab.training.step import quick_try
 from lipgan_colab.workspace import Workspace
 
 PLAIN = {"lip_weight": 1.0, "edge_weight": 0.0, "references": "any"}  # the base of all questions
@@ -33,10 +34,8 @@ QUESTIONS: dict[str, tuple[str, dict[str, dict[str, object]]]] = {
     "blocks": ("Do other blocks help?", {name: {"blocks": name} for name in BLOCKS if name != "residual"}),
 }
 # A study that takes some minutes: small networks, which learn as in step.quick_try.
-QUICK_BASE = {
-    **{"width": 0.1, "batch_size": 8, "blocks": "warp"},
-    **{"learning_rate": 3e-3, "warmup": 20, "ema": 0.98},
-}
+QUICK_LIKE = ("batch_size", "blocks", "learning_rate", "warmup", "ema")
+QUICK_BASE = {"width": 0.1, **{name: getattr(quick_try(), name) for name in QUICK_LIKE}}
 QUICK = {"clips": 4, "budget": {"samples": 480}, "seeds": 2}
 STUDIES = "studies"  # in a workspace: a folder a study
 

@@ -5,13 +5,13 @@ import threading
 import time
 from collections.abc import Sequence
 from html import escape
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lipgan_colab.errors import lasting
+from lipgan_colab.notebook.face_picture import jpeg, shown
 from lipgan_colab.notebook.timings import SAMPLES_TO_FOLLOW
 from lipgan_colab.training.async_checkpointer import CHECKPOINTS
 from lipgan_colab.training.checkpoint import find_checkpoints
@@ -200,9 +200,7 @@ def _opened(path: Path) -> np.ndarray:
 
 def _image(picture: np.ndarray, told: str) -> str:
     """A picture (H, W, 3) as an HTML element."""
-    file = BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=92)
-    return f'<img alt="{told}" src="data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    return shown(jpeg(picture, 92), told)
 
 
 def _no_gpu(reason: str, log: Sequence[dict[str, str]]) -> str:

@@ -146,14 +146,14 @@ class Recorder:
     def picture_due(self) -> bool:
         """Whether it is time for one who watches to see a picture: soon after the start, and then rarer."""
         now = time.monotonic()
-        if not (self.active and self._watched and now >= self._look_at):
+        if not (self.active and now >= self._look_at):
             return False
         self._look_at = now + min(RAREST, max(SOONEST, (now - self._started) * GROWTH))
         return True
 
     def line_due(self) -> bool:
         """Whether it is time for one who watches to read a line."""
-        return self.active and self._watched and time.monotonic() - self._logged >= LINE_AFTER
+        return self.active and time.monotonic() - self._logged >= LINE_AFTER
 
     def line(self, step: int, batch_size: int, learning_rate: float, device: torch.device) -> None:
         """End a line of the log, and show it."""
